@@ -1,0 +1,1 @@
+"""The pure heart: facts in, verdicts and actions out. No clock, no kernel, no library."""

@@ -1,0 +1,75 @@
+"""What may be asked of the reaper: imperative, complete, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sentinel.core.facts import ProcessId
+from sentinel.core.sessions import Session
+from sentinel.core.verdicts import Condemned, Stale
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """End processes: SIGTERM to all at once in this order, SIGKILL after the grace."""
+
+    session: Session
+    targets: tuple[Condemned, ...]
+    """Deepest first, so that a parent does not revive a child that it sees die."""
+    grace: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSocket:
+    """Move a dead socket file out of the way."""
+
+    session: Session
+    target: Stale
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDirectory:
+    """Move a dead session's script directory out of the way."""
+
+    session: Session
+    target: Stale
+
+
+@dataclass(frozen=True, slots=True)
+class Unstick:
+    """Send SIGCHLD to a tmux server that lost one: it reaps what it forgot. Harms nothing."""
+
+    server: ProcessId
+    evidence: tuple[str, ...]
+
+
+Action = Terminate | RemoveSocket | RemoveDirectory | Unstick
+
+
+class Result(StrEnum):
+    """What became of a target: what happened, not what was tried."""
+
+    ENDED = "ended"
+    """It ended within the grace after SIGTERM."""
+    KILLED = "killed"
+    """It ended after SIGKILL."""
+    GONE = "gone"
+    """It had ended before anything was sent."""
+    SURVIVED = "survived"
+    """It is still there."""
+    REFUSED = "refused"
+    """The reaper would not touch it; the reason says why."""
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result for one target."""
+
+    target: str
+    """``PID@START`` or a path."""
+    result: Result
+    reason: str = ""
+    name: str = ""

@@ -1,0 +1,241 @@
+"""What happened, in the past tense.
+
+An event is a hint to look again, never an order. Those that a person would want to read
+later have a ``type`` and go to the journal; the kernel's chatter has none and does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sentinel.core.actions import Outcome
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.sessions import Session
+from sentinel.core.verdicts import FileVerdict, ProcessVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. ``type`` names it in the journal; empty means: not recorded."""
+
+    type: ClassVar[str] = ""
+
+
+# -- told by the kernel: many a second, never recorded ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessForked(Event):
+    """A process of a watched session bore a child."""
+
+    parent: int
+    child: int
+    at: float
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExecuted(Event):
+    """A process replaced its program: it may be a session now."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRenamed(Event):
+    """A process calls itself something of interest now: a tmux server says so like this."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited(Event):
+    """A process of a watched session seems to have ended."""
+
+    pid: int
+    death: Death
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanged(Event):
+    """Something appeared, vanished or moved in a watched directory."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TmuxHinted(Event):
+    """A tmux hook wrote a line into the hints file."""
+
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue(Event):
+    """Time to look again at everything."""
+
+    why: str
+
+
+# -- what the journal keeps ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted(Event):
+    """The agent watches from now on."""
+
+    type: ClassVar[str] = "agent.started"
+
+    version: str
+    source: str
+    """Which of the process sources serves: ``proc connector``, ``kqueue`` or ``polling``."""
+    why: str = ""
+    """Why not a better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStopped(Event):
+    """The agent ends in good order."""
+
+    type: ClassVar[str] = "agent.stopped"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened(Event):
+    """A session is watched from now on."""
+
+    type: ClassVar[str] = "session.opened"
+
+    session: Session
+    how: str
+    """``registered``, ``born`` or ``found`` (it was there when we looked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDied(Event):
+    """The root of a session has ended."""
+
+    type: ClassVar[str] = "session.died"
+
+    session: Session
+    death: Death
+
+
+@dataclass(frozen=True, slots=True)
+class SessionJudged(Event):
+    """What a dead session left was judged."""
+
+    type: ClassVar[str] = "session.judged"
+
+    session: Session
+    death: Death
+    processes: tuple[ProcessVerdict, ...]
+    files: tuple[FileVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp(Event):
+    """An action has come to its end."""
+
+    type: ClassVar[str] = "cleanup.done"
+
+    session: Session
+    outcomes: tuple[Outcome, ...]
+    duration: float
+    """Seconds from the decision to the end of the last target."""
+    intent: int = 0
+    """``seq`` of the intent in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed(Event):
+    """A dead session has nothing left that is watched."""
+
+    type: ClassVar[str] = "session.closed"
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUnstuck(Event):
+    """A tmux server that had lost a SIGCHLD was sent one."""
+
+    type: ClassVar[str] = "tmux.unstuck"
+
+    server: ProcessId
+    evidence: tuple[str, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Notified(Event):
+    """The person was told, or could not be."""
+
+    type: ClassVar[str] = "notification.sent"
+
+    session: str
+    text: str
+    shown: bool
+    why: str = ""
+    """Why it was not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost(Event):
+    """The kernel dropped notices: everything has to be looked at again."""
+
+    type: ClassVar[str] = "source.lost"
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDegraded(Event):
+    """A source works less well than it could, or not at all. Said once."""
+
+    type: ClassVar[str] = "source.degraded"
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerFailed(Event):
+    """A handler raised. The others went on."""
+
+    type: ClassVar[str] = "handler.failed"
+
+    handler: str
+    event: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRefused(Event):
+    """A message to the inbox was not understood or not allowed."""
+
+    type: ClassVar[str] = "inbox.refused"
+
+    peer: int
+    why: str
+
+
+RECORDED: tuple[type[Event], ...] = (
+    AgentStarted,
+    AgentStopped,
+    SessionOpened,
+    SessionDied,
+    SessionJudged,
+    CleanedUp,
+    SessionClosed,
+    ServerUnstuck,
+    Notified,
+    EventsLost,
+    SourceDegraded,
+    HandlerFailed,
+    MessageRefused,
+)

@@ -1,0 +1,214 @@
+"""Who bore whom, and who owns whom: written down while the owner lives.
+
+After a terminal closes, a job that a person disowned and a job that an agent lost look
+alike to the kernel. So ownership is recorded at birth and never guessed afterwards: a
+process that is not in the ledger is nobody's to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from sentinel.core.facts import Death, Departure, ProcessId
+from sentinel.core.sessions import Session
+
+
+class Witness(StrEnum):
+    """How a process came into the ledger. Each of them is a proof of descent."""
+
+    FORK = "its birth was seen"
+    LOOK = "it was seen under its living parent"
+    ROOT = "it is what the session was started as"
+    CHILD = "its session named it as a child before it died"
+
+
+@dataclass(slots=True)
+class Member:
+    """A living process that a session owns."""
+
+    id: ProcessId
+    owner: str
+    """Key of its session."""
+    parent: int
+    """The pid that bore it, whatever became of that."""
+    witness: Witness
+    since: float
+    """Monotonic seconds: its birth, or when it was first seen."""
+    manager_server: bool = False
+    """It is the tmux server that an Overmind started for itself, and dies with it."""
+    executed: bool = False
+    """It has replaced its program since its birth."""
+    left: Departure | None = None
+    children: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Record:
+    """A session and what the ledger holds of it."""
+
+    session: Session
+    members: dict[int, Member] = field(default_factory=dict)
+    death: Death | None = None
+
+
+class Ledger:
+    """The book of living processes and the sessions that own them.
+
+    It is fed with what happened and asked who owns what; it looks at nothing itself. It
+    holds only processes of sessions that are watched, and forgets each at its end.
+    """
+
+    def __init__(self) -> None:
+        self._by_pid: dict[int, Member] = {}
+        self._records: dict[str, Record] = {}
+        self._by_root: dict[int, str] = {}
+
+    # -- asked ---------------------------------------------------------------------
+
+    def __contains__(self, pid: int) -> bool:
+        """Whether ``pid`` is, or was until its end is told, a process of a watched session."""
+        return pid in self._by_pid
+
+    def __len__(self) -> int:
+        return len(self._by_pid)
+
+    def member(self, pid: int) -> Member | None:
+        """The entry of ``pid``; the caller compares identities before believing it."""
+        return self._by_pid.get(pid)
+
+    def record(self, key: str) -> Record | None:
+        """The session of that key, living or dead with something left."""
+        return self._records.get(key)
+
+    def rooted_at(self, pid: int) -> Session | None:
+        """The session whose root is ``pid``."""
+        key = self._by_root.get(pid)
+        return self._records[key].session if key else None
+
+    def sessions(self) -> Iterator[Record]:
+        """Every session that lives or has left something."""
+        return iter(self._records.values())
+
+    def members(self, key: str) -> list[Member]:
+        """What the session owns, its root left out."""
+        record = self._records.get(key)
+        if record is None:
+            return []
+        return [m for pid, m in record.members.items() if pid != record.session.root.pid]
+
+    # -- told ----------------------------------------------------------------------
+
+    def open(self, session: Session, since: float) -> Record:
+        """Write down a new session. Its root leaves the outer session's book.
+
+        Descendants that the root already has go over to it too, unless a session of their
+        own holds them: a root shadows what is outside, never what is inside.
+        """
+        if (known := self._records.get(session.key)) is not None:
+            return known
+        record = self._records[session.key] = Record(session)
+        self._by_root[session.root.pid] = session.key
+        root = self._by_pid.get(session.root.pid)
+        if root is None or root.id != session.root:
+            root = Member(session.root, session.key, 0, Witness.ROOT, since)
+            self._by_pid[session.root.pid] = root
+        for member in list(self._below(root)):
+            self._hand_over(member, session.key)
+        return record
+
+    def _below(self, member: Member) -> Iterator[Member]:
+        yield member
+        for pid in member.children:
+            child = self._by_pid.get(pid)
+            if child is not None and child.owner == member.owner and pid not in self._by_root:
+                yield from self._below(child)
+
+    def _hand_over(self, member: Member, key: str) -> None:
+        if (before := self._records.get(member.owner)) is not None:
+            before.members.pop(member.id.pid, None)
+        member.owner = key
+        self._records[key].members[member.id.pid] = member
+
+    def amend(self, session: Session) -> None:
+        """Replace what is known of a session (its belongings, its name); same key."""
+        self._records[session.key].session = session
+
+    def enter(self, child: ProcessId, parent: int, since: float, witness: Witness = Witness.FORK) -> Member | None:
+        """Write down that ``parent`` bore ``child``. None when nobody watched owns the parent."""
+        owner = self._by_pid.get(parent)
+        if owner is None:
+            return None
+        known = self._by_pid.get(child.pid)
+        if known is not None:
+            if known.id == child:
+                return known
+            self._forget(known)
+        member = Member(child, owner.owner, parent, witness, since)
+        self._by_pid[child.pid] = member
+        self._records[owner.owner].members[child.pid] = member
+        owner.children.add(child.pid)
+        return member
+
+    def executed(self, pid: int) -> None:
+        """``pid`` has replaced its program."""
+        if (member := self._by_pid.get(pid)) is not None:
+            member.executed = True
+
+    def exited(self, pid: int, death: Death) -> Session | None:
+        """``pid`` has ended. Returns the session whose root it was, if it was one.
+
+        The children it leaves are told apart here, while it can be known: they lost their
+        parent *before* their session died, which is what a daemon does on purpose.
+        """
+        member = self._by_pid.get(pid)
+        if member is None:
+            return None
+        record = self._records[member.owner]
+        is_root = record.session.root == member.id
+        if not is_root and record.death is None:
+            departure = Departure(death.at, None if death.status is None else death.status == 0)
+            for child in member.children:
+                orphan = self._by_pid.get(child)
+                if orphan is not None and orphan.left is None and orphan.parent == pid:
+                    orphan.left = departure
+        self._forget(member)
+        if not is_root:
+            return None
+        record.death = death
+        return record.session
+
+    def succeed(self, key: str, heir: ProcessId) -> Session:
+        """The root daemonised itself: ``heir`` goes on as the same session.
+
+        Returns the session under its new key.
+        """
+        record = self._records.pop(key)
+        self._by_root.pop(record.session.root.pid, None)
+        session = replace(record.session, root=heir)
+        record.session, record.death = session, None
+        self._records[session.key] = record
+        self._by_root[heir.pid] = session.key
+        for member in record.members.values():
+            member.owner = session.key
+        for other in self._records.values():
+            if other.session.outer == key:
+                other.session = replace(other.session, outer=session.key)
+        return session
+
+    def close(self, key: str) -> None:
+        """Forget a session that is dead and has nothing left."""
+        record = self._records.pop(key)
+        if self._by_root.get(record.session.root.pid) == key:
+            del self._by_root[record.session.root.pid]
+        for pid in record.members:
+            self._by_pid.pop(pid, None)
+
+    def _forget(self, member: Member) -> None:
+        pid = member.id.pid
+        del self._by_pid[pid]
+        if (record := self._records.get(member.owner)) is not None:
+            record.members.pop(pid, None)
+        if (parent := self._by_pid.get(member.parent)) is not None:
+            parent.children.discard(pid)

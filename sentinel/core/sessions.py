@@ -1,0 +1,92 @@
+"""Sessions: things a person started that own processes and can die."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sentinel.core.facts import ProcessId
+
+_NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9_.%-]+")
+
+
+class Kind(StrEnum):
+    """What sort of thing a session is. Policy is set per kind."""
+
+    OVERMIND = "overmind"
+    TMUX = "tmux"
+    """A tmux server."""
+    PANE = "pane"
+    """One pane of a tmux server: the terminal that a person sees."""
+    AGENT = "agent"
+    """A coding agent."""
+    RUN = "run"
+    """Started by ``sentinel run``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketMark:
+    """A socket file that a session made, as it was while the session lived."""
+
+    path: str
+    device: int | None = None
+    inode: int | None = None
+    """None when the session died before anybody looked: the path alone is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """Files that a session leaves behind when it dies badly."""
+
+    sockets: tuple[SocketMark, ...] = ()
+    directories: tuple[str, ...] = ()
+    """Script directories that are this session's by name."""
+    title: str = ""
+    """Overmind's title: the prefix of script directories whose owner must still be proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Something a person started that owns processes and can die.
+
+    A session is identified by its root process: ``key`` holds the pid and the start time,
+    so the next session of the same name is another one.
+    """
+
+    kind: Kind
+    name: str
+    root: ProcessId
+    outer: str = ""
+    """Key of the session it was born in, which it shadows."""
+    directory: str = ""
+    born: float = 0.0
+    """Wall-clock seconds since the epoch."""
+    belongings: Belongings = Belongings()
+
+    @property
+    def id(self) -> str:
+        """Short name for people: unique among living sessions, reused like pids are."""
+        return f"{_NOT_IN_A_SLUG.sub('-', self.name) or self.kind}-{self.root.pid}"
+
+    @property
+    def key(self) -> str:
+        """The id and its generation: never reused."""
+        return f"{self.id}@{self.root.start}"
+
+    @property
+    def title(self) -> str:
+        """The noun phrase for sentences: ``claude`` or ``tmux server "default"``."""
+        match self.kind:
+            case Kind.TMUX:
+                return f'tmux server "{self.name}"'
+            case Kind.PANE:
+                return f"tmux pane {self.name}"
+            case Kind.OVERMIND:
+                return f'Overmind "{self.name}"'
+            case Kind.RUN:
+                return f'"{self.name}"'
+            case Kind.AGENT:
+                return self.name
