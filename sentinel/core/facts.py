@@ -68,6 +68,15 @@ class ProcessFacts:
         return self.state in "ZX"
 
 
+class Above(NamedTuple):
+    """A process as a link in a chain of parents."""
+
+    id: ProcessId
+    parent: int
+    name: str
+    dead: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Stdio:
     """Where descriptors 0, 1 and 2 of a process lead."""

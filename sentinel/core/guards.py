@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sentinel.core.facts import Cause, Death, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.facts import Above, Cause, Death, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.core.ledger import Member
 from sentinel.core.policy import Daemons, KindPolicy, Survivors
 from sentinel.core.sessions import Kind, Session
@@ -59,7 +59,7 @@ class Case:
     facts: ProcessFacts | Gone | Unknown
     stdio: Stdio | Unknown | None
     """None when it was not asked for, see ``wants_stdio``."""
-    chain: tuple[ProcessFacts, ...] | Unknown
+    chain: tuple[Above, ...] | Unknown
     """Its parent, that one's parent and so on, as they are now, without pid 1."""
     policy: KindPolicy
     world: World
@@ -221,8 +221,10 @@ def nohup(case: Case) -> str | None:
 
 
 def daemonised(case: Case) -> str | None:
-    """Daemonised on purpose: it left the tree while its session lived, made a session of its
-    own, and holds no terminal or pipe. What was still somebody's child at the death is not.
+    """Daemonised on purpose.
+
+    It left the tree while its session lived, made a session of its own, and holds no
+    terminal or pipe. What was still somebody's child at the death is not such a one.
     """
     member, facts = case.member, case.facts
     if member is None or member.left is None or member.manager_server:
@@ -245,8 +247,10 @@ def _died_with_the_session(case: Case, member: Member) -> bool:
 
 
 def disowned(case: Case) -> str | None:
-    """NK10, as far as it can be seen: a shell hands the hang-up of its terminal on to its
-    jobs, so one that neither ignores nor catches it and still lives was disowned.
+    """NK10, as far as it can be seen.
+
+    A shell hands the hang-up of its terminal on to its jobs, so one that neither ignores
+    nor catches it and still lives was disowned.
     """
     if case.session is None or case.session.kind is not Kind.PANE or not isinstance(case.facts, ProcessFacts):
         return None
@@ -267,7 +271,7 @@ def policy_reports(case: Case) -> str | None:
         return f"what a {kind} session leaves is only reported (policy.{kind}.survivors)"
     ended_by_itself = case.death.cause is Cause.EXITED and case.death.code == 0
     if ended_by_itself and case.policy.after_exit is Survivors.REPORT:
-        return f"the {kind} was left by an orderly exit, and what it leaves then is only reported (policy.{kind}.after_exit)"
+        return f"the {kind} was left in good order: what it leaves is only reported (policy.{kind}.after_exit)"
     return None
 
 

@@ -1,0 +1,84 @@
+"""What a process is: the door to procfs on Linux, to psutil elsewhere.
+
+Everything here answers with facts, ``Gone`` or ``Unknown``, and raises nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from sentinel.core.facts import Above, Unknown
+
+if sys.platform == "linux":
+    from sentinel.observe.procfs import (
+        above,
+        boot_id,
+        comm,
+        environment,
+        everyone,
+        identify,
+        look,
+        owner,
+        program,
+        stdio,
+        ticks_per_second,
+        working_directory,
+    )
+else:
+    from sentinel.observe.portable import (
+        above,
+        boot_id,
+        comm,
+        environment,
+        everyone,
+        identify,
+        look,
+        owner,
+        program,
+        stdio,
+        ticks_per_second,
+        working_directory,
+    )
+
+__all__ = [
+    "above",
+    "boot_id",
+    "chain",
+    "comm",
+    "environment",
+    "everyone",
+    "identify",
+    "look",
+    "owner",
+    "program",
+    "stdio",
+    "ticks_per_second",
+    "working_directory",
+]
+
+_CHAIN_LIMIT = 256
+
+
+def chain(parent: int, seen: dict[int, Above] | None = None) -> tuple[Above, ...] | Unknown:
+    """``parent``, its parent, and so on up to pid 1 or the edge of this namespace, both left out.
+
+    ``seen`` keeps answers within one look at many processes. A link that vanished while we
+    climbed makes the whole chain unknown: what it hung under cannot be told any more.
+    """
+    links: list[Above] = []
+    pid = parent
+    while pid > 1:
+        link = seen.get(pid) if seen is not None else None
+        if link is None:
+            answer = above(pid)
+            if not isinstance(answer, Above):
+                why = answer.why if isinstance(answer, Unknown) else "it ended while we looked"
+                return Unknown(f"what process {pid} hangs under", why)
+            link = answer
+            if seen is not None:
+                seen[pid] = link
+        links.append(link)
+        if len(links) > _CHAIN_LIMIT:
+            return Unknown(f"what process {parent} hangs under", "the chain of parents has no end")
+        pid = link.parent
+    return tuple(links)

@@ -1,0 +1,206 @@
+"""What a process is, read from /proc: one costs 25 us, with psutil 135 us."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+from sentinel.core.facts import SIGHUP_BIT, Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
+_STATUS = re.compile(
+    rb"^TracerPid:\s*(?P<tracer>\d+)$"
+    rb".*?^Uid:\s*\d+\s+(?P<uid>\d+)"
+    rb"(?:.*?^NSpid:\s*(?P<nspid>[\d\t ]+)$)?"
+    rb".*?^SigIgn:\s*(?P<ignored>[0-9a-f]+)$"
+    rb".*?^SigCgt:\s*(?P<caught>[0-9a-f]+)$",
+    re.MULTILINE | re.DOTALL,
+)
+_ENOUGH = 8192
+
+
+def _read(path: str, limit: int = _ENOUGH) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)
+
+
+@cache
+def boot_id() -> str:
+    """Names this boot of the machine. Identities of another boot say nothing here."""
+    return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+@cache
+def ticks_per_second() -> int:
+    """The unit of ``ProcessId.start`` on Linux."""
+    return os.sysconf("SC_CLK_TCK")
+
+
+class _Stat:
+    """The fields of /proc/PID/stat that are used. The name may hold anything, also ``)``."""
+
+    __slots__ = ("flags", "group", "name", "parent", "session", "start", "state", "terminal")
+
+    def __init__(self, raw: bytes) -> None:
+        opened, closed = raw.index(b"("), raw.rindex(b")")
+        self.name = raw[opened + 1 : closed].decode("utf-8", "surrogateescape")
+        fields = raw[closed + 2 :].split(b" ", 20)
+        self.state = fields[0].decode("ascii")
+        self.parent, self.group, self.session, self.terminal = (int(field) for field in fields[1:5])
+        self.flags = int(fields[6])
+        self.start = int(fields[19])
+
+
+def identify(pid: int) -> ProcessId | Gone | Unknown:
+    """Who has this pid now. A zombie still has it."""
+    stat = _stat(pid)
+    return ProcessId(pid, stat.start) if isinstance(stat, _Stat) else stat
+
+
+def _stat(pid: int) -> _Stat | Gone | Unknown:
+    try:
+        return _Stat(_read(f"/proc/{pid}/stat"))
+    except (FileNotFoundError, ProcessLookupError):
+        return Gone() if os.path.exists("/proc/self") else Unknown(f"what process {pid} is", "/proc is not there")
+    except (OSError, ValueError, IndexError) as error:
+        return Unknown(f"what process {pid} is", str(error))
+
+
+def look(pid: int) -> ProcessFacts | Gone | Unknown:
+    """Everything the guards want to know of a process, but for its descriptors.
+
+    Two files are read one after the other: only a handle that is still open afterwards
+    proves that both spoke of the same process (see ``handles``).
+    """
+    stat = _stat(pid)
+    if not isinstance(stat, _Stat):
+        return stat
+    try:
+        found = _STATUS.search(_read(f"/proc/{pid}/status"))
+    except (FileNotFoundError, ProcessLookupError):
+        return Gone()
+    except OSError as error:
+        return Unknown(f"what process {pid} is", str(error))
+    if found is None:
+        if stat.state in "ZX":  # a zombie has no signal masks to show
+            return _facts(pid, stat, uid=-1)
+        return Unknown(f"what process {pid} is", "its status file has another form")
+    namespaces = found["nspid"]
+    return _facts(
+        pid,
+        stat,
+        uid=int(found["uid"]),
+        tracer=int(found["tracer"]),
+        ignored=bool(int(found["ignored"], 16) & SIGHUP_BIT),
+        caught=bool(int(found["caught"], 16) & SIGHUP_BIT),
+        foreign=namespaces is not None and len(namespaces.split()) > 1,
+    )
+
+
+def _facts(
+    pid: int,
+    stat: _Stat,
+    *,
+    uid: int,
+    tracer: int = 0,
+    ignored: bool = False,
+    caught: bool = False,
+    foreign: bool = False,
+) -> ProcessFacts:
+    return ProcessFacts(
+        id=ProcessId(pid, stat.start),
+        parent=stat.parent,
+        group=stat.group,
+        session=stat.session,
+        terminal=stat.terminal,
+        state=stat.state,
+        name=stat.name,
+        uid=uid,
+        tracer=tracer,
+        hangup_ignored=ignored,
+        hangup_caught=caught,
+        foreign_namespace=foreign,
+        kernel_thread=bool(stat.flags & _KERNEL_THREAD),
+    )
+
+
+def above(pid: int) -> Above | Gone | Unknown:
+    """A process as a link of a chain of parents: who it is and who its parent is."""
+    stat = _stat(pid)
+    if not isinstance(stat, _Stat):
+        return stat
+    return Above(ProcessId(pid, stat.start), stat.parent, stat.name, stat.state in "ZX")
+
+
+def stdio(pid: int) -> Stdio | Unknown:
+    """Where descriptors 0, 1 and 2 lead. A closed one leads nowhere."""
+    terminal = pipe = False
+    for fd in range(3):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return Unknown(f"where the input and output of process {pid} lead", str(error))
+        terminal |= target.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
+        pipe |= target.startswith(("pipe:", "socket:"))
+    return Stdio(terminal, pipe)
+
+
+def comm(pid: int) -> str:
+    """What the kernel calls it; empty when it is gone. The cheapest look there is (6 us)."""
+    try:
+        return _read(f"/proc/{pid}/comm", 64)[:-1].decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
+    """Path of the executable and the arguments; only for processes of our own user."""
+    try:
+        exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        raw = _read(f"/proc/{pid}/cmdline", 65536)
+    except OSError as error:
+        return Unknown(f"what process {pid} runs", str(error))
+    return exe, tuple(part.decode("utf-8", "surrogateescape") for part in raw.split(b"\0")[:-1])
+
+
+def working_directory(pid: int) -> str:
+    """Where it works; empty when that cannot be read."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def environment(pid: int, name: str) -> str | Unknown:
+    """One variable of its environment as it was at exec; empty when it has none of that name."""
+    try:
+        raw = _read(f"/proc/{pid}/environ", 1 << 20)
+    except OSError as error:
+        return Unknown(f"the environment of process {pid}", str(error))
+    wanted = name.encode() + b"="
+    for entry in raw.split(b"\0"):
+        if entry.startswith(wanted):
+            return entry[len(wanted) :].decode("utf-8", "surrogateescape")
+    return ""
+
+
+def everyone() -> list[int] | Unknown:
+    """Every pid that can be seen."""
+    try:
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    except OSError as error:
+        return Unknown("which processes there are", str(error))
+
+
+def owner(pid: int) -> int | None:
+    """Uid of the process, None when it is gone or hidden."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
