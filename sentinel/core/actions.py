@@ -62,6 +62,9 @@ class Result(StrEnum):
     REFUSED = "refused"
     """The reaper would not touch it; the reason says why."""
     REMOVED = "removed"
+    """The file is in quarantine."""
+    CURED = "cured"
+    """It was sent the signal that heals it."""
 
 
 @dataclass(frozen=True, slots=True)

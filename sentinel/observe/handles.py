@@ -107,6 +107,36 @@ class Handles:
         """The pidfd of a process that was taken."""
         return self._fds.get(who)
 
+    def borrow(self, who: ProcessId) -> int | None | Gone | Unknown:
+        """A pidfd of the caller's own on that very process, to be closed by the caller.
+
+        None where there are no pidfds. ``Gone`` when the process has ended, also when its
+        pid is another's by now.
+        """
+        if not HAS_PIDFD:
+            ended = self.ended(who)
+            return ended if isinstance(ended, Unknown) else Gone() if ended else None
+        held = who in self._fds
+        holder = who if held else self.take(who.pid)
+        if isinstance(holder, Unknown):
+            return holder
+        if isinstance(holder, Gone) or holder != who:
+            if isinstance(holder, ProcessId):
+                self.drop(holder)
+            return Gone()
+        if (fd := self._fds.get(who)) is None:
+            return Unknown(f"whether process {who.pid} is the one that was judged", "no handle could be opened on it")
+        try:
+            mine = os.dup(fd)
+        except OSError as error:
+            return Unknown(f"whether process {who.pid} is the one that was judged", str(error))
+        if not held:
+            self.drop(who)
+        if readable(mine):
+            os.close(mine)
+            return Gone()
+        return mine
+
     def ended(self, who: ProcessId) -> bool | Unknown:
         """Whether that very process has ended. Never true because something was not found."""
         if (fd := self._fds.get(who)) is not None:

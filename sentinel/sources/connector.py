@@ -1,0 +1,235 @@
+"""The Linux proc connector: fork, exec and exit of every process, as they happen.
+
+Since Linux 6.6 it speaks to unprivileged users too. It uses the initial pid namespace's
+numbers, so it is of no use inside another one, and it is refused in another network
+namespace: both are found out here, and the caller takes the next source.
+
+Protocol: include/uapi/linux/cn_proc.h and connector.h; the mask in the subscription came
+with Linux 6.6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Container
+from typing import Final
+
+from sentinel.bus import Bus
+from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
+from sentinel.core.facts import Death
+from sentinel.errors import SourceUnavailable
+
+_NETLINK_CONNECTOR = 11
+_CN_IDX_PROC = _CN_VAL_PROC = 1
+_PROC_CN_MCAST_LISTEN = 1
+_FORK, _EXEC, _COMM, _EXIT = 0x1, 0x2, 0x200, 0x80000000
+_NLMSG_DONE = 3
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of include/linux/proc_ns.h
+_SO_ATTACH_FILTER = 26
+_WANTED_BUFFER = 4 << 20
+
+# Offsets in a datagram: nlmsghdr 16, cn_msg 20, then proc_event: what, cpu, timestamp, data.
+_WHAT: Final = 36
+_HEAD = struct.Struct("=I4xQ4I")
+"""From ``_WHAT`` on: what, timestamp, and the first four words of the event's data."""
+_DATAGRAM = 1024
+
+_BATCH = 512
+"""Datagrams read in one go before the loop gets a turn."""
+_STORM = 3
+"""More datagrams than this in one wake-up is a storm: then the socket is read every
+``_STORM_PAUSE`` seconds, since a wake-up costs ten times what a datagram does. Deaths of
+roots do not wait for it: their pidfds wake the loop, and ``drain`` is called first."""
+_STORM_PAUSE = 0.004
+
+
+class ProcConnector:
+    """Publishes forks, execs and exits.
+
+    Args:
+        bus: Where events go.
+        watched: Forks and exits of other processes are dropped here, before they cost more.
+    """
+
+    name = "proc connector"
+
+    def __init__(self, bus: Bus, watched: Container[int]) -> None:
+        self._bus = bus
+        self._watched = watched
+        self._socket: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pause: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Subscribe, and prove with a child of our own that events arrive with our numbers.
+
+        Raises:
+            SourceUnavailable: The kernel is older than 6.6, or this is a container.
+        """
+        if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PID_NAMESPACE:
+            raise SourceUnavailable("this is not the initial pid namespace")
+        try:
+            self._socket = _subscribe()
+        except OSError as error:
+            raise SourceUnavailable(f"the kernel does not let us listen to it: {error.strerror}") from error
+        if not self._proves_itself():
+            self.close()
+            raise SourceUnavailable("it accepted our subscription and then told us nothing")
+
+    def _proves_itself(self) -> bool:
+        sock = self._socket
+        if sock is None:
+            return False
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        deadline = time.monotonic() + 0.5
+        while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
+            with contextlib.suppress(OSError):
+                what, _, parent, _, born, _ = _HEAD.unpack_from(sock.recv(_DATAGRAM), _WHAT)
+                if what == _FORK and parent == os.getpid() and born == child:
+                    return True
+        return False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Publish from now on."""
+        self._loop = loop
+        loop.add_reader(self._open_socket(), self._wake)
+
+    def close(self) -> None:
+        """Stop and give the socket back."""
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._socket is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def drain(self) -> None:
+        """Publish what the kernel has queued up to now: asked before a judgement."""
+        if self._socket is not None:
+            self._read(self._socket)
+
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("open() comes first")
+        return self._socket
+
+    def _wake(self) -> None:
+        sock = self._open_socket()
+        if self._read(sock) > _STORM and self._loop is not None and self._socket is not None:
+            self._loop.remove_reader(sock)
+            self._pause = self._loop.call_later(_STORM_PAUSE, self._storm)
+
+    def _storm(self) -> None:
+        if self._socket is None or self._loop is None:
+            return
+        if self._read(self._socket):
+            self._pause = self._loop.call_later(_STORM_PAUSE, self._storm)
+        else:
+            self._pause = None
+            self._loop.add_reader(self._socket, self._wake)
+
+    def _read(self, sock: socket.socket) -> int:
+        """Work off up to ``_BATCH`` datagrams; returns how many there were."""
+        receive, watched, publish = sock.recv, self._watched, self._bus.publish
+        count = 0
+        try:
+            for count in range(1, _BATCH + 1):  # noqa: B007 - counts the datagrams
+                what, at, _, second, third, fourth = _HEAD.unpack_from(receive(_DATAGRAM), _WHAT)
+                if what == _FORK:
+                    if second in watched:
+                        publish(ProcessForked(second, fourth, at / 1e9))
+                elif what == _EXEC:
+                    publish(ProcessExecuted(second))
+                elif what == _EXIT:
+                    if second in watched:
+                        publish(ProcessExited(second, Death(at / 1e9, third)))
+                else:
+                    publish(ProcessRenamed(second))
+        except BlockingIOError:
+            return count - 1
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._lost(sock)
+        return count
+
+    def _lost(self, sock: socket.socket) -> None:
+        """The queue overflowed.
+
+        What is left in it comes from both sides of the gap, and a fork whose parent's end
+        fell into the gap would be written to the wrong owner. So all of it goes, and the
+        answer to ``EventsLost`` is to look at everything.
+        """
+        while True:
+            try:
+                sock.recv(_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+        self._bus.publish(EventsLost(self.name, "the kernel's queue overflowed"))
+
+
+def _subscribe() -> socket.socket:
+    sock = socket.socket(
+        socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR
+    )
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WANTED_BUFFER)  # the kernel caps it at rmem_max
+        _attach_filter(sock)
+        sock.bind((0, _CN_IDX_PROC))
+        wish = struct.pack("=II", _PROC_CN_MCAST_LISTEN, _FORK | _EXEC | _COMM | _EXIT)
+        connector = struct.pack("=IIIIHH", _CN_IDX_PROC, _CN_VAL_PROC, 0, 0, len(wish), 0)
+        length = 16 + len(connector) + len(wish)
+        sock.send(struct.pack("=IHHII", length, _NLMSG_DONE, 0, 0, os.getpid()) + connector + wish)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _attach_filter(sock: socket.socket) -> None:
+    """Have the kernel drop what is said of threads, and renamings but those to ``tmux...``.
+
+    Classic BPF (linux/filter.h). It loads words in network order, hence ``htonl`` on what
+    the kernel wrote in its own.
+    """
+    load, to_x, jump_eq, jump_eq_x, accept = 0x20, 0x07, 0x15, 0x1D, 0x06
+    program = [
+        (load, 0, 0, _WHAT),
+        (jump_eq, 4, 0, socket.htonl(_FORK)),  # -> 6
+        (jump_eq, 7, 0, socket.htonl(_EXIT)),  # -> 10
+        (jump_eq, 12, 0, socket.htonl(_EXEC)),  # -> 16
+        (jump_eq, 9, 0, socket.htonl(_COMM)),  # -> 14
+        (accept, 0, 0, 0),
+        (load, 0, 0, 60),  # 6 fork: the child's pid ...
+        (to_x, 0, 0, 0),
+        (load, 0, 0, 64),  # ... is its tgid, unless it is a thread
+        (jump_eq_x, 6, 7, 0),  # -> 16 or 17
+        (load, 0, 0, 52),  # 10 exit: the same for the one that ends
+        (to_x, 0, 0, 0),
+        (load, 0, 0, 56),
+        (jump_eq_x, 2, 3, 0),  # -> 16 or 17
+        (load, 0, 0, 60),  # 14 rename: the first four bytes of the name
+        (jump_eq, 0, 1, int.from_bytes(b"tmux", "big")),  # -> 16 or 17
+        (accept, 0, 0, 0xFFFF),  # 16
+        (accept, 0, 0, 0),  # 17
+    ]
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(buffer)))

@@ -1,0 +1,64 @@
+"""Exit events of single processes, from their pidfds.
+
+A pidfd becomes readable when the whole process has ended, threads and all: the exact word
+on a death, where the connector may only have heard of the first thread's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from sentinel.bus import Bus
+from sentinel.core.events import ProcessExited
+from sentinel.core.facts import Death, ProcessId
+from sentinel.observe.handles import Handles
+
+
+class ExitWatch:
+    """Publishes the end of the processes it was told to watch.
+
+    Args:
+        bus: Where events go.
+        handles: Where the pidfds of taken processes are.
+        catch_up: Called before a death is published, so that births which the kernel told
+            earlier through a slower source are known by then.
+    """
+
+    def __init__(self, bus: Bus, handles: Handles, catch_up: Callable[[], None]) -> None:
+        self._bus = bus
+        self._handles = handles
+        self._catch_up = catch_up
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watched: dict[ProcessId, int] = {}
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch in this loop from now on."""
+        self._loop = loop
+
+    def watch(self, who: ProcessId) -> bool:
+        """Publish ``ProcessExited`` once when it has ended. False: there is no handle on it."""
+        fd = self._handles.fd(who)
+        if fd is None or self._loop is None:
+            return False
+        if who not in self._watched:
+            self._watched[who] = fd
+            self._loop.add_reader(fd, self._ended, who)
+        return True
+
+    def forget(self, who: ProcessId) -> None:
+        """Stop watching; to be called before its handle is dropped."""
+        fd = self._watched.pop(who, None)
+        if fd is not None and self._loop is not None:
+            self._loop.remove_reader(fd)
+
+    def close(self) -> None:
+        """Stop watching everything."""
+        for who in list(self._watched):
+            self.forget(who)
+
+    def _ended(self, who: ProcessId) -> None:
+        self.forget(who)
+        self._catch_up()
+        self._bus.publish(ProcessExited(who.pid, Death(time.monotonic(), self._handles.status(who))))
