@@ -1,0 +1,167 @@
+"""Where Sentinel keeps its things: one place that every room asks.
+
+Configuration and state lie where the platform wants them (XDG on Linux, ``~/Library`` on
+macOS). The runtime directory holds the lock and the inbox, so agent and command line must
+find the same one whatever started them, and nobody else may write there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentinel.errors import SentinelError
+
+APP = "sentinel"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The three directories, and what lies in them."""
+
+    config: Path
+    state: Path
+    runtime: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The user's wishes. Need not exist."""
+        return self.config / "sentinel.toml"
+
+    @property
+    def journal(self) -> Path:
+        """The history; rotated files lie beside it."""
+        return self.state / "events.jsonl"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where removed files wait, in case somebody wants them back."""
+        return self.state / "quarantine"
+
+    @property
+    def inbox(self) -> Path:
+        """The agent's socket."""
+        return self.runtime / "inbox.sock"
+
+    @property
+    def hints(self) -> Path:
+        """The file that tmux hooks append to."""
+        return self.runtime / "hints"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one agent of this user."""
+        return self.runtime / "agent.lock"
+
+
+def find(environ: Mapping[str, str] = os.environ) -> Paths:
+    """Say where everything belongs. Changes nothing.
+
+    ``SENTINEL_CONFIG_DIR``, ``SENTINEL_STATE_DIR`` and ``SENTINEL_RUNTIME_DIR`` stand
+    above all. Where neither they nor the XDG variables speak, the home directory decides.
+
+    Raises:
+        SentinelError: an override is not absolute, or there is no home directory.
+    """
+    return Paths(
+        config=_override(environ, "SENTINEL_CONFIG_DIR") or _home("XDG_CONFIG_HOME", environ),
+        state=_override(environ, "SENTINEL_STATE_DIR") or _home("XDG_STATE_HOME", environ),
+        runtime=_override(environ, "SENTINEL_RUNTIME_DIR") or _runtime(environ),
+    )
+
+
+def prepare(paths: Paths) -> None:
+    """Make the state and runtime directories, or check those that are there.
+
+    A state directory that cannot be made (disk full, read-only home) is left to the
+    journal, which says so and keeps the history in memory: watching goes on.
+
+    Raises:
+        SentinelError: one of them is a symlink or a file, belongs to somebody else or is
+            open to others, or the runtime directory cannot be made.
+    """
+    with suppress(OSError):
+        _make(paths.state)
+    try:
+        _make(paths.runtime)
+    except OSError as error:
+        raise SentinelError(f"cannot make {paths.runtime}: {error.strerror}") from error
+    for directory in (paths.state, paths.runtime):
+        if wrong := _what_is_wrong(directory):
+            raise SentinelError(wrong)
+
+
+def _override(environ: Mapping[str, str], variable: str) -> Path | None:
+    value = environ.get(variable, "")
+    if value and not os.path.isabs(value):
+        # Taken from the current directory it would mean another place to each caller.
+        raise SentinelError(f'{variable} must be an absolute path, not "{value}"')
+    return Path(value) if value else None
+
+
+def _home(variable: str, environ: Mapping[str, str]) -> Path:
+    # "All paths set in these environment variables must be absolute. If an implementation
+    # encounters a relative path [it] should [...] ignore it" (XDG base directory spec 0.8).
+    if os.path.isabs(base := environ.get(variable, "")):
+        return Path(base, APP)
+    import platformdirs
+
+    ask = platformdirs.user_config_path if variable == "XDG_CONFIG_HOME" else platformdirs.user_state_path
+    path = ask(APP)
+    if not path.is_absolute():
+        raise SentinelError("there is no home directory: set HOME")
+    return path
+
+
+def _runtime(environ: Mapping[str, str]) -> Path:
+    uid = os.geteuid()
+    # cron, su and some ssh set-ups lose XDG_RUNTIME_DIR while logind's directory is there;
+    # without the second try their `sentinel` would look for the agent in another place.
+    bases = (
+        (environ.get("TMPDIR"),) if sys.platform == "darwin" else (environ.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}")
+    )
+    for base in bases:
+        if base and _is_private(base, uid):
+            return Path(base, APP)
+    return Path(f"/tmp/{APP}-{uid}")  # noqa: S108 - a fixed name on purpose; prepare() checks whose it is
+
+
+def _is_private(base: str, uid: int) -> bool:
+    """Whether nobody but the user can put things there."""
+    try:
+        found = os.stat(base)
+    except (OSError, ValueError):
+        return False
+    mine = found.st_uid == uid and not stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
+    return os.path.isabs(base) and stat.S_ISDIR(found.st_mode) and mine
+
+
+def _make(directory: Path) -> None:
+    # Path.mkdir(parents=True) gives parents the umask's mode; the XDG spec wants 0700.
+    for missing in reversed([d for d in directory.parents if not d.exists()]):
+        with suppress(FileExistsError):
+            missing.mkdir(0o700)
+    with suppress(FileExistsError):
+        directory.mkdir(0o700)
+
+
+def _what_is_wrong(directory: Path) -> str:
+    """The checks that tmux makes of its own (make_label), and none for the group either."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return ""  # the state directory that could not be made; the runtime directory has just been
+    if stat.S_ISLNK(found.st_mode):
+        return f"{directory} is a symbolic link; Sentinel wants a directory of its own there"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{directory} is not a directory"
+    if found.st_uid != os.geteuid():
+        return f"{directory} belongs to another user (uid {found.st_uid})"
+    if (mode := stat.S_IMODE(found.st_mode)) & 0o077:
+        return f"{directory} is open to other users (mode {mode:04o}); make it yours with: chmod 700 {directory}"
+    return ""
