@@ -93,9 +93,9 @@ def bound_inodes() -> Bound | Unknown:
         return Unknown(question, str(error))
     by_inode: dict[int, tuple[BoundSocket, ...]] = {}
     by_socket: dict[int, BoundSocket] = {}
-    for message in messages:
+    for message in dict.fromkeys(messages):
         entry = _bound_socket(message)
-        if entry is not None and entry.socket not in by_socket:
+        if entry is not None:
             by_socket[entry.socket] = entry
             by_inode[entry.inode] = (*by_inode.get(entry.inode, ()), entry)
     return Bound(by_inode, by_socket, taken)
