@@ -38,8 +38,6 @@ class Member:
     """Monotonic seconds: its birth, or when it was first seen."""
     manager_server: bool = False
     """It is the tmux server that an Overmind started for itself, and dies with it."""
-    executed: bool = False
-    """It has replaced its program since its birth."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 
@@ -64,10 +62,12 @@ class Ledger:
         self._by_pid: dict[int, Member] = {}
         self._records: dict[str, Record] = {}
         self._by_root: dict[int, str] = {}
+        self.manager_servers: dict[ProcessId, str] = {}
+        """tmux servers that an Overmind started for itself, with the key of its session."""
 
     # -- asked ---------------------------------------------------------------------
 
-    def __contains__(self, pid: int) -> bool:
+    def __contains__(self, pid: object) -> bool:
         """Whether ``pid`` is, or was until its end is told, a process of a watched session."""
         return pid in self._by_pid
 
@@ -151,10 +151,10 @@ class Ledger:
         owner.children.add(child.pid)
         return member
 
-    def executed(self, pid: int) -> None:
-        """``pid`` has replaced its program."""
-        if (member := self._by_pid.get(pid)) is not None:
-            member.executed = True
+    def manages(self, member: Member) -> None:
+        """``member`` is the tmux server that its session started for itself."""
+        member.manager_server = True
+        self.manager_servers[member.id] = member.owner
 
     def exited(self, pid: int, death: Death) -> Session | None:
         """``pid`` has ended. Returns the session whose root it was, if it was one.
@@ -192,6 +192,9 @@ class Ledger:
         self._by_root[heir.pid] = session.key
         for member in record.members.values():
             member.owner = session.key
+        for server, owner in self.manager_servers.items():
+            if owner == key:
+                self.manager_servers[server] = session.key
         for other in self._records.values():
             if other.session.outer == key:
                 other.session = replace(other.session, outer=session.key)
@@ -202,12 +205,13 @@ class Ledger:
         record = self._records.pop(key)
         if self._by_root.get(record.session.root.pid) == key:
             del self._by_root[record.session.root.pid]
-        for pid in record.members:
-            self._by_pid.pop(pid, None)
+        for member in list(record.members.values()):
+            self._forget(member)
 
     def _forget(self, member: Member) -> None:
         pid = member.id.pid
         del self._by_pid[pid]
+        self.manager_servers.pop(member.id, None)
         if (record := self._records.get(member.owner)) is not None:
             record.members.pop(pid, None)
         if (parent := self._by_pid.get(member.parent)) is not None:

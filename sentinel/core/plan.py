@@ -10,14 +10,16 @@ from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Condemned, ProcessVerdict
 
 
-def plan_processes(session: Session, verdicts: Iterable[ProcessVerdict], policy: Policy) -> Terminate | None:
+def plan_processes(
+    session: Session, verdicts: Iterable[ProcessVerdict], policy: Policy, *, without_grace: bool = False
+) -> Terminate | None:
     """One action for everything condemned, or None when there is nothing to do."""
     if policy.mode is Mode.OBSERVE:
         return None
     condemned = [v for v in verdicts if isinstance(v, Condemned)]
     if not condemned:
         return None
-    return Terminate(session, deepest_first(condemned), policy.of(session.kind).grace)
+    return Terminate(session, deepest_first(condemned), 0.0 if without_grace else policy.of(session.kind).grace)
 
 
 def deepest_first(condemned: list[Condemned]) -> tuple[Condemned, ...]:

@@ -46,6 +46,8 @@ class Belongings:
     """Script directories that are this session's by name."""
     title: str = ""
     """Overmind's title: the prefix of script directories whose owner must still be proven."""
+    script_root: str = ""
+    """Where Overmind makes its script directories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Session:
     born: float = 0.0
     """Wall-clock seconds since the epoch."""
     belongings: Belongings = Belongings()
+    command: int = 0
+    """For ``run``: the pid of the command. The root is its wrapper, a child subreaper."""
 
     @property
     def id(self) -> str:

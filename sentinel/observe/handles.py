@@ -107,7 +107,7 @@ class Handles:
         """The pidfd of a process that was taken."""
         return self._fds.get(who)
 
-    def borrow(self, who: ProcessId) -> int | None | Gone | Unknown:
+    def borrow(self, who: ProcessId) -> int | Gone | Unknown | None:
         """A pidfd of the caller's own on that very process, to be closed by the caller.
 
         None where there are no pidfds. ``Gone`` when the process has ended, also when its

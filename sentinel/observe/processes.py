@@ -45,6 +45,7 @@ __all__ = [
     "boot_id",
     "chain",
     "comm",
+    "descendants",
     "environment",
     "everyone",
     "identify",
@@ -53,10 +54,38 @@ __all__ = [
     "program",
     "stdio",
     "ticks_per_second",
+    "tree",
     "working_directory",
 ]
 
 _CHAIN_LIMIT = 256
+
+
+def tree() -> dict[int, list[Above]]:
+    """Everything that lives, by the pid of its parent; empty when nothing can be seen.
+
+    What hangs under a parent that is not there to be seen is listed under 0.
+    """
+    everyone_now = everyone()
+    children: dict[int, list[Above]] = {}
+    if isinstance(everyone_now, Unknown):
+        return children
+    links = [link for pid in everyone_now if isinstance(link := above(pid), Above) and not link.dead]
+    known = {link.id.pid for link in links}
+    for link in links:
+        children.setdefault(link.parent if link.parent in known else 0, []).append(link)
+    return children
+
+
+def descendants(pid: int) -> list[Above]:
+    """Everything that lives under ``pid`` now, parents before their children."""
+    children = tree()
+    found: list[Above] = []
+    todo = children.get(pid, [])
+    while todo:
+        found += todo
+        todo = [child for link in todo for child in children.get(link.id.pid, ())]
+    return found
 
 
 def chain(parent: int, seen: dict[int, Above] | None = None) -> tuple[Above, ...] | Unknown:

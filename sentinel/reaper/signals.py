@@ -110,7 +110,7 @@ class Signaller:
             os.close(grip)
         return failed or Outcome(str(server), Result.CURED)
 
-    def _grip(self, who: ProcessId) -> int | None | Outcome:
+    def _grip(self, who: ProcessId) -> int | Outcome | None:
         """A handle that proves to be on that very process, or why it must not be signalled."""
         us = self._ourselves
         if who.pid <= 1 or who.pid == us.pid or who.pid in us.ancestors:
@@ -211,3 +211,21 @@ async def _ended(fds: dict[int, ProcessId], deadline: float) -> list[ProcessId]:
         finally:
             loop.remove_reader(poll.fileno())
     return done
+
+
+def forward(child: int, number: int) -> None:
+    """Hand a signal that we got on to our own child, through its pidfd or its number.
+
+    It is not reaped yet, so its number is still its own.
+    """
+    try:
+        if HAS_PIDFD:
+            fd = os.pidfd_open(child)
+            try:
+                signal.pidfd_send_signal(fd, number)
+            finally:
+                os.close(fd)
+        elif child > 1:
+            os.kill(child, number)
+    except ProcessLookupError:
+        pass

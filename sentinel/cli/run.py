@@ -1,0 +1,154 @@
+"""``sentinel run``: a command as a watched session."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from sentinel import client, paths, runs, wire
+from sentinel.core.facts import ProcessId
+from sentinel.errors import NotRunning, SentinelError
+from sentinel.observe import processes
+
+_PR_SET_CHILD_SUBREAPER = 36
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as shells and env(1) say it
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_TERMINALS_OWN = (signal.SIGINT, signal.SIGQUIT)
+"""The terminal sends these to the command too, since it is in the same process group: only
+the command decides what they mean."""
+_AGENT_PATIENCE = 0.3
+"""Seconds to wait for the agent before the command is started all the same."""
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--name", metavar="NAME", help="What to call the session; by default the command's name.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENT]...")
+def command(name: str | None, argv: tuple[str, ...]) -> None:
+    """Run COMMAND as a watched session.
+
+    The terminal is the command's, and so is the exit status. What the command leaves behind
+    when it ends, however it ends, is ended too.
+    """
+    where = paths.find()
+    trouble = paths.prepare(where)
+    if trouble:
+        click.echo(f"sentinel: {trouble}", err=True)
+    session = Wrapper(where, name or os.path.basename(argv[0]))
+    sys.exit(session.run(argv))
+
+
+class Wrapper:
+    """The process between the shell and the command: a child subreaper that waits."""
+
+    def __init__(self, where: paths.Paths, name: str) -> None:
+        who = processes.identify(os.getpid())
+        if not isinstance(who, ProcessId):
+            raise SentinelError(f"cannot find out who we are: {who}")
+        self._where = where
+        self._who = who
+        self._mark = runs.Mark(processes.boot_id(), who.pid, who.start, name, os.getcwd())
+        self._child = 0
+
+    def run(self, argv: tuple[str, ...]) -> int:
+        """Start the command, wait for its end, and hand on what it left. Returns the exit status.
+
+        A command that was killed by a signal has this process die of the same one.
+        """
+        _become_subreaper()
+        self._leave_mark()
+        watched = self._tell(wire.Register())
+        for number in _FORWARDED:
+            signal.signal(number, self._forward)
+        for number in _TERMINALS_OWN:
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            self._child = _spawn(argv, self._mark.name)
+        except OSError as error:
+            runs.erase(self._where.runtime, self._who.pid)
+            click.echo(f"sentinel: cannot run {argv[0]}: {error.strerror}", err=True)
+            return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
+        began = processes.identify(self._child)
+        self._mark.command = self._child
+        self._leave_mark()
+        if watched:
+            self._tell(wire.Started(self._child))
+        status = self._wait()
+        left = [link.id.pid for link in processes.descendants(os.getpid())]
+        if left and not (watched and self._tell(wire.Leaving(left))):
+            self._clean_up_alone(began, status)
+        runs.erase(self._where.runtime, self._who.pid)
+        return _end_alike(status)
+
+    def _leave_mark(self) -> None:
+        try:
+            runs.write(self._where.runtime, self._mark)
+        except OSError as error:
+            click.echo(f"sentinel: the session cannot be announced: {error.strerror}", err=True)
+
+    def _tell(self, request: wire.Request) -> bool:
+        """Whether the agent is there and has taken note."""
+        try:
+            client.ask(self._where.inbox, request, _AGENT_PATIENCE)
+        except NotRunning:
+            return False
+        except SentinelError as error:
+            click.echo(f"sentinel: {error}", err=True)
+            return False
+        return True
+
+    def _forward(self, number: int, _: FrameType | None) -> None:
+        if self._child:
+            from sentinel.reaper.signals import forward
+
+            forward(self._child, number)
+
+    def _wait(self) -> int:
+        """Reap whatever falls to us until the command itself has ended. Its wait status."""
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self._child:
+                return status
+
+    def _clean_up_alone(self, began: object, status: int) -> None:
+        """No agent is there: end what was left with the same judgement and the same hand."""
+        from sentinel.cli.alone import clean_up
+
+        root = began if isinstance(began, ProcessId) else ProcessId(self._child, 0)
+        clean_up(self._where, self._mark, root, status)
+
+
+def _become_subreaper() -> None:
+    """Have orphans of the command fall to us instead of to init (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _spawn(argv: tuple[str, ...], name: str) -> int:
+    defaults = [*_FORWARDED, *_TERMINALS_OWN, signal.SIGPIPE]
+    environ = {**os.environ, "SENTINEL_SESSION": f"{name}:{os.getpid()}"}
+    return os.posix_spawnp(argv[0], argv, environ, setsigdef=defaults)
+
+
+def _end_alike(status: int) -> int:
+    """End as the command did: the exit status to end with, or the same signal to die of."""
+    if not os.WIFSIGNALED(status):
+        return os.waitstatus_to_exitcode(status)
+    number = os.WTERMSIG(status)
+    _no_core_dump()
+    sys.stdout.flush()
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    return 128 + number
+
+
+def _no_core_dump() -> None:
+    """The command has left one, if one was wanted: ours would take its place."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

@@ -1,0 +1,90 @@
+"""``sentinel status``: whether the agent lives, and what it watches."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from sentinel import client, instance, paths, wire
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
+from sentinel.errors import NotRunning
+
+_RUNNING, _CRASHED, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(*, as_json: bool) -> None:
+    """Show whether the agent runs, and what it watches.
+
+    Exit status: 0 it runs, 1 it died and left its lock file, 3 it does not run, 4 unknown.
+    """
+    where = paths.find()
+    code, data = _look(where)
+    if as_json:
+        click.echo(json.dumps(data))
+    else:
+        for line in _lines(data):
+            click.echo(line)
+    sys.exit(code)
+
+
+def _look(where: paths.Paths) -> tuple[int, dict[str, object]]:
+    state = instance.look(where)
+    match state.condition:
+        case instance.Condition.UNKNOWN:
+            return _UNKNOWN, {"state": "unknown", "error": state.why}
+        case instance.Condition.STOPPED:
+            return _STOPPED, {"state": "stopped"}
+        case instance.Condition.CRASHED:
+            return _CRASHED, {"state": "crashed", "pid": state.pid, "since": state.since}
+        case instance.Condition.RUNNING:
+            pass
+    data: dict[str, object] = {"state": "running", "pid": state.pid, "since": state.since}
+    try:
+        answer = client.ask(where.inbox, wire.Status())
+    except NotRunning as error:
+        # It holds its lock, so it lives; that it does not answer is worth knowing.
+        return _UNKNOWN, {**data, "state": "unknown", "error": f"it holds its lock, but {error}"}
+    if isinstance(answer, dict):
+        data.update(answer)
+    return _RUNNING, data
+
+
+def _lines(data: dict[str, object]) -> list[str]:
+    match data["state"]:
+        case "stopped":
+            return ["The agent is not running. Start it with: sentinel agent"]
+        case "crashed":
+            return [f"The agent (pid {data['pid']}) has died without a word. Start it again with: sentinel agent"]
+        case "unknown":
+            return [f"It cannot be told whether the agent runs: {data['error']}"]
+    since = data["since"]
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since)) if isinstance(since, float) else "?"
+    lines = [
+        f"The agent runs (pid {data['pid']}, since {began}, version {clean(str(data.get('version')))}).",
+        f"It hears of births and deaths by {data.get('source')}" + _because(data) + ".",
+        f"It watches {_number(data, 'sessions', 'session')} with {_number(data, 'processes', 'process')}; "
+        f"{_number(data, 'cleaned', 'clean-up')} since its start.",
+    ]
+    if data.get("mode") == "observe":
+        lines.append('It only observes: nothing is ended (mode = "observe").')
+    if data.get("dead"):
+        lines.append(f"Of {_number(data, 'dead', 'dead session')} something is left: see sentinel sessions.")
+    if data.get("trouble"):
+        lines.append(f"Trouble: {clean(str(data['trouble']), 400)}")
+    return lines
+
+
+def _because(data: dict[str, object]) -> str:
+    why = data.get("why_not_better")
+    return f" ({clean(str(why))})" if why else ""
+
+
+def _number(data: dict[str, object], key: str, noun: str) -> str:
+    value = data.get(key)
+    return count(value if isinstance(value, int) else 0, noun)

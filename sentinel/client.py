@@ -1,0 +1,52 @@
+"""The command line's side of the inbox."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import msgspec
+
+from sentinel import wire
+from sentinel.errors import NotRunning, SentinelError
+
+
+def ask(inbox: Path, request: wire.Request, patience: float = 2.0) -> object:
+    """Ask the agent, and return the data of its answer.
+
+    Args:
+        inbox: Its socket.
+        request: The question.
+        patience: Seconds to wait for connection and answer together, at most twice that.
+
+    Raises:
+        NotRunning: Nobody listens there, or nobody answers in time.
+        SentinelError: The agent refused, with its sentence.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(patience)
+            connection.connect(str(inbox))
+            connection.sendall(wire.encode(request) + b"\n")
+            answer = _line(connection)
+    except TimeoutError as error:
+        raise NotRunning(f"the agent did not answer within {patience:g} s") from error
+    except OSError as error:
+        raise NotRunning(f"no agent answers ({error.strerror})") from error
+    try:
+        reply = wire.decode_reply(answer)
+    except msgspec.MsgspecError as error:
+        raise SentinelError(f"the agent's answer cannot be read: {error}") from error
+    if not reply.ok:
+        raise SentinelError(reply.error)
+    return reply.data
+
+
+def _line(connection: socket.socket) -> bytes:
+    parts: list[bytes] = []
+    while not parts or not parts[-1].endswith(b"\n"):
+        part = connection.recv(wire.LIMIT)
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,139 @@
+"""Keeps the ledger: births, ends, and the deaths of sessions that follow from them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from sentinel.bus import Bus
+from sentinel.core.events import ProcessExited, ProcessForked, SessionClosed, SessionDied
+from sentinel.core.facts import Death, Departure, Gone, ProcessFacts, ProcessId
+from sentinel.core.ledger import Ledger, Member, Witness
+from sentinel.core.sessions import Kind, Session
+from sentinel.handlers.recognition import same_program
+from sentinel.observe import processes
+from sentinel.observe.handles import Handles
+from sentinel.sources.pidfds import ExitWatch
+
+_GONE_BEFORE_WE_LOOKED = 0
+"""Start time of a process that had ended before its handle could be taken. It is written down
+all the same: its children inherit through it. No living process has this start time."""
+
+_BIRTH_SLACK = 0.05
+"""Seconds by which the kernel's word on a birth and the start time in /proc may differ: the
+latter is in ticks of 10 ms."""
+
+
+class Bookkeeper:
+    """Writes births and ends into the ledger, and publishes the deaths of sessions.
+
+    Args:
+        watch_members: Also wait on the pidfds of single processes, where no connector tells
+            of their ends.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, *, watch_members: bool) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._handles = handles
+        self._exits = exits
+        self._watch_members = watch_members
+        bus.subscribe(ProcessForked, self.forked)
+        bus.subscribe(ProcessExited, self.exited)
+
+    def forked(self, event: ProcessForked) -> None:
+        """A watched process bore a child: take hold of it and write it down."""
+        who = self._handles.take(event.child)
+        if isinstance(who, ProcessId) and not self._watch_members and not _born_at(who, event.at):
+            # The number has gone to another process since: let that one go.
+            self._handles.drop(who)
+            who = Gone()
+        child = who if isinstance(who, ProcessId) else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
+        witness = Witness.LOOK if self._watch_members else Witness.FORK
+        self.enter(child, event.parent, event.at, witness)
+
+    def enter(self, child: ProcessId, parent: int, since: float, witness: Witness) -> Member | None:
+        """Write a child down under its parent; None when the parent is not watched."""
+        member = self._ledger.enter(child, parent, since, witness)
+        if member is None:
+            self._handles.drop(child)
+            return None
+        if self._watch_members:
+            self._exits.watch(child)
+        if witness is not Witness.FORK and self._fell_to_a_subreaper(member, parent):
+            member.left = Departure(since, None)
+        return member
+
+    def _fell_to_a_subreaper(self, member: Member, parent: int) -> bool:
+        """Whether it was not born of ``parent`` but fell to it.
+
+        ``sentinel run`` bears one process, the command, and is the subreaper of all others.
+        """
+        session = self._ledger.rooted_at(parent)
+        return session is not None and session.kind is Kind.RUN and member.id.pid != session.command
+
+    def exited(self, event: ProcessExited) -> None:
+        """A watched process seems to have ended: make sure, and write it off."""
+        member = self._ledger.member(event.pid)
+        if member is None:
+            return
+        ended = self._handles.ended(member.id)
+        if ended is not True:
+            # Its first thread has ended and others go on, or nobody could tell.
+            if ended is False:
+                self._exits.watch(member.id)
+            return
+        self.write_off(member, event.death)
+
+    def write_off(self, member: Member, death: Death) -> None:
+        """It has ended. Publish what follows from that."""
+        if death.status is None:
+            death = replace(death, status=self._handles.status(member.id))
+        self._exits.forget(member.id)
+        self._handles.drop(member.id)
+        record = self._ledger.record(member.owner)
+        session = self._ledger.exited(member.id.pid, death)
+        if session is not None:
+            self._root_ended(session, death)
+        elif record is not None and record.death is not None and not record.members:
+            self._ledger.close(record.session.key)
+            self._bus.publish(SessionClosed(record.session))
+
+    def _root_ended(self, session: Session, death: Death) -> None:
+        heir = self._heir(session) if death.code == 0 else None
+        if heir is None:
+            self._bus.publish(SessionDied(session, death))
+            return
+        self._ledger.succeed(session.key, heir)
+        self._exits.watch(heir)
+
+    def _heir(self, session: Session) -> ProcessId | None:
+        """The process that goes on as this session: its root daemonised itself and left.
+
+        A program that puts itself into the background forks, has the child make a session
+        of its own, and ends with status 0 (``overmind start -D``).
+        """
+        if session.kind not in {Kind.OVERMIND, Kind.AGENT}:
+            return None
+        for member in self._ledger.members(session.key):
+            if member.parent != session.root.pid:
+                continue
+            facts = processes.look(member.id.pid)
+            leads = isinstance(facts, ProcessFacts) and facts.id == member.id and facts.session == facts.id.pid
+            if leads and same_program(member.id.pid, session):
+                return member.id
+        return None
+
+    def look_after(self) -> None:
+        """Write off every process in the ledger that has ended unnoticed."""
+        now = time.monotonic()
+        for record in list(self._ledger.sessions()):
+            for member in list(record.members.values()):
+                if self._handles.ended(member.id) is True:
+                    self.write_off(member, Death(now))
+
+
+def _born_at(who: ProcessId, at: float) -> bool:
+    """Whether a process can be the one whose birth was told for ``at`` (monotonic seconds)."""
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return abs(who.start / processes.ticks_per_second() - (at + since_boot)) <= _BIRTH_SLACK

@@ -1,0 +1,99 @@
+"""Answers the death of a session: judge what it left, end it, tidy up, say what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from sentinel.bus import Bus
+from sentinel.core.events import CleanedUp, SessionClosed, SessionDied, SessionJudged
+from sentinel.core.facts import ProcessId
+from sentinel.core.ledger import Ledger, Record
+from sentinel.core.plan import plan_processes
+from sentinel.core.policy import Policy
+from sentinel.core.verdicts import ProcessVerdict
+from sentinel.handlers.examiner import Examiner
+from sentinel.handlers.leftovers import Leftovers
+from sentinel.reaper.signals import Signaller, Strike
+
+_ROUNDS = 10
+"""How often a dying session is looked at again for what it bore meanwhile."""
+_LENIENT_ROUNDS = 2
+"""After so many rounds of new births there is no more grace: it is a thing that forks for ever."""
+
+
+class CleanUp:
+    """Cleans up after dead sessions.
+
+    Args:
+        catch_up: Publishes what the kernel has told up to now; asked before each judgement.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        ledger: Ledger,
+        examiner: Examiner,
+        signaller: Signaller,
+        leftovers: Leftovers,
+        policy: Callable[[], Policy],
+        catch_up: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._examiner = examiner
+        self._signaller = signaller
+        self._leftovers = leftovers
+        self._policy = policy
+        self._catch_up = catch_up
+        self._tasks: set[asyncio.Task[None]] = set()
+        bus.subscribe(SessionDied, self.died)
+
+    def died(self, event: SessionDied) -> None:
+        """Judge and strike at once; waiting, tidying and reporting are a task."""
+        record = self._ledger.record(event.session.key)
+        if record is None:
+            return
+        cause = self._bus.current
+        began = time.monotonic()
+        verdicts = self._examiner.left_by(record)
+        strike = self._strike(record, verdicts, cause)
+        self._bus.publish(SessionJudged(record.session, event.death, verdicts))
+        task = asyncio.get_running_loop().create_task(self._see_through(record, strike, began, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait until every clean-up that was begun is through."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _strike(
+        self, record: Record, verdicts: Iterable[ProcessVerdict], cause: int, *, without_grace: bool = False
+    ) -> Strike | None:
+        action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
+        return self._signaller.strike(action, cause) if action is not None else None
+
+    async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
+        session = record.session
+        outcomes = self._leftovers.remove(session, self._policy())
+        intent = strike.intent if strike is not None else 0
+        struck: set[ProcessId] = set()
+        rounds = 0
+        while strike is not None:
+            outcomes += await self._signaller.finish(strike, self._examiner.verdict)
+            struck.update(target.id for target in strike.action.targets)
+            rounds += 1
+            if rounds == _ROUNDS:
+                break
+            self._catch_up()
+            newborn = [verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck]
+            strike = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
+        outcomes += self._leftovers.remove(session, self._policy())
+        if outcomes:
+            self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
+        if self._ledger.record(session.key) is record and not record.members:
+            self._ledger.close(session.key)
+            self._bus.publish(SessionClosed(session), cause)

@@ -1,0 +1,163 @@
+"""Finds sessions that nobody registered, when they are born and when we start.
+
+A session is recognised by what it runs or by what tmux calls itself, never by words in a
+command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+from sentinel.agents.recognise import Recognised
+from sentinel.bus import Bus
+from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
+from sentinel.core.guards import TMUX_SERVER, Ourselves
+from sentinel.core.ledger import Ledger, Member
+from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.handlers.recognition import recognise_process
+from sentinel.observe import overmind, processes, tmux
+from sentinel.observe.handles import Handles
+from sentinel.sources.pidfds import ExitWatch
+
+_SOCKET_LOOKS = (0.05, 0.5, 3.0)
+"""Seconds after a session's birth at which its sockets are looked for: they are bound a little
+after the program is recognised."""
+
+
+class Discovery:
+    """Opens sessions for what it recognises."""
+
+    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, ourselves: Ourselves) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._handles = handles
+        self._exits = exits
+        self._ourselves = ourselves
+        bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, "born"))
+        bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, "born"))
+
+    def consider(self, pid: int, how: str) -> None:
+        """Open a session if ``pid`` is the root of one. ``how`` is what the journal says of it."""
+        if (rooted := self._ledger.rooted_at(pid)) is not None and self._handles.ended(rooted.root) is False:
+            return
+        if processes.comm(pid) == TMUX_SERVER:
+            self._tmux_server(pid, how)
+        elif (found := recognise_process(pid)) is not None:
+            self._program(pid, found, how)
+        elif (member := self._ledger.member(pid)) is not None:
+            self._pane(member, how)
+
+    # -- the kinds -------------------------------------------------------------------
+
+    def _program(self, pid: int, found: Recognised, how: str) -> None:
+        who = self.take(pid)
+        if who is None or self._continues(pid, found):
+            return
+        if found.kind is Kind.AGENT:
+            self.open(Session(Kind.AGENT, found.name, who, directory=processes.working_directory(pid)), how)
+            return
+        about = overmind.describe(pid)
+        if isinstance(about, Unknown):
+            return
+        belongings = Belongings((SocketMark(about.socket_path),), (), about.title, about.script_root)
+        self.open(Session(Kind.OVERMIND, about.title, who, directory=about.directory, belongings=belongings), how)
+
+    def _continues(self, pid: int, found: Recognised) -> bool:
+        """Whether its parent is a session of the same program: a launcher and what it launches."""
+        facts = processes.look(pid)
+        if not isinstance(facts, ProcessFacts):
+            return True
+        above = self._ledger.rooted_at(facts.parent)
+        if above is None or above.kind is not found.kind:
+            return False
+        return found.kind is Kind.OVERMIND or above.name == found.name
+
+    def _tmux_server(self, pid: int, how: str) -> None:
+        who = self.take(pid)
+        if who is None:
+            return
+        about = tmux.server_of(pid)
+        if isinstance(about, Unknown):
+            about = tmux.TmuxServer(None, "?", is_overminds=False)
+        member = self._ledger.member(pid)
+        owner = self._ledger.record(member.owner) if member is not None else None
+        if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
+            self._ledger.manages(member)
+            self._add_to_overmind(owner.session, about)
+            self._look_later(owner.session.key, pid)
+            return
+        belongings = Belongings((about.socket,) if about.socket else ())
+        session = Session(Kind.TMUX, about.label, who, directory="", belongings=belongings)
+        self.open(session, how)
+        self._look_later(session.key, pid)
+
+    def _pane(self, member: Member, how: str) -> None:
+        """A tmux server's child with a terminal and a session of its own is a pane."""
+        server = self._ledger.rooted_at(member.parent)
+        if server is None or server.kind is not Kind.TMUX or member.owner != server.key:
+            return
+        facts = processes.look(member.id.pid)
+        if not isinstance(facts, ProcessFacts) or facts.id != member.id:
+            return
+        if facts.session != facts.id.pid or not facts.terminal:
+            return
+        pane = processes.environment(facts.id.pid, "TMUX_PANE")
+        name = pane if isinstance(pane, str) and pane else "%?"
+        self.open(Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how)
+
+    # -- steps -----------------------------------------------------------------------
+
+    def take(self, pid: int) -> ProcessId | None:
+        """A handle on a process of our own user; None for anything else."""
+        if processes.owner(pid) != self._ourselves.uid:
+            return None
+        who = self._handles.take(pid)
+        return who if isinstance(who, ProcessId) else None
+
+    def open(self, session: Session, how: str) -> Session:
+        """Watch a session from now on."""
+        if (known := self._ledger.record(session.key)) is not None:
+            return known.session
+        outer = self._ledger.member(session.root.pid)
+        session = replace(session, outer=outer.owner if outer is not None else "", born=time.time())
+        self._ledger.open(session, time.monotonic())
+        self._exits.watch(session.root)
+        self._bus.publish(SessionOpened(session, how))
+        return session
+
+    def _add_to_overmind(self, session: Session, server: tmux.TmuxServer) -> None:
+        had = session.belongings
+        directory = f"{had.script_root}/{server.label}"
+        sockets = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
+        self._ledger.amend(
+            replace(
+                session,
+                belongings=replace(
+                    had, sockets=tuple(sockets.values()), directories=tuple({*had.directories, directory})
+                ),
+            )
+        )
+
+    def _look_later(self, key: str, pid: int) -> None:
+        loop = asyncio.get_running_loop()
+        for delay in _SOCKET_LOOKS:
+            loop.call_later(delay, self.look_for_sockets, key, pid)
+
+    def look_for_sockets(self, key: str, pid: int) -> None:
+        """Learn which socket file a tmux server is bound to, if that is not known yet."""
+        record = self._ledger.record(key)
+        if record is None or record.death is not None:
+            return
+        about = tmux.server_of(pid)
+        if isinstance(about, Unknown) or about.socket is None:
+            return
+        session = record.session
+        if any(mark.inode == about.socket.inode for mark in session.belongings.sockets):
+            return
+        if session.kind is Kind.OVERMIND:
+            self._add_to_overmind(session, about)
+        else:
+            self._ledger.amend(replace(session, belongings=replace(session.belongings, sockets=(about.socket,))))

@@ -1,0 +1,92 @@
+"""The fresh look that every judgement is made from.
+
+The same look serves a death, the second look before SIGKILL, ``explain`` and the start-up:
+an event only says when to look, never what to believe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.guards import Case, Ourselves, World, wants_stdio
+from sentinel.core.judge import judge
+from sentinel.core.ledger import Ledger, Member, Record
+from sentinel.core.policy import KindPolicy, Policy
+from sentinel.core.verdicts import ProcessVerdict
+from sentinel.observe import processes
+from sentinel.observe.handles import Handles
+
+
+def find_ourselves() -> Ourselves:
+    """Who we are, and what we hang on. An unreadable chain is an error: nothing could be told apart.
+
+    Raises:
+        RuntimeError: The chain of our own parents cannot be read.
+    """
+    chain = processes.chain(os.getppid())
+    if isinstance(chain, Unknown):
+        raise RuntimeError(str(chain))  # noqa: TRY004 - an answer that is missing, not a wrong type
+    return Ourselves(os.getpid(), os.getpgrp(), os.getuid(), frozenset(link.id.pid for link in chain))
+
+
+class Examiner:
+    """Builds cases from the ledger and a fresh look, and has them judged."""
+
+    def __init__(self, ledger: Ledger, handles: Handles, policy: Callable[[], Policy], ourselves: Ourselves) -> None:
+        self._ledger = ledger
+        self._handles = handles
+        self._policy = policy
+        self._ourselves = ourselves
+
+    def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
+        """Judge everything that a session owns but its root."""
+        world, seen = self._world(), dict[int, Above]()
+        return tuple(
+            judge(self._case(member.id, member, record, world, seen))
+            for member in self._ledger.members(record.session.key)
+        )
+
+    def verdict(self, who: ProcessId) -> ProcessVerdict:
+        """Judge one process."""
+        return judge(self.case(who))
+
+    def case(self, who: ProcessId) -> Case:
+        """All that is known of a process, whether it is in the ledger or not."""
+        member = self._ledger.member(who.pid)
+        if member is not None and member.id != who:
+            member = None
+        record = self._ledger.record(member.owner) if member is not None else None
+        return self._case(who, member, record, self._world(), {})
+
+    def _world(self) -> World:
+        roots = {r.session.root: r.session for r in self._ledger.sessions() if r.death is None}
+        return World(self._ourselves, roots, self._ledger.manager_servers)
+
+    def _case(
+        self, who: ProcessId, member: Member | None, record: Record | None, world: World, seen: dict[int, Above]
+    ) -> Case:
+        facts = processes.look(who.pid)
+        stdio: Stdio | Unknown | None = None
+        chain: tuple[Above, ...] | Unknown = ()
+        if isinstance(facts, ProcessFacts) and facts.id == who:
+            chain = processes.chain(facts.parent, seen)
+            if wants_stdio(member, facts):
+                stdio = processes.stdio(who.pid)
+            if self._handles.ended(who) is True:
+                facts = Gone()  # it ended while we read: what was read may be of its successor
+        return Case(
+            id=who,
+            member=member,
+            session=record.session if record is not None else None,
+            death=record.death if record is not None else None,
+            facts=facts,
+            stdio=stdio,
+            chain=chain,
+            policy=self._policy_for(record),
+            world=world,
+        )
+
+    def _policy_for(self, record: Record | None) -> KindPolicy:
+        return KindPolicy() if record is None else self._policy().of(record.session.kind)

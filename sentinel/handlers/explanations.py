@@ -1,0 +1,150 @@
+"""What Sentinel knows of a thing and would do with it now, as sentences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sentinel.core.facts import Death, Gone, ProcessFacts, ProcessId, Unknown
+from sentinel.core.judge import evidence, judge, objections
+from sentinel.core.ledger import Ledger, Record
+from sentinel.core.policy import Mode, Policy
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import how_it_died
+from sentinel.core.sessions import Session
+from sentinel.core.verdicts import Absent, Condemned, Kept, Spared
+from sentinel.errors import NoSuchThing
+from sentinel.handlers.examiner import Examiner
+from sentinel.handlers.leftovers import Leftovers
+from sentinel.observe import processes
+
+Data = dict[str, object]
+
+
+class Explanations:
+    """Explains pids, paths and sessions from a fresh look and the ledger."""
+
+    def __init__(self, ledger: Ledger, examiner: Examiner, leftovers: Leftovers, policy: Callable[[], Policy]) -> None:
+        self._ledger = ledger
+        self._examiner = examiner
+        self._leftovers = leftovers
+        self._policy = policy
+
+    def explain(self, what: str) -> Data:
+        """Explain one thing.
+
+        Raises:
+            NoSuchThing: Nothing of that name is known or there.
+        """
+        if what.isdigit():
+            return self.process(int(what))
+        if "/" in what:
+            return self.path(what)
+        found = self.find(what)
+        if not found:
+            raise NoSuchThing(f"no session is called {clean(what)}")
+        if len(found) > 1:
+            names = ", ".join(record.session.id for record in found)
+            raise NoSuchThing(f"several sessions are called {clean(what)}: {names}")
+        return self.session(found[0])
+
+    def find(self, name: str) -> list[Record]:
+        """Sessions by key, id or name, the most exact first."""
+        for attribute in ("key", "id", "name"):
+            if found := [r for r in self._ledger.sessions() if getattr(r.session, attribute) == name]:
+                return found
+        return []
+
+    def process(self, pid: int) -> Data:
+        """What is known of a process, what speaks for and against ending it."""
+        who = processes.identify(pid)
+        if isinstance(who, Gone):
+            raise NoSuchThing(f"there is no process {pid}")
+        if isinstance(who, Unknown):
+            raise NoSuchThing(str(who))
+        case = self._examiner.case(who)
+        verdict = judge(case)
+        name = case.facts.name if isinstance(case.facts, ProcessFacts) else "?"
+        match verdict:
+            case Condemned():
+                would = "end it" if self._policy().mode is Mode.ACT else "end it, if the mode were act"
+            case Spared(reason=reason):
+                would = f"leave it alone: {reason}"
+            case Absent():
+                would = "nothing: it has ended"
+        return {
+            "kind": "process",
+            "what": f"process {pid} ({clean(name)})",
+            "identity": str(who),
+            "verdict": type(verdict).__name__.lower(),
+            "would": would,
+            "evidence": [clean(sentence, 400) for sentence in evidence(case)],
+            "against": [{"guard": guard.id, "reason": clean(reason, 400)} for guard, reason in objections(case)],
+        }
+
+    def session(self, record: Record) -> Data:
+        """A session, what it owns, and what its death would mean for each of those."""
+        return {
+            "kind": "session",
+            "what": clean(record.session.title),
+            "would": _would_do(record, self._policy()),
+            **session_as_data(record),
+            "members": [self._member(member.id) for member in self._ledger.members(record.session.key)],
+            "files": [mark.path for mark in record.session.belongings.sockets],
+        }
+
+    def _member(self, who: ProcessId) -> Data:
+        verdict = self._examiner.verdict(who)
+        case = self._examiner.case(who)
+        name = case.facts.name if isinstance(case.facts, ProcessFacts) else ""
+        reason = clean(verdict.reason, 400) if isinstance(verdict, Spared) else ""
+        return {"pid": who.pid, "name": clean(name), "verdict": type(verdict).__name__.lower(), "reason": reason}
+
+    def path(self, path: str) -> Data:
+        """A socket or directory: whose it is, and whether it would be removed."""
+        for record in self._ledger.sessions():
+            had = record.session.belongings
+            if path not in had.directories and all(mark.path != path for mark in had.sockets):
+                continue
+            whose = f"it belongs to {record.session.title} ({record.session.key})"
+            if record.death is None:
+                return _path(path, whose, "leave it alone: its session is alive")
+            for verdict in self._leftovers.verdicts(record.session):
+                if verdict.path == path:
+                    would = f"leave it alone: {verdict.reason}" if isinstance(verdict, Kept) else "remove it"
+                    return _path(path, whose, would)
+            return _path(path, whose, "nothing: it is not there any more")
+        return _path(path, "no session that Sentinel watches made it", "leave it alone: it is nobody's to remove")
+
+
+def _path(path: str, whose: str, would: str) -> Data:
+    return {"kind": "path", "what": clean(path, 400), "would": would, "evidence": [clean(whose, 400)], "against": []}
+
+
+def _would_do(record: Record, policy: Policy) -> str:
+    if record.death is None:
+        kind = record.session.kind
+        return f"watch it; at its death: processes {policy.of(kind).survivors}, daemons {policy.of(kind).daemons}"
+    return f"nothing more: it {how_it_died(record.death)}, and what is left of it is spared"
+
+
+def session_as_data(record: Record) -> Data:
+    """A session as ``sentinel sessions --json`` shows it."""
+    session: Session = record.session
+    death: Death | None = record.death
+    return {
+        "id": clean(session.id),
+        "key": clean(session.key),
+        "session_kind": session.kind,
+        "name": clean(session.name),
+        "title": clean(session.title),
+        "pid": session.root.pid,
+        "directory": clean(session.directory, 400),
+        "outer": clean(session.outer),
+        "born": session.born,
+        "processes": len(record.members),
+        "alive": death is None,
+        "death": "" if death is None else how_it_died(death),
+        "dead_for": 0.0 if death is None else round(time.monotonic() - death.at, 3),
+        "files": [clean(mark.path, 400) for mark in session.belongings.sockets],
+    }

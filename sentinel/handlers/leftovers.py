@@ -1,0 +1,104 @@
+"""The files that a dead session left: looked at, judged, moved out of the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
+from sentinel.core.ledger import Ledger
+from sentinel.core.policy import Mode, Policy
+from sentinel.core.rules.directories import judge_directory, slug
+from sentinel.core.rules.sockets import judge_socket
+from sentinel.core.sentences import how_it_died
+from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import FileVerdict, Stale
+from sentinel.errors import JournalUnwritable
+from sentinel.journal import Journal
+from sentinel.observe import overmind, sockets
+from sentinel.reaper import removals
+
+_SLACK = 2.0
+"""Seconds: file times are wall-clock, coarse, and written a little before and after."""
+
+
+class Leftovers:
+    """Removes stale sockets and script directories of dead sessions."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, quarantine: Path, uid: int) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._quarantine = quarantine
+        self._uid = uid
+
+    def verdicts(self, session: Session) -> list[FileVerdict]:
+        """Judge every file that the dead session owns or may have left."""
+        return [*self._sockets(session), *self._directories(session)]
+
+    def remove(self, session: Session, policy: Policy) -> list[Outcome]:
+        """Judge now, and move what is stale into quarantine."""
+        if policy.mode is Mode.OBSERVE or not (session.belongings.sockets or session.belongings.title):
+            return []
+        stale = [verdict for verdict in self._sockets(session) if isinstance(verdict, Stale)]
+        outcomes = [self._perform(RemoveSocket(session, verdict)) for verdict in stale]
+        stale = [verdict for verdict in self._directories(session) if isinstance(verdict, Stale)]
+        return outcomes + [self._perform(RemoveDirectory(session, verdict)) for verdict in stale]
+
+    def _perform(self, action: RemoveSocket | RemoveDirectory) -> Outcome:
+        try:
+            self._journal.intend(action)
+            self._journal.sync()  # a file outlives a power cut: so must the word of where it went
+        except JournalUnwritable as error:
+            reason = f"nothing is removed that cannot be recorded: {error}"
+            return Outcome(action.target.path, Result.REFUSED, reason)
+        return removals.remove(action, self._quarantine)
+
+    def _owner(self, session: Session) -> str:
+        record = self._ledger.record(session.key)
+        died = how_it_died(record.death) if record is not None and record.death is not None else "ended"
+        return f"made by {session.title}, which {died}"
+
+    def _sockets(self, session: Session) -> Iterator[FileVerdict]:
+        for mark in session.belongings.sockets:
+            facts = sockets.look_at_socket(mark.path)
+            verdict = judge_socket(mark, facts, self._uid, self._owner(session))
+            if verdict is not None:
+                yield verdict
+
+    def _directories(self, session: Session) -> Iterator[FileVerdict]:
+        """Judge Overmind's script directories.
+
+        Those named like its tmux servers are its own; of the others, one that it made at a
+        start which failed was written in its lifetime.
+        """
+        had = session.belongings
+        if not had.title:
+            return
+        found = overmind.script_directories(had.title, had.script_root)
+        living = sockets.bound_names()
+        lifetime = (session.born - _SLACK, time.time() + _SLACK)
+        rivals = self._rivals(session)
+        for facts in found if isinstance(found, list) else ():
+            own = facts.path in had.directories
+            verdict = judge_directory(
+                facts,
+                path=facts.path,
+                uid=self._uid,
+                lifetime=lifetime if not own else (0.0, lifetime[1]),
+                living=living,
+                rivals=rivals and not own,
+                owner=self._owner(session),
+            )
+            if verdict is not None:
+                yield verdict
+
+    def _rivals(self, session: Session) -> bool:
+        title = slug(session.belongings.title)
+        return any(
+            record.death is None
+            and record.session.kind is Kind.OVERMIND
+            and record.session.key != session.key
+            and slug(record.session.belongings.title) == title
+            for record in self._ledger.sessions()
+        )

@@ -1,0 +1,72 @@
+"""Answers what happens in the directories where sessions keep their sockets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Protocol
+
+from sentinel.bus import Bus
+from sentinel.core.events import FileChanged, SessionClosed, SessionOpened
+from sentinel.core.facts import SocketFacts
+from sentinel.core.ledger import Ledger
+from sentinel.core.sessions import Session, SocketMark
+from sentinel.observe import sockets
+
+
+class Watches(Protocol):
+    """Where directories are watched (``sources.files.FileSource``)."""
+
+    def watch(self, directory: str) -> bool:
+        """Publish what changes in it."""
+
+    def unwatch(self, directory: str) -> None:
+        """Undo one ``watch``."""
+
+
+class SocketKeeper:
+    """Learns which file a session's socket is, while the session lives.
+
+    A socket file is judged by its inode once its session is dead. The inode is known only
+    from the moment the socket is bound, so the directory is watched for it.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, watches: Watches) -> None:
+        self._ledger = ledger
+        self._watches = watches
+        self._watched: dict[str, tuple[str, ...]] = {}
+        bus.subscribe(SessionOpened, self.opened)
+        bus.subscribe(SessionClosed, self.closed)
+        bus.subscribe(FileChanged, self.changed)
+
+    def opened(self, event: SessionOpened) -> None:
+        """Watch where its sockets are or will be."""
+        key = event.session.key
+        directories = tuple({os.path.dirname(mark.path) for mark in event.session.belongings.sockets})
+        self._watched[key] = tuple(directory for directory in directories if self._watches.watch(directory))
+        self._mark(event.session)
+
+    def closed(self, event: SessionClosed) -> None:
+        """Nothing of it is left."""
+        for directory in self._watched.pop(event.session.key, ()):
+            self._watches.unwatch(directory)
+
+    def changed(self, event: FileChanged) -> None:
+        """A file came or went: is it the socket of a session that we know?"""
+        for record in list(self._ledger.sessions()):
+            if record.death is None and any(mark.path == event.path for mark in record.session.belongings.sockets):
+                self._mark(record.session)
+
+    def _mark(self, session: Session) -> None:
+        marks = tuple(_marked(mark) for mark in session.belongings.sockets)
+        record = self._ledger.record(session.key)
+        if record is not None and marks != session.belongings.sockets:
+            self._ledger.amend(replace(session, belongings=replace(session.belongings, sockets=marks)))
+
+
+def _marked(mark: SocketMark) -> SocketMark:
+    """The mark with the inode of the socket that somebody living is bound to at its path."""
+    facts = sockets.look_at_socket(mark.path)
+    if isinstance(facts, SocketFacts) and facts.is_socket and facts.bound is True:
+        return SocketMark(mark.path, facts.device, facts.inode)
+    return mark

@@ -1,0 +1,114 @@
+"""The inbox: a unix socket on which the command line and ``sentinel run`` speak to the agent.
+
+It lies in a directory that only its user may enter, and the kernel is asked who the peer is
+all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from sentinel import wire
+from sentinel.bus import Bus
+from sentinel.core.events import MessageRefused
+from sentinel.core.sanitise import clean
+from sentinel.errors import SentinelError
+
+Answer = Callable[[wire.Request, int], object]
+"""From a request and the pid of its sender to the data of the reply."""
+
+_PATIENCE = 1.0
+"""Seconds that a peer has to say its line."""
+_PEERS = 32
+_SO_PEERCRED = struct.Struct("3i")
+_LOCAL_PEERPID = 2  # macOS: sys/un.h
+
+
+class Inbox:
+    """Serves one request a connection.
+
+    Raises nothing at a peer's doing: what cannot be read or is not allowed is answered with
+    a sentence, recorded, and forgotten.
+    """
+
+    def __init__(self, bus: Bus, path: Path, answer: Answer) -> None:
+        self._bus = bus
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._peers = 0
+
+    async def start(self) -> None:
+        """Listen. The caller holds the agent's lock, so what lies at the path is a leftover."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, path=self._path, limit=wire.LIMIT)
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._peers += 1
+        try:
+            reply = await self._reply(reader, writer)
+            if reply is not None:
+                writer.write(wire.encode(reply) + b"\n")
+                await asyncio.wait_for(writer.drain(), _PATIENCE)
+        except (OSError, TimeoutError):
+            pass  # the peer went away or does not read: its loss
+        finally:
+            self._peers -= 1
+            writer.close()
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> wire.Reply | None:
+        pid, uid = _peer(writer.get_extra_info("socket"))
+        if uid != os.getuid():
+            return self._refuse(pid, f"it is another user (uid {uid})")
+        if self._peers > _PEERS:
+            return self._refuse(pid, f"more than {_PEERS} speak at once")
+        try:
+            line = await asyncio.wait_for(reader.readline(), _PATIENCE)
+        except ValueError:
+            return self._refuse(pid, f"its message is longer than {wire.LIMIT} bytes")
+        except TimeoutError:
+            return self._refuse(pid, f"it said nothing for {_PATIENCE:g} s")
+        if not line:
+            return None
+        try:
+            return wire.Reply(ok=True, data=self._answer(wire.decode_request(line), pid))
+        except msgspec.MsgspecError as error:
+            return self._refuse(pid, f"its message cannot be read: {error}")
+        except SentinelError as error:
+            return wire.Reply(ok=False, error=str(error))
+
+    def _refuse(self, pid: int, why: str) -> wire.Reply:
+        self._bus.publish(MessageRefused(pid, clean(why)))
+        return wire.Reply(ok=False, error=why)
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """Pid and uid of the other side, from the kernel."""
+    if sys.platform == "linux":
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _SO_PEERCRED.size)
+        pid, uid, _ = _SO_PEERCRED.unpack(raw)
+        return pid, uid
+    pid = connection.getsockopt(0, _LOCAL_PEERPID)
+    # The directory is 0700 and macOS checks it on connect: who got here is us.
+    return pid, os.getuid()

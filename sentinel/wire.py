@@ -1,0 +1,60 @@
+"""What the command line and the agent say to each other: one JSON object a line each way.
+
+A message is a question or a hint. No pid in a payload is acted on: the peer of the socket
+is who the kernel says it is, and what it names is looked at before it is believed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+LIMIT = 65536
+"""Bytes of one message."""
+
+
+class Status(msgspec.Struct, tag="status", tag_field="ask"):
+    """How the agent is."""
+
+
+class Sessions(msgspec.Struct, tag="sessions", tag_field="ask"):
+    """What it watches."""
+
+
+class Explain(msgspec.Struct, tag="explain", tag_field="ask", forbid_unknown_fields=True):
+    """What it knows of a pid, path, session or event, and what it would do now."""
+
+    what: str
+
+
+class Register(msgspec.Struct, tag="register", tag_field="ask", forbid_unknown_fields=True):
+    """The sender is the root of a session: it has left its mark, and waits to be watched."""
+
+
+class Started(msgspec.Struct, tag="started", tag_field="ask", forbid_unknown_fields=True):
+    """The sender's command runs as this pid."""
+
+    pid: int
+
+
+class Leaving(msgspec.Struct, tag="leaving", tag_field="ask", forbid_unknown_fields=True):
+    """The sender is about to end, and these processes hang under it now."""
+
+    pids: list[int]
+
+
+Request = Status | Sessions | Explain | Register | Started | Leaving
+
+
+class Reply(msgspec.Struct):
+    """The answer: ``ok`` with data, or a sentence."""
+
+    ok: bool
+    data: Any = None
+    error: str = ""
+
+
+encode = msgspec.json.Encoder().encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_reply = msgspec.json.Decoder(Reply).decode
