@@ -75,25 +75,24 @@ def find(environ: Mapping[str, str] = os.environ) -> Paths:
     )
 
 
-def prepare(paths: Paths) -> None:
+def prepare(paths: Paths) -> str:
     """Make the state and runtime directories, or check those that are there.
 
-    A state directory that cannot be made (disk full, read-only home) is left to the
-    journal, which says so and keeps the history in memory: watching goes on.
+    Returns:
+        Empty, or a sentence when the state directory cannot be made (disk full, read-only
+        home). That stops nobody from watching: the journal keeps its records in memory.
 
     Raises:
         SentinelError: one of them is a symlink or a file, belongs to somebody else or is
             open to others, or the runtime directory cannot be made.
     """
-    with suppress(OSError):
-        _make(paths.state)
-    try:
-        _make(paths.runtime)
-    except OSError as error:
-        raise SentinelError(f"cannot make {paths.runtime}: {error.strerror}") from error
+    trouble = _make(paths.state)
+    if no_place := _make(paths.runtime):
+        raise SentinelError(no_place)
     for directory in (paths.state, paths.runtime):
         if wrong := _what_is_wrong(directory):
             raise SentinelError(wrong)
+    return trouble
 
 
 def _override(environ: Mapping[str, str], variable: str) -> Path | None:
@@ -141,13 +140,15 @@ def _is_private(base: str, uid: int) -> bool:
     return os.path.isabs(base) and stat.S_ISDIR(found.st_mode) and mine
 
 
-def _make(directory: Path) -> None:
+def _make(directory: Path) -> str:
     # Path.mkdir(parents=True) gives parents the umask's mode; the XDG spec wants 0700.
-    for missing in reversed([d for d in directory.parents if not d.exists()]):
-        with suppress(FileExistsError):
-            missing.mkdir(0o700)
-    with suppress(FileExistsError):
-        directory.mkdir(0o700)
+    try:
+        for missing in reversed([d for d in (directory, *directory.parents) if not os.path.lexists(d)]):
+            with suppress(FileExistsError):
+                missing.mkdir(0o700)
+    except OSError as error:
+        return f"cannot make {directory}: {error.strerror}"
+    return ""
 
 
 def _what_is_wrong(directory: Path) -> str:

@@ -109,8 +109,8 @@ def test_what_is_made_is_the_users_alone(tmp_path):
 
 
 def test_preparing_twice_is_the_same(tmp_path):
-    paths.prepare(places(tmp_path))
-    paths.prepare(places(tmp_path))
+    assert paths.prepare(places(tmp_path)) == ""
+    assert paths.prepare(places(tmp_path)) == ""
 
 
 @pytest.mark.parametrize("which", ["state", "run"])
@@ -146,10 +146,10 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path, which):
         paths.prepare(places(tmp_path))
 
 
-def test_a_state_directory_that_cannot_be_made_is_the_journals_affair(tmp_path):
+def test_a_state_directory_that_cannot_be_made_is_said_and_stops_nobody(tmp_path):
     (tmp_path / "file").write_text("")
     where = paths.Paths(tmp_path, tmp_path / "file" / "state", tmp_path / "run")
-    paths.prepare(where)
+    assert paths.prepare(where) == f"cannot make {where.state}: Not a directory"
     assert where.runtime.is_dir()
 
 
