@@ -36,7 +36,7 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
         if (member := core.ledger.enter(link.id, parent, now, Witness.CHILD)) is not None:
             core.handles.take(link.id.pid)
             if link.parent == mark.pid:
-                member.left = Departure(now, None)
+                member.parent, member.left = mark.pid, Departure(now, None)
     death = Death(now, status)
     core.ledger.exited(root.pid, death)
 
