@@ -3,7 +3,7 @@
 A body is markup for the desktop that shows it, an argument for notify-send, and both have
 been used for attacks (KDE loaded `<img src=...>` from afar, CVE-2018-6790). Escaping as
 `&lt;` would need to know whether the server reads markup: those that do not show the
-escapes. Look-alikes mean the same to a person and nothing to any server.
+escapes. Signs that look alike mean the same to a person and nothing to any server.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ APPLICATION = "Sentinel"
 TITLE_LIMIT = 60
 BODY_LIMIT = 400
 LINES_LIMIT = 8
-_LOOKALIKES = str.maketrans(
+_HARMLESS = str.maketrans(
     {
         "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
         ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
-        "&": "\N{FULLWIDTH AMPERSAND}",
+        "&": "+",  # what looks more like it is in few fonts, and a box tells nothing
     }
 )
 
@@ -27,7 +27,7 @@ def title(text: str) -> str:
     """One line that starts with our name, so that it is never empty and never an option."""
     if not text.startswith(APPLICATION):
         text = f"{APPLICATION}: {text}" if text else APPLICATION
-    return clean(text, TITLE_LIMIT).translate(_LOOKALIKES)
+    return clean(text, TITLE_LIMIT).translate(_HARMLESS)
 
 
 def body(text: str) -> str:
@@ -35,7 +35,7 @@ def body(text: str) -> str:
     lines = text[: 2 * BODY_LIMIT].split("\n")
     if len(lines) > LINES_LIMIT:
         lines[LINES_LIMIT - 1 :] = ["…"]
-    shown = "\n".join(clean(line, BODY_LIMIT) for line in lines).translate(_LOOKALIKES)
+    shown = "\n".join(clean(line, BODY_LIMIT) for line in lines).translate(_HARMLESS)
     if shown.startswith("-"):
         shown = f" {shown}"
     return shown if len(shown) <= BODY_LIMIT else f"{shown[: BODY_LIMIT - 1]}…"

@@ -1,0 +1,38 @@
+#!/bin/bash
+# A throw-away desktop: Xvfb, a D-Bus session and dunst, with a HOME and a runtime directory of their own.
+# Runs COMMAND inside and ends with its status. Needs no systemd and no root.
+#   notify_lab.sh COMMAND [ARGUMENT]...
+#   SHOT=picture.png   afterwards, save what the popups look like (needs xwd and convert)
+set -u
+if [ "${IN_LAB:-}" != 1 ]; then
+  LAB=$(mktemp -d) || exit 1
+  trap 'rm -rf "$LAB"' EXIT
+  mkdir -m 700 "$LAB/home" "$LAB/run"
+  unset DBUS_SESSION_BUS_ADDRESS WAYLAND_DISPLAY
+  export LAB HOME=$LAB/home XDG_RUNTIME_DIR=$LAB/run IN_LAB=1
+  dbus-run-session -- "$0" "$@"
+  exit
+fi
+unset IN_LAB
+until_true() { for _ in $(seq 1000); do "$@" && return; sleep .01; done; echo "the lab did not come up: $*" >&2; exit 99; }
+owned() { dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.freedesktop.Notifications 2>&1 | grep -q true; }
+
+: >"$LAB/display"
+Xvfb -displayfd 9 -screen 0 900x300x24 -nolisten tcp 9>"$LAB/display" >/dev/null 2>&1 &
+screen=$!
+until_true test -s "$LAB/display"
+DISPLAY=:$(cat "$LAB/display")
+export DISPLAY
+printf '[global]\nfont=Monospace 12\nwidth=460\nhistory_length=1000\n' >"$LAB/dunstrc"
+dunst -conf "$LAB/dunstrc" >/dev/null 2>&1 &
+server=$!
+until_true owned
+"$@"
+status=$?
+if [ -n "${SHOT:-}" ]; then
+  sleep .4 # dunst paints when it is idle
+  xwd -root -silent | convert xwd:- -trim "$SHOT"
+fi
+kill "$server" "$screen"
+wait
+exit "$status"

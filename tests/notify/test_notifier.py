@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sentinel.notify import Delivery, Notifier, delivery
+
+STOPPING = Delivery(shown=False, why="Sentinel is stopping")
+LONG = 60.0
+HANG = f"time.sleep({LONG})"
+
+
+def notifier(machine, deadline: float = 30, **more) -> Notifier:
+    return Notifier(deadline=deadline, environ=machine.environ, **more)
+
+
+def one(machine, title: str = "Sentinel", body: str = "hello", deadline: float = 30) -> Delivery:
+    return asyncio.run(notifier(machine, deadline).send(title, body))
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid)
+
+
+def ended(pid: int) -> bool:
+    """Gone, or dead and not ours to reap."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def until(true) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110  another process does it: no event can be set
+            await asyncio.sleep(0.01)
+
+
+def test_the_text_arrives_and_the_answer_says_so(machine):
+    assert one(machine, "Sentinel: claude", "two lines\nof text") == Delivery(shown=True)
+    assert machine.told == [("Sentinel: claude", "two lines\nof text")]
+
+
+def test_a_delivery_is_a_sentence():
+    assert str(Delivery(shown=True)) == "delivered"
+    assert str(Delivery(shown=False, why="too many at once")) == "not delivered: too many at once"
+
+
+def test_without_a_bus_nothing_is_started(machine):
+    del machine.environ["XDG_RUNTIME_DIR"]
+    machine.environ["DISPLAY"] = ":0"  # what libdbus would launch a bus of its own for
+    assert one(machine) == Delivery(shown=False, why="this log-in has no desktop (no D-Bus session bus)")
+    assert machine.pids == []
+
+
+def test_the_bus_that_was_found_is_named_so_that_no_other_is_launched(machine):
+    machine.notify_send("open(sys.argv[0] + '.env', 'w').write(os.environ['DBUS_SESSION_BUS_ADDRESS'])")
+    machine.environ["DBUS_SESSION_BUS_ADDRESS"] = "autolaunch:"
+    assert one(machine).shown
+    assert (machine.root / "bin" / "notify-send.env").read_text() == f"unix:path={machine.root}/bus"
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ("sys.exit('Could not connect: No such file or directory')", "Could not connect: No such file or directory"),
+        ("sys.exit('noise\\n\\x1b[31mred\\n')", r"\x1b[31mred"),
+        ("sys.exit(7)", "the notifier ended with status 7"),
+        ("import signal; os.kill(os.getpid(), signal.SIGSEGV)", "the notifier was ended by SIGSEGV"),
+        (
+            "sys.exit('GDBus.Error:org.freedesktop.DBus.Error.ServiceUnknown: The name was not provided')",
+            "no notification service runs (nobody owns org.freedesktop.Notifications)",
+        ),
+    ],
+)
+def test_a_failure_is_no_success(machine, then, why):
+    machine.notify_send(then)
+    assert one(machine) == Delivery(shown=False, why=why)
+
+
+def test_a_worker_that_cannot_start_is_an_answer(machine, monkeypatch):
+    monkeypatch.setattr(delivery, "COMMAND", (str(machine.root / "no-python"),))
+    assert one(machine).why.startswith("could not start the notifier: ")
+
+
+def test_a_worker_that_breaks_down_is_an_answer(machine, monkeypatch):
+    monkeypatch.setattr(delivery, "COMMAND", (sys.executable, "-P", "-m", "sentinel.no_such_module"))
+    assert "No module named sentinel.no_such_module" in one(machine).why
+
+
+def test_nothing_reaches_the_terminal(machine, capfd):
+    machine.notify_send("print('out'); sys.exit('err')")
+    one(machine)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_that_hangs_is_ended_at_the_deadline_and_leaves_nothing(machine):
+    machine.notify_send(HANG)
+
+    async def attempt() -> Delivery:
+        asked = notifier(machine, deadline=1.0)
+        answer = await asked.send("Sentinel", "hello")
+        [pid] = machine.pids  # the worker itself: it became notify-send
+        assert gone(pid)  # a zombie would still have its number
+        return answer
+
+    started = time.monotonic()
+    assert asyncio.run(attempt()) == Delivery(shown=False, why="no answer from the desktop within 1 s")
+    assert time.monotonic() - started < LONG / 2
+
+
+def test_something_left_with_our_pipes_open_does_not_hold_us_up(machine):
+    # A notify-send that is a script may start what it likes, and that keeps its stderr.
+    machine.notify_send(
+        f"import subprocess; p = subprocess.Popen([sys.executable, '-c', 'import time; {HANG}']);"
+        "open(sys.argv[0] + '.pid', 'w').write(str(p.pid))"
+    )
+    started = time.monotonic()
+    try:
+        assert one(machine).shown
+        assert time.monotonic() - started < LONG / 2
+    finally:
+        psutil.Process(int((machine.root / "bin" / "notify-send.pid").read_text())).kill()
+
+
+def test_of_a_thousand_at_once_the_last_eight_are_shown_in_order(machine):
+    async def burst() -> list[Delivery]:
+        asked = notifier(machine)
+        return await asyncio.gather(*(asked.send("Sentinel", f"number {n}") for n in range(1000)))
+
+    deliveries = asyncio.run(burst())
+    assert deliveries[-8:] == [Delivery(shown=True)] * 8
+    assert set(deliveries[:-8]) == {Delivery(shown=False, why="too many at once")}
+    assert machine.told == [("Sentinel", f"number {n}") for n in range(992, 1000)]
+
+
+def test_they_are_shown_one_at_a_time(machine):
+    machine.notify_send(
+        "import time; open(sys.argv[0] + '.lock', 'x'); time.sleep(.05); os.unlink(sys.argv[0] + '.lock')"
+    )
+
+    async def three() -> list[Delivery]:
+        asked = notifier(machine)
+        return await asyncio.gather(*(asked.send("Sentinel", str(n)) for n in range(3)))
+
+    assert asyncio.run(three()) == [Delivery(shown=True)] * 3
+
+
+def test_after_three_failures_nothing_is_started_for_a_minute(machine):
+    machine.notify_send("sys.exit('broken')")
+    now = 0.0
+
+    async def run() -> None:
+        nonlocal now
+        asked = notifier(machine, clock=lambda: now)
+        for _ in range(3):
+            assert (await asked.send("Sentinel", "hello")).why == "broken"
+        assert (await asked.send("Sentinel", "hello")).why.startswith("notifications failed 3 times, next try at ")
+        assert len(machine.pids) == 3
+        machine.notify_send()
+        now += 60
+        assert (await asked.send("Sentinel", "hello")).shown
+
+    asyncio.run(run())
+
+
+def test_a_missing_desktop_does_not_trip_the_breaker(machine):
+    runtime = machine.environ.pop("XDG_RUNTIME_DIR")
+
+    async def run() -> None:
+        asked = notifier(machine)
+        for _ in range(5):
+            assert not (await asked.send("Sentinel", "hello")).shown
+        machine.environ["XDG_RUNTIME_DIR"] = runtime  # the person logs in
+        assert (await asked.send("Sentinel", "hello")).shown
+
+    asyncio.run(run())
+
+
+def test_closing_ends_the_worker_and_answers_everybody(machine):
+    machine.notify_send(HANG)
+
+    async def run() -> None:
+        asked = notifier(machine)
+        sends = [asyncio.create_task(asked.send("Sentinel", str(n))) for n in range(3)]
+        await until(lambda: machine.pids)
+        await asked.close()
+        assert await asyncio.gather(*sends) == [STOPPING] * 3
+        [pid] = machine.pids
+        assert gone(pid)
+        assert await asked.send("Sentinel", "late") == STOPPING
+        await asked.close()
+
+    asyncio.run(run())
+
+
+def test_closing_before_anything_ran_answers_too(machine):
+    async def run() -> None:
+        asked = notifier(machine)
+        await asked.close()
+        asked = notifier(machine)
+        send = asyncio.create_task(asked.send("Sentinel", "hello"))
+        await asyncio.sleep(0)
+        await asked.close()
+        assert await send == STOPPING
+
+    asyncio.run(run())
+    assert machine.pids == []
+
+
+def test_who_asked_may_go_away(machine):
+    machine.notify_send("time.sleep(.2)")
+
+    async def run() -> None:
+        asked = notifier(machine)
+        sends = [asyncio.create_task(asked.send("Sentinel", str(n))) for n in range(3)]
+        await until(lambda: machine.pids)
+        sends[0].cancel()
+        sends[1].cancel()
+        assert (await sends[2]).shown
+
+    asyncio.run(run())
+    assert machine.told == [("Sentinel", "0"), ("Sentinel", "2")]  # nobody waits for the second: not started
+
+
+def test_afterwards_nothing_is_left_running(machine):
+    machine.notify_send("sys.exit(len(sys.argv[-1]) > 2)")
+
+    async def run() -> None:
+        asked = notifier(machine)
+        before = len(os.listdir("/proc/self/fd"))
+        for text in ("ok", "too long"):
+            await asked.send("Sentinel", text)
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+        assert len(os.listdir("/proc/self/fd")) == before
+        await until(lambda: threading.active_count() == 1)  # asyncio's waiter for the child, on Python < 3.12
+        assert all(gone(pid) for pid in machine.pids)
+
+    asyncio.run(run())
+
+
+def test_the_worker_dies_with_the_agent(machine):
+    machine.notify_send(HANG)
+    send = "asyncio.run(Notifier(deadline=60, environ=os.environ).send('Sentinel', 'hello'))"
+    program = f"import asyncio, os; from sentinel.notify import Notifier; {send}"
+
+    async def run() -> None:
+        try:
+            await until(lambda: machine.pids)
+        finally:
+            agent.kill()
+        [worker] = machine.pids
+        await until(lambda: ended(worker))
+
+    with subprocess.Popen([sys.executable, "-c", program], env=machine.environ) as agent:
+        asyncio.run(run())
+
+
+def test_the_agent_pays_no_import_for_it(tmp_path: Path):
+    heavy = {"plyer", "dbus", "ctypes", "json", "psutil", "sentinel.notify_worker"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, sentinel.notify; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "sentinel.notify.notifier" in done.stdout.split()
+    assert heavy.isdisjoint(done.stdout.split())
