@@ -150,7 +150,7 @@ class Agent:
 
         # Who answers what, in the order in which they do.
         UnstickServers(bus, ledger, core.signaller)
-        bookkeeper = Bookkeeper(bus, ledger, core.handles, exits, watch_members=source.name != ProcConnector.name)
+        bookkeeper = Bookkeeper(bus, ledger, core.handles, exits, sampled=source.name != ProcConnector.name)
         clean_up = core.clean_up(lambda: self._config.policy, source.drain)
         discovery = Discovery(bus, ledger, core.handles, exits, core.ourselves)
         SocketKeeper(bus, ledger, files)

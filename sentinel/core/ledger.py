@@ -111,7 +111,10 @@ class Ledger:
         record = self._records[session.key] = Record(session)
         self._by_root[session.root.pid] = session.key
         root = self._by_pid.get(session.root.pid)
-        if root is None or root.id != session.root:
+        if root is not None and root.id != session.root:
+            self._forget(root)
+            root = None
+        if root is None:
             root = Member(session.root, session.key, 0, Witness.ROOT, since)
             self._by_pid[session.root.pid] = root
         for member in list(self._below(root)):

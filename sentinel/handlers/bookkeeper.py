@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sentinel.bus import Bus
 from sentinel.core.events import ProcessExited, ProcessForked, SessionClosed, SessionDied
-from sentinel.core.facts import Death, Departure, Gone, ProcessFacts, ProcessId
+from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.recognition import same_program
@@ -28,29 +28,46 @@ class Bookkeeper:
     """Writes births and ends into the ledger, and publishes the deaths of sessions.
 
     Args:
-        watch_members: Also wait on the pidfds of single processes, where no connector tells
-            of their ends.
+        sampled: Births come from samples and not from the kernel: they are looked at once
+            more, and ends are waited for on pidfds.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, *, watch_members: bool) -> None:
+    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, *, sampled: bool) -> None:
         self._bus = bus
         self._ledger = ledger
         self._handles = handles
         self._exits = exits
-        self._watch_members = watch_members
+        self._sampled = sampled
         bus.subscribe(ProcessForked, self.forked)
         bus.subscribe(ProcessExited, self.exited)
 
     def forked(self, event: ProcessForked) -> None:
         """A watched process bore a child: take hold of it and write it down."""
         who = self._handles.take(event.child)
-        if isinstance(who, ProcessId) and not self._watch_members and not _born_at(who, event.at):
+        if self._sampled:
+            if isinstance(who, ProcessId):
+                self.enter_seen(who, event.parent, event.at, Witness.LOOK)
+            return
+        if isinstance(who, ProcessId) and not _born_at(who, event.at):
             # The number has gone to another process since: let that one go.
             self._handles.drop(who)
             who = Gone()
         child = who if isinstance(who, ProcessId) else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
-        witness = Witness.LOOK if self._watch_members else Witness.FORK
-        self.enter(child, event.parent, event.at, witness)
+        self.enter(child, event.parent, event.at, Witness.FORK)
+
+    def enter_seen(self, child: ProcessId, parent: int, since: float, witness: Witness) -> None:
+        """Write down a child, whose handle was taken, that hangs under ``parent`` - if that is still so.
+
+        Both must live while the link between them is read: then the numbers cannot have gone
+        to others in between.
+        """
+        link = processes.above(child.pid)
+        bearer = self._ledger.member(parent)
+        there = isinstance(link, Above) and link.id == child and link.parent == parent
+        if there and bearer is not None and self._handles.ended(bearer.id) is False:
+            self.enter(child, parent, since, witness)
+        elif self._ledger.member(child.pid) is None:
+            self._handles.drop(child)
 
     def enter(self, child: ProcessId, parent: int, since: float, witness: Witness) -> Member | None:
         """Write a child down under its parent; None when the parent is not watched."""
@@ -58,7 +75,7 @@ class Bookkeeper:
         if member is None:
             self._handles.drop(child)
             return None
-        if self._watch_members:
+        if self._sampled:
             self._exits.watch(child)
         if witness is not Witness.FORK and self._fell_to_a_subreaper(member, parent):
             member.left = Departure(since, None)
@@ -108,19 +125,18 @@ class Bookkeeper:
         self._exits.watch(heir)
 
     def _heir(self, session: Session) -> ProcessId | None:
-        """The process that goes on as this session: its root daemonised itself and left.
+        """The process that goes on as this session: its root put itself into the background.
 
-        A program that puts itself into the background forks, has the child make a session
-        of its own, and ends with status 0 (``overmind start -D``).
+        Such a program forks and ends with status 0 (``overmind start -D``); the child may not
+        have made a session of its own yet. So any child that runs the same program counts:
+        to take one too many for the session only means to wait for its end.
         """
         if session.kind not in {Kind.OVERMIND, Kind.AGENT}:
             return None
         for member in self._ledger.members(session.key):
             if member.parent != session.root.pid:
                 continue
-            facts = processes.look(member.id.pid)
-            leads = isinstance(facts, ProcessFacts) and facts.id == member.id and facts.session == facts.id.pid
-            if leads and same_program(member.id.pid, session):
+            if same_program(member.id.pid, session) and self._handles.ended(member.id) is False:
                 return member.id
         return None
 

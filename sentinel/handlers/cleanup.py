@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from sentinel.bus import Bus
+from sentinel.core.actions import Outcome
 from sentinel.core.events import CleanedUp, SessionClosed, SessionDied, SessionJudged
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
@@ -78,7 +79,8 @@ class CleanUp:
 
     async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
         session = record.session
-        outcomes = self._leftovers.remove(session, self._policy())
+        outcomes: list[Outcome] = []
+        files = {outcome.target: outcome for outcome in self._leftovers.remove(session, self._policy())}
         intent = strike.intent if strike is not None else 0
         struck: set[ProcessId] = set()
         rounds = 0
@@ -91,7 +93,8 @@ class CleanUp:
             self._catch_up()
             newborn = [verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck]
             strike = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
-        outcomes += self._leftovers.remove(session, self._policy())
+        files |= {outcome.target: outcome for outcome in self._leftovers.remove(session, self._policy())}
+        outcomes += files.values()
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
         if self._ledger.record(session.key) is record and not record.members:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sentinel import runs, wire
-from sentinel.core.facts import Above, ProcessId
+from sentinel.core.facts import Above
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Kind, Session
@@ -135,10 +135,8 @@ class Enquiries:
         session = self._open(self._mark_of(sender))
         for pid in pids:
             link = processes.above(pid)
-            if pid not in self._ledger and isinstance(link, Above) and link.parent in self._ledger:
-                self._enter(link.id, link.parent)
+            if pid in self._ledger or not isinstance(link, Above) or link.parent not in self._ledger:
+                continue
+            if self._discovery.take(pid) == link.id:
+                self._bookkeeper.enter_seen(link.id, link.parent, time.monotonic(), Witness.CHILD)
         return {"session": session.key}
-
-    def _enter(self, child: ProcessId, parent: int) -> None:
-        if self._discovery.take(child.pid) == child:
-            self._bookkeeper.enter(child, parent, time.monotonic(), Witness.CHILD)

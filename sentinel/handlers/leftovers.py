@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
+from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Mode, Policy
 from sentinel.core.rules.directories import judge_directory, slug
@@ -76,7 +77,7 @@ class Leftovers:
         if not had.title:
             return
         found = overmind.script_directories(had.title, had.script_root)
-        living = sockets.bound_names()
+        living = _bound_names()
         lifetime = (session.born - _SLACK, time.time() + _SLACK)
         rivals = self._rivals(session)
         for facts in found if isinstance(found, list) else ():
@@ -102,3 +103,11 @@ class Leftovers:
             and slug(record.session.belongings.title) == title
             for record in self._ledger.sessions()
         )
+
+
+def _bound_names() -> frozenset[str] | Unknown:
+    """The file names of all bound sockets: a living tmux server's is its instance's name."""
+    bound = sockets.bound_inodes()
+    if isinstance(bound, Unknown):
+        return bound
+    return frozenset(entry.name.rpartition("/")[2] for entry in bound.by_socket.values())

@@ -72,10 +72,4 @@ class Sweep:
         who = self._handles.take(link.id.pid)
         if not isinstance(who, ProcessId) or who != link.id:
             return
-        now = processes.above(who.pid)
-        parent = self._ledger.member(link.parent)
-        still_there = isinstance(now, Above) and now.parent == link.parent
-        if still_there and parent is not None and self._handles.ended(parent.id) is False:
-            self._bookkeeper.enter(who, link.parent, time.monotonic(), Witness.LOOK)
-        else:
-            self._handles.drop(who)
+        self._bookkeeper.enter_seen(who, link.parent, time.monotonic(), Witness.LOOK)

@@ -16,6 +16,7 @@ from sentinel.core.events import ProcessExited, ServerUnstuck
 from sentinel.core.facts import Above, ProcessFacts, ProcessId
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger
+from sentinel.core.sessions import Kind
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 
@@ -39,11 +40,15 @@ class UnstickServers:
         if member is None:
             return
         server = self._ledger.member(member.parent)
-        if server is None or processes.comm(server.id.pid) != TMUX_SERVER:
+        if server is None or not (server.manager_server or self._is_tmux(server.id.pid)):
             return
         loop = asyncio.get_running_loop()
         for delay in _PATIENCE:
             loop.call_later(delay, self._look, member.id, server.id, delay)
+
+    def _is_tmux(self, pid: int) -> bool:
+        session = self._ledger.rooted_at(pid)
+        return session is not None and session.kind is Kind.TMUX
 
     def _look(self, pane: ProcessId, server: ProcessId, waited: float) -> None:
         left = processes.above(pane.pid)
