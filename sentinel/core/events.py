@@ -58,6 +58,13 @@ class ProcessExited(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionEmptied(Event):
+    """The last process of a dead session has ended."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileChanged(Event):
     """Something appeared, vanished or moved in a watched directory."""
 

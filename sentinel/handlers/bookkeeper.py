@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from sentinel.bus import Bus
-from sentinel.core.events import ProcessExited, ProcessForked, SessionClosed, SessionDied
+from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Kind, Session
@@ -113,8 +113,7 @@ class Bookkeeper:
         if session is not None:
             self._root_ended(session, death)
         elif record is not None and record.death is not None and not record.members:
-            self._ledger.close(record.session.key)
-            self._bus.publish(SessionClosed(record.session))
+            self._bus.publish(SessionEmptied(record.session.key))
 
     def _root_ended(self, session: Session, death: Death) -> None:
         heir = self._heir(session) if death.code == 0 else None

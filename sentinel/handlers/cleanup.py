@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome
-from sentinel.core.events import CleanedUp, SessionClosed, SessionDied, SessionJudged
+from sentinel.core.events import CleanedUp, HandlerFailed, SessionClosed, SessionDied, SessionEmptied, SessionJudged
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
@@ -49,8 +49,9 @@ class CleanUp:
         self._leftovers = leftovers
         self._policy = policy
         self._catch_up = catch_up
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         bus.subscribe(SessionDied, self.died)
+        bus.subscribe(SessionEmptied, lambda event: self._close_if_empty(event.key, bus.current))
 
     def died(self, event: SessionDied) -> None:
         """Judge and strike at once; waiting, tidying and reporting are a task."""
@@ -62,20 +63,29 @@ class CleanUp:
         verdicts = self._examiner.left_by(record)
         strike = self._strike(record, verdicts, cause)
         self._bus.publish(SessionJudged(record.session, event.death, verdicts))
-        task = asyncio.get_running_loop().create_task(self._see_through(record, strike, began, cause))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work = self._guarded(record, strike, began, cause)
+        self._tasks[event.session.key] = asyncio.get_running_loop().create_task(work)
 
     async def settle(self) -> None:
         """Wait until every clean-up that was begun is through."""
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks.values())
 
     def _strike(
         self, record: Record, verdicts: Iterable[ProcessVerdict], cause: int, *, without_grace: bool = False
     ) -> Strike | None:
         action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
         return self._signaller.strike(action, cause) if action is not None else None
+
+    async def _guarded(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
+        key = record.session.key
+        try:
+            await self._see_through(record, strike, began, cause)
+        except Exception as error:  # noqa: BLE001 - one clean-up that fails must not leave the others waiting
+            self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
+        finally:
+            del self._tasks[key]
+        self._close_if_empty(key, cause)
 
     async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
         session = record.session
@@ -97,6 +107,10 @@ class CleanUp:
         outcomes += files.values()
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
-        if self._ledger.record(session.key) is record and not record.members:
-            self._ledger.close(session.key)
-            self._bus.publish(SessionClosed(session), cause)
+
+    def _close_if_empty(self, key: str, cause: int) -> None:
+        """Forget a dead session of which nothing is left, once it was cleaned up after."""
+        record = self._ledger.record(key)
+        if record is not None and record.death is not None and not record.members and key not in self._tasks:
+            self._ledger.close(key)
+            self._bus.publish(SessionClosed(record.session), cause)
