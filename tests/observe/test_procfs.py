@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sentinel.core.facts import Above, Gone, ProcessFacts, Stdio, Unknown
+from sentinel.observe import processes, procfs
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+
+
+@pytest.fixture
+def child():
+    """A process of our own that does nothing until its input ends."""
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    yield process
+    process.stdin.close()
+    process.wait()
+
+
+def test_a_process_is_seen_as_what_it_is(child):
+    facts = processes.look(child.pid)
+    assert isinstance(facts, ProcessFacts)
+    assert (facts.id.pid, facts.parent, facts.name, facts.uid) == (child.pid, os.getpid(), "cat", os.getuid())
+    assert facts.group == os.getpgid(child.pid)
+    assert facts.session == os.getsid(child.pid)
+    assert not facts.dead
+    assert not facts.kernel_thread
+    assert not facts.foreign_namespace
+
+
+def test_identity_has_a_start_time_that_a_later_process_does_not_share(child):
+    first = processes.identify(child.pid)
+    time.sleep(0.03)  # more than one tick of the clock that start times are told in
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as other:
+        second = processes.identify(other.pid)
+        other.stdin.close()
+    assert first.start < second.start
+
+
+def test_a_process_that_is_not_there_is_gone():
+    with subprocess.Popen(["/bin/true"]) as process:
+        process.wait()
+    assert processes.look(process.pid) == Gone()
+    assert processes.identify(process.pid) == Gone()
+    assert processes.above(process.pid) == Gone()
+    assert processes.comm(process.pid) == ""
+    assert processes.owner(process.pid) is None
+
+
+def test_without_proc_nothing_is_known(monkeypatch):
+    def not_mounted(path, limit=0):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(procfs, "_read", not_mounted)
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    assert isinstance(procfs.look(os.getpid()), Unknown)
+
+
+def test_an_unreadable_or_odd_answer_is_unknown(monkeypatch):
+    for wrong in (PermissionError(13, "no"), OSError(24, "too many open files")):
+
+        def refuse(path, limit=0, wrong=wrong):
+            raise wrong
+
+        monkeypatch.setattr(procfs, "_read", refuse)
+        assert isinstance(procfs.look(1), Unknown)
+        assert isinstance(procfs.above(1), Unknown)
+    for odd in (b"", b"1 (x", b"1 (x) S 1 2", b"1 (x) S a b c d e f"):
+        monkeypatch.setattr(procfs, "_read", lambda path, limit=0, odd=odd: odd)
+        assert isinstance(procfs.look(1), Unknown)
+
+
+@pytest.mark.parametrize("name", [b"a\n) R 1", b") Z 1 1", b"\xff\xfe\x80", b"(((", b"x\x1b[31m"])
+def test_a_hostile_name_hides_nothing(name):
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        buffer = ctypes.create_string_buffer(name[:15])
+        ctypes.CDLL(None).prctl(15, buffer, 0, 0, 0)  # PR_SET_NAME
+        os.write(write, b"x")
+        signal.pause()
+    os.read(read, 1)
+    try:
+        facts = processes.look(pid)
+        assert isinstance(facts, ProcessFacts)
+        assert facts.name == name[:15].decode("utf-8", "surrogateescape")
+        assert facts.parent == os.getpid()
+        assert facts.state in "RS"
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        os.close(read)
+        os.close(write)
+
+
+def test_a_zombie_is_dead_for_everybody_who_asks():
+    process = subprocess.Popen(["/bin/true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    facts = processes.look(process.pid)
+    assert isinstance(facts, ProcessFacts)
+    assert facts.dead
+    link = processes.above(process.pid)
+    assert isinstance(link, Above)
+    assert link.dead
+    process.wait()
+
+
+def test_signal_dispositions_are_seen():
+    code = (
+        "import signal, sys; how = sys.argv[1];"
+        "signal.signal(1, getattr(signal, how) if how != 'f' else print); print(flush=True); input()"
+    )
+    seen = {}
+    for how in ("SIG_DFL", "SIG_IGN", "f"):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            process.stdout.readline()
+            facts = processes.look(process.pid)
+            seen[how] = (facts.hangup_ignored, facts.hangup_caught)
+            process.communicate(b"\n")
+    assert seen == {"SIG_DFL": (False, False), "SIG_IGN": (True, False), "f": (False, True)}
+
+
+def test_stdio_tells_terminals_pipes_and_neither():
+    terminal, other_end = os.openpty()
+    null = os.open(os.devnull, os.O_RDWR)
+    expected = [
+        ({"stdin": null, "stdout": null, "stderr": null}, Stdio(terminal=False, pipe=False)),
+        ({"stdin": null, "stdout": other_end, "stderr": null}, Stdio(terminal=True, pipe=False)),
+        ({"stdin": subprocess.PIPE, "stdout": null, "stderr": null}, Stdio(terminal=False, pipe=True)),
+    ]
+    for streams, stdio in expected:
+        process = subprocess.Popen(["/bin/sleep", "60"], **streams)
+        assert processes.stdio(process.pid) == stdio
+        process.kill()
+        process.communicate()
+    for fd in (terminal, other_end, null):
+        os.close(fd)
+
+
+def test_a_hung_up_terminal_is_still_a_terminal():
+    terminal, other_end = os.openpty()
+    process = subprocess.Popen(["/bin/sleep", "60"], stdout=other_end, start_new_session=True)
+    os.close(terminal)
+    os.close(other_end)
+    assert processes.stdio(process.pid).terminal
+    process.kill()
+    process.wait()
+
+
+def test_the_chain_leads_from_the_parent_to_the_top(child):
+    chain = processes.chain(processes.above(child.pid).parent)
+    assert chain[0].id.pid == os.getpid()
+    assert all(link.id.pid > 1 for link in chain)
+    assert processes.chain(1) == ()
+    assert processes.chain(0) == ()
+
+
+def test_a_chain_with_a_missing_link_is_unknown():
+    with subprocess.Popen(["/bin/true"]) as process:
+        process.wait()
+    assert isinstance(processes.chain(process.pid), Unknown)
+
+
+def test_a_chain_without_end_is_unknown(monkeypatch):
+    circle = {5: Above(procfs.ProcessId(5, 1), 6, "a"), 6: Above(procfs.ProcessId(6, 1), 5, "b")}
+    assert isinstance(processes.chain(5, circle), Unknown)
+
+
+def test_descendants_come_after_their_parents():
+    script = "sleep 60 & sh -c 'sleep 60 & echo ok; wait' & wait"
+    process = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    found = processes.descendants(process.pid)
+    try:
+        assert len(found) >= 3
+        seen = {process.pid}
+        for link in found:
+            assert link.parent in seen
+            seen.add(link.id.pid)
+    finally:
+        for link in reversed(found):
+            os.kill(link.id.pid, signal.SIGTERM)
+        process.kill()
+        process.communicate()
+
+
+def test_one_variable_of_an_environment():
+    environment = {"A": "1", "AB": "2", "EMPTY": "", "BYTES": "\udcff"}
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env=environment)
+    deadline = time.monotonic() + 5
+    while processes.comm(process.pid) != "cat" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    values = {name: processes.environment(process.pid, name) for name in (*environment, "B")}
+    process.communicate()
+    assert values == {**environment, "B": ""}
+
+
+def test_program_and_directory_of_a_process(child, tmp_path):
+    exe, argv = processes.program(child.pid)
+    assert os.path.basename(exe) in {"cat", "coreutils", "busybox"}
+    assert argv == ("/bin/cat",)
+    assert processes.working_directory(child.pid) == os.getcwd()
+
+
+def test_program_of_a_process_that_is_gone_is_unknown():
+    with subprocess.Popen(["/bin/true"]) as process:
+        process.wait()
+    assert isinstance(processes.program(process.pid), Unknown)
+    assert processes.working_directory(process.pid) == ""
+    assert isinstance(processes.environment(process.pid, "A"), Unknown)
+
+
+def test_everyone_includes_us():
+    assert os.getpid() in processes.everyone()
+
+
+def test_the_boot_has_a_name():
+    assert len(processes.boot_id()) == 36

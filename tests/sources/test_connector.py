@@ -1,0 +1,203 @@
+"""The proc connector, for real: as the machine's user it needs the initial pid namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
+from sentinel.errors import SourceUnavailable
+from sentinel.sources import connector as module
+from sentinel.sources.connector import ProcConnector
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+
+
+class Everybody:
+    def __contains__(self, pid):
+        return True
+
+
+class Heard:
+    """A bus that only keeps what it is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def publish(self, event):
+        self.events.append(event)
+
+    def of(self, kind, **fields):
+        return [e for e in self.events if type(e) is kind and all(getattr(e, k) == v for k, v in fields.items())]
+
+
+def listening(watched=None):
+    heard = Heard()
+    source = ProcConnector(heard, Everybody() if watched is None else watched)
+    try:
+        source.open()
+    except SourceUnavailable as error:
+        pytest.skip(f"missing: the initial pid namespace ({error})")
+    return source, heard
+
+
+def until(source, heard, *wanted, patience=5.0):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        source.drain()
+        if all(heard.of(*[kind], **fields) for kind, fields in wanted):
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"not heard: {[w for w in wanted if not heard.of(w[0], **w[1])]}")
+
+
+def test_a_life_is_told_from_birth_to_end():
+    source, heard = listening()
+    before = time.monotonic()
+    process = subprocess.Popen(["/bin/sh", "-c", "exit 3"])
+    process.wait()
+    until(source, heard, (ProcessForked, {"child": process.pid}), (ProcessExited, {"pid": process.pid}))
+    source.close()
+    (born,) = heard.of(ProcessForked, child=process.pid)
+    assert born.parent == os.getpid()
+    assert before <= born.at <= time.monotonic()
+    (ended,) = heard.of(ProcessExited, pid=process.pid)
+    assert (ended.death.code, ended.death.signal) == (3, None)
+    assert heard.of(ProcessExecuted, pid=process.pid)
+
+
+def test_a_death_by_signal_is_told_as_one():
+    source, heard = listening()
+    process = subprocess.Popen(["/bin/sh", "-c", "kill -9 $$"])
+    process.wait()
+    until(source, heard, (ProcessExited, {"pid": process.pid}))
+    source.close()
+    assert heard.of(ProcessExited, pid=process.pid)[0].death.signal == 9
+
+
+def test_threads_are_not_processes():
+    source, heard = listening({os.getpid()})
+    for _ in range(20):
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+    marker = subprocess.Popen(["/bin/true"])
+    marker.wait()
+    until(source, heard, (ProcessForked, {"child": marker.pid}))
+    source.close()
+    assert [e.child for e in heard.of(ProcessForked, parent=os.getpid())] == [marker.pid]
+
+
+def test_births_and_ends_of_others_are_dropped():
+    source, heard = listening(set())
+    process = subprocess.Popen(["/bin/true"])
+    process.wait()
+    until(source, heard, (ProcessExecuted, {"pid": process.pid}))
+    source.close()
+    assert not heard.of(ProcessForked)
+    assert not heard.of(ProcessExited)
+
+
+def test_a_tmux_server_is_told_by_the_name_it_takes():
+    source, heard = listening()
+    code = "import ctypes,sys; ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)"
+    pids = {}
+    for name in ("tmux: server", "nothing"):
+        process = subprocess.Popen([sys.executable, "-I", "-S", "-c", code, name])
+        process.wait()
+        pids[name] = process.pid
+    until(source, heard, (ProcessRenamed, {"pid": pids["tmux: server"]}), (ProcessExited, {"pid": pids["nothing"]}))
+    source.close()
+    assert not heard.of(ProcessRenamed, pid=pids["nothing"])
+
+
+def test_another_pid_namespace_is_found_out():
+    if os.getuid() != 0:
+        pytest.skip("missing: root")
+    code = (
+        "from sentinel.sources.connector import ProcConnector\n"
+        "from sentinel.errors import SourceUnavailable\n"
+        "try: ProcConnector(None, ()).open()\n"
+        "except SourceUnavailable as error: print(error)"
+    )
+    for option, why in (("--pid", "initial pid namespace"), ("--net", "does not let us listen")):
+        found = subprocess.run(
+            ["unshare", option, "--fork", "--mount-proc", sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert why in found.stdout
+
+
+class Socket:
+    """Stands in for the netlink socket: a real one cannot be made to overflow at a given datagram."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def recv(self, size):
+        if not self.answers:
+            raise BlockingIOError
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def datagram(what, *words):
+    return bytes(36) + struct.pack("=I4xQ4I", what, 0, *words)
+
+
+def test_an_overflow_is_told_and_what_lay_around_it_is_not_believed():
+    heard = Heard()
+    source = ProcConnector(heard, Everybody())
+    fork = datagram(1, 5, 5, 6, 6)
+    lost = OSError(errno.ENOBUFS, "no buffer space")
+    source._socket = Socket(fork, lost, fork, OSError(errno.ENOBUFS, "again"), fork)
+    source.drain()
+    assert [type(event) for event in heard.events] == [ProcessForked, EventsLost]
+    assert source._socket.answers == []
+
+
+def test_a_storm_is_read_in_steps_and_the_calm_after_it_at_once():
+    async def scenario():
+        source, heard = listening()
+        source.start(asyncio.get_running_loop())
+        processes = [subprocess.Popen(["/bin/true"]) for _ in range(40)]
+        for process in processes:
+            process.wait()
+        deadline = time.monotonic() + 5
+        pids = {process.pid for process in processes}
+        while time.monotonic() < deadline and not pids <= {e.pid for e in heard.of(ProcessExited)}:
+            await asyncio.sleep(0.01)
+        assert pids <= {e.pid for e in heard.of(ProcessExited)}
+        await asyncio.sleep(0.05)
+        calm = source._pause is None
+        source.close()
+        return calm
+
+    assert asyncio.run(scenario())
+
+
+def test_a_kernel_that_keeps_silent_is_not_believed(monkeypatch):
+    def deaf():
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        monkeypatch.setattr(module, "_kept", pair, raising=False)
+        return pair[0]
+
+    if os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC:
+        pytest.skip("missing: the initial pid namespace")
+    monkeypatch.setattr(module, "_subscribe", deaf)
+    with pytest.raises(SourceUnavailable, match="told us nothing"):
+        ProcConnector(Heard(), ()).open()
+    module._kept[1].close()

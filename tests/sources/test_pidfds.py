@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from sentinel.core.events import ProcessExited
+from sentinel.core.facts import ProcessId
+from sentinel.observe.handles import Handles
+from sentinel.sources.pidfds import ExitWatch
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+
+
+class Heard:
+    def __init__(self):
+        self.events = []
+
+    def publish(self, event):
+        self.events.append(event)
+
+
+def test_an_end_is_published_once_after_catching_up():
+    async def scenario():
+        heard, handles = Heard(), Handles()
+        exits = ExitWatch(heard, handles, lambda: heard.events.append("caught up"))
+        exits.start(asyncio.get_running_loop())
+        process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+        who = handles.take(process.pid)
+        assert exits.watch(who)
+        assert exits.watch(who)
+        await asyncio.sleep(0.05)
+        assert heard.events == []
+        process.communicate()
+        await asyncio.sleep(0.1)
+        handles.close()
+        return heard.events, process.pid
+
+    events, pid = asyncio.run(scenario())
+    assert events[0] == "caught up"
+    assert [type(event) for event in events[1:]] == [ProcessExited]
+    assert events[1].pid == pid
+
+
+def test_what_was_forgotten_is_not_published():
+    async def scenario():
+        heard, handles = Heard(), Handles()
+        exits = ExitWatch(heard, handles, lambda: None)
+        exits.start(asyncio.get_running_loop())
+        process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+        who = handles.take(process.pid)
+        exits.watch(who)
+        exits.forget(who)
+        exits.forget(who)
+        handles.drop(who)
+        process.communicate()
+        await asyncio.sleep(0.05)
+        exits.close()
+        return heard.events
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_without_a_handle_there_is_nothing_to_watch():
+    async def scenario():
+        exits = ExitWatch(Heard(), Handles(), lambda: None)
+        exits.start(asyncio.get_running_loop())
+        return exits.watch(ProcessId(1, 1))
+
+    assert asyncio.run(scenario()) is False
