@@ -1,0 +1,79 @@
+"""``@pytest.mark.namespace``: run tests in a pid namespace of their own.
+
+Tests that end processes must not be able to end anything else, whatever they get wrong. The
+marked tests of a file are run by a pytest of its own under ``unshare``, where nothing but
+what they start has a number, and their results are reported here one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from xml.etree import ElementTree as ET
+
+import pytest
+
+_INSIDE = "SENTINEL_TEST_NAMESPACE"
+_PATIENCE = 110
+_RESULTS: dict[str, dict[str, ET.Element]] = {}
+"""By file, then by test: what the inner pytest said."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "namespace: ends processes, so it runs in a pid namespace of its own")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Have a marked test run elsewhere, and report here what came of it."""
+    if item.get_closest_marker("namespace") is None or os.environ.get(_INSIDE) or sys.platform != "linux":
+        return None
+    path = str(item.path)
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    if path not in _RESULTS:
+        _RESULTS[path] = _run_inside([other for other in item.session.items if str(other.path) == path])
+    report = _report(item, _RESULTS[path])
+    item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _run_inside(items):
+    flags = "-pf" if os.getuid() == 0 else "-Urpf"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
+    with tempfile.TemporaryDirectory() as folder:
+        results = os.path.join(folder, "results.xml")
+        command = ["unshare", flags, "--kill-child", "--mount-proc", sys.executable, "-m", "pytest", "-q"]
+        command += ["-p", "no:cacheprovider", f"--junitxml={results}", *(item.nodeid for item in items)]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=items[0].config.rootpath,
+                env={**environ, _INSIDE: "1"},
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            output = done.stdout + done.stderr
+        except subprocess.TimeoutExpired:
+            output = f"the tests in the namespace were not through after {_PATIENCE} s"
+        if not os.path.exists(results):
+            return {"": ET.Element("testcase", output=output)}
+        return {case.get("name"): case for case in ET.parse(results).iter("testcase")}  # noqa: S314 - written by our own pytest
+
+
+def _report(item, results):
+    case = results.get(item.name)
+    outcome, details = "passed", None
+    if case is None:
+        outcome, details = "failed", results[""].get("output") if "" in results else "it was not run in the namespace"
+    elif (wrong := next((part for part in case if part.tag in {"failure", "error"}), None)) is not None:
+        outcome, details = "failed", wrong.text
+    elif (skipped := case.find("skipped")) is not None:
+        outcome, details = "skipped", (str(item.path), item.location[1], skipped.get("message"))
+    duration = float(case.get("time", 0)) if case is not None else 0.0
+    return pytest.TestReport(item.nodeid, item.location, {}, outcome, details, "call", duration=duration)
