@@ -1,0 +1,321 @@
+"""What a record of the journal looks like: the one place that says so.
+
+A record is a CloudEvents 1.0 object of one line. Its ``data`` is a shape of its own, not a
+mirror of our classes, since other people's programs read it: a process is ``PID@START``
+everywhere, a session carries its key, a death the name of its signal, a verdict the word
+for what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from sentinel.core.actions import Action, RemoveDirectory, RemoveSocket, Terminate, Unstick
+from sentinel.core.events import Event, SessionJudged, SessionOpened
+from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import signal_name
+from sentinel.core.sessions import Session
+from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+
+PREFIX = "dev.sentinel."
+"""Stands before every type, as CloudEvents wants a reversed domain name there."""
+INTENDED = "action.intended"
+MAX_LINE = 16 * 1024
+"""Bytes of a line, the line feed included."""
+
+_HEAD_ROOM = 1024
+"""Bytes for all but the data; that is the subject, and 400."""
+_LONGEST_SUBJECT = 120
+_LONGEST_TEXT = 2000
+"""Characters of one string: the longest path of one argument fits, a whole command line need not."""
+_SOURCE = f"/sentinel/{os.getuid()}"
+# JSON needs \" and \\; any other escape stands for a control character.
+_ESCAPED_CONTROL = re.compile(rb'\\[^"\\]')
+_to_json = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Draft:
+    """A record that has no number yet: that is given under the lock."""
+
+    before: str
+    """From after the id to before the sequence number."""
+    cause: int
+    after: bytes
+    seq: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the line, at most."""
+        return _HEAD_ROOM + len(self.after)
+
+    def line(self, boot: str) -> bytes:
+        """The whole line, numbered."""
+        head = f'{{"specversion":"1.0","id":"{boot}-{self.seq}",{self.before}"seq":{self.seq},"cause":{self.cause},'
+        return head.encode() + self.after
+
+
+def draft(thing: Event | Action, cause: int) -> Draft:
+    """Describe what happened or is about to be done, as of now. The line will hold clean text only."""
+    now = time.time_ns()
+    kind = thing.type if isinstance(thing, Event) else INTENDED
+    before = f'"source":"{_SOURCE}","type":"{PREFIX}{kind}",{_subject(thing)}"time":"{_rfc3339(now)}",'
+    data = _encode(_plain(thing))
+    return Draft(before, cause, b'"monons":%d,"data":%b}\n' % (time.monotonic_ns(), data))
+
+
+def _rfc3339(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1000:06d}Z"
+
+
+def _subject(thing: Event | Action) -> str:
+    """The member with its comma, or nothing: CloudEvents forbids an empty one."""
+    for name in ("session", "server", "peer"):
+        about = getattr(thing, name, None)
+        if about:
+            break
+    else:
+        return ""
+    match about:
+        case Session():
+            about = about.id
+        case ProcessId():
+            about = about.pid
+    return f'"subject":{_to_json(clean(str(about), _LONGEST_SUBJECT)).decode()},'
+
+
+# -- shapes -------------------------------------------------------------------------
+
+
+def _session(session: Session) -> dict[str, object]:
+    return {
+        "id": session.id,
+        "key": session.key,
+        "kind": session.kind,
+        "name": session.name,
+        "title": session.title,
+        "root": str(session.root),
+        "outer": session.outer,
+        "directory": session.directory,
+        "born": session.born,
+        "command": session.command,
+    }
+
+
+def _session_opened(event: SessionOpened) -> dict[str, object]:
+    belongings = _fields(event.session.belongings)
+    return {"session": {**_session(event.session), "belongings": belongings}, "how": event.how}
+
+
+def _session_judged(event: SessionJudged) -> dict[str, object]:
+    sockets = {mark.path for mark in event.session.belongings.sockets}
+    return {
+        "session": _session(event.session),
+        "death": _death(event.death),
+        "processes": [_plain(verdict) for verdict in event.processes],
+        "files": [
+            {**_fields(verdict), **_VERDICT_WORDS[type(verdict)], "socket": verdict.path in sockets}
+            for verdict in event.files
+        ],
+    }
+
+
+def _death(death: Death) -> dict[str, object]:
+    return {
+        "at": death.at,
+        "status": death.status,
+        "cause": death.cause,
+        "signal": None if death.signal is None else signal_name(death.signal),
+        "code": death.code,
+    }
+
+
+def _facts(facts: ProcessFacts) -> dict[str, object]:
+    """All but the id, which stands beside it."""
+    return {
+        "parent": facts.parent,
+        "group": facts.group,
+        "session": facts.session,
+        "terminal": facts.terminal,
+        "state": facts.state,
+        "name": facts.name,
+        "uid": facts.uid,
+        "tracer": facts.tracer,
+        "hangup_ignored": facts.hangup_ignored,
+        "hangup_caught": facts.hangup_caught,
+        "foreign_namespace": facts.foreign_namespace,
+        "kernel_thread": facts.kernel_thread,
+    }
+
+
+def _condemned(verdict: Condemned) -> dict[str, object]:
+    return {
+        "verdict": "condemned",
+        "id": str(verdict.id),
+        "name": verdict.facts.name,
+        "grade": verdict.grade,
+        "evidence": verdict.evidence,
+        "facts": _facts(verdict.facts),
+    }
+
+
+def _terminate(action: Terminate) -> dict[str, object]:
+    return {
+        "action": "terminate",
+        "session": _session(action.session),
+        "targets": [_condemned(target) for target in action.targets],
+        "grace": action.grace,
+    }
+
+
+def _named(word: str) -> Callable[[Any], dict[str, object]]:
+    return lambda action: {"action": word, **_fields(action)}
+
+
+_VERDICT_WORDS: dict[type, dict[str, object]] = {
+    Spared: {"verdict": "spared"},
+    Absent: {"verdict": "absent"},
+    Stale: {"verdict": "stale"},
+    Kept: {"verdict": "kept"},
+}
+
+_SHAPES: dict[type, Callable[[Any], object]] = {
+    ProcessId: str,
+    Session: _session,
+    SessionOpened: _session_opened,
+    SessionJudged: _session_judged,
+    Death: _death,
+    ProcessFacts: _facts,
+    Condemned: _condemned,
+    Terminate: _terminate,
+    RemoveSocket: _named("remove socket"),
+    RemoveDirectory: _named("remove directory"),
+    Unstick: _named("unstick"),
+}
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _plain(value: object) -> object:
+    """Turn anything into what JSON has. What has no shape of its own is told field by field."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if (shape := _SHAPES.get(kind)) is not None:
+        return shape(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {**_VERDICT_WORDS.get(kind, {}), **_fields(value)}
+    return str(value)
+
+
+def _fields(value: Any) -> dict[str, object]:
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+
+
+# -- text ---------------------------------------------------------------------------
+
+
+def _encode(data: object) -> bytes:
+    """Encode, and clean or shorten only what needs it: nearly nothing does, and an intent is urgent."""
+    try:
+        encoded = _to_json(data)
+    except UnicodeEncodeError:  # a lone surrogate
+        encoded = b"\n"
+    if _ESCAPED_CONTROL.search(encoded) or not encoded.decode().isprintable():
+        data = _cleaned(data, _LONGEST_TEXT)
+        encoded = _to_json(data)
+    room = MAX_LINE - _HEAD_ROOM
+    for shorten in (_few_sentences, _no_facts, _names_alone):
+        if len(encoded) <= room:
+            return encoded
+        data = shorten(data)
+        encoded = _to_json(data)
+    keep, whole = _MANY, data
+    while len(encoded) > room and keep:  # even the names are too many
+        keep //= 2
+        encoded = _to_json(_cut_lists(whole, keep))
+    return encoded
+
+
+def _cleaned(value: object, limit: int) -> object:
+    if isinstance(value, str):
+        return clean(value, limit)
+    return _mapped(value, lambda _, item: _cleaned(item, limit))
+
+
+def _mapped(value: object, change: Callable[[str, object], object]) -> object:
+    """The same thing with each member of an object or a list changed; lists have no keys."""
+    if isinstance(value, dict):
+        return {key: change(key, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [change("", item) for item in value]
+    return value
+
+
+_SENTENCES = 3
+_SHORT = 200
+_MANY = 512
+
+
+def _few_sentences(value: object) -> object:
+    """Of each evidence the first sentences, and how many there were; no string is long."""
+
+    def change(key: str, item: object) -> object:
+        if key == "evidence" and isinstance(item, (list, tuple)) and len(item) > _SENTENCES:
+            said = [clean(str(sentence)) for sentence in item[:_SENTENCES]]
+            return [*said, f"({len(item) - _SENTENCES} more, too long for the journal)"]
+        return clean(item, _SHORT) if isinstance(item, str) else _mapped(item, change)
+
+    return _mapped(value, change)
+
+
+def _no_facts(value: object) -> object:
+    """Verdicts without what was seen of the process, since the evidence says what mattered."""
+
+    def change(_: str, item: object) -> object:
+        return _without(_mapped(item, change), "facts")
+
+    return change("", value)
+
+
+def _names_alone(value: object) -> object:
+    """Verdicts without the evidence; each says so."""
+
+    def change(_: str, item: object) -> object:
+        item = _mapped(item, change)
+        if isinstance(item, dict) and item.get("evidence"):
+            return {**_without(item, "grade"), "evidence": ["(left out)"]}
+        return item
+
+    return change("", value)
+
+
+def _without(value: Any, key: str) -> Any:
+    return {name: item for name, item in value.items() if name != key} if isinstance(value, dict) else value
+
+
+def _cut_lists(value: object, keep: int) -> object:
+    """At most ``keep`` of each list, with ``*_left_out`` beside it in the object that has it."""
+    if not isinstance(value, dict):
+        return value
+    cut: dict[str, object] = {}
+    for key, item in value.items():
+        cut[key] = item[:keep] if isinstance(item, list) else _cut_lists(item, keep)
+        if isinstance(item, list) and len(item) > keep:
+            cut[f"{key}_left_out"] = len(item) - keep
+    return cut
