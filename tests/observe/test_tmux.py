@@ -1,5 +1,7 @@
 import asyncio
+import contextlib
 import os
+import select
 import shutil
 import signal
 import socket
@@ -51,6 +53,7 @@ class Server:
         self.program, self.path = program, path
         self("-f", "/dev/null", "new-session", "-d", "-s", "first", "sleep 1000")
         self.pid = int(self("display-message", "-p", "#{pid}").stdout)
+        self.handle = os.pidfd_open(self.pid)
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         environ = {name: value for name, value in os.environ.items() if name != "TMUX"}
@@ -64,13 +67,14 @@ class Server:
     def list(self, deadline: float = 20.0) -> list[tmux.Pane] | Unknown:
         return asyncio.run(tmux.list_panes(self.mark(), deadline, self.program))
 
+    def send(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self.handle, number)
+
     def end(self) -> None:
-        """Only ever our own: by its pid, which the test holds and has not ended."""
-        try:
-            os.kill(self.pid, signal.SIGCONT)
-            os.kill(self.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+        os.close(self.handle)
 
 
 @pytest.fixture
@@ -115,12 +119,12 @@ def test_names_that_try_to_be_rows_or_commands_stay_names(server):
 
 
 def test_a_stopped_server_is_unknown_within_the_deadline(server):
-    os.kill(server.pid, signal.SIGSTOP)
+    server.send(signal.SIGSTOP)
     answer = server.list(0.3)
     assert isinstance(answer, Unknown)
     assert "did not answer within 0.3 s" in str(answer)
     assert not psutil.Process().children()  # the client that waited was ended
-    os.kill(server.pid, signal.SIGCONT)
+    server.send(signal.SIGCONT)
     assert len(server.list()) == 1
 
 
@@ -134,7 +138,7 @@ def test_a_server_without_its_socket_file_is_unknown_and_lives(server):
 def test_a_dead_socket_is_unknown_and_no_server_is_started_on_it(server):
     mark = server.mark()
     server("kill-server")
-    psutil.Process(server.pid).wait(10) if psutil.pid_exists(server.pid) else None
+    assert select.select([server.handle], [], [], 20)[0]
     answer = asyncio.run(tmux.list_panes(mark))
     assert isinstance(answer, Unknown)
     assert "no server of ours" in str(answer)
