@@ -37,7 +37,7 @@ class Text(NamedTuple):
 
 def main() -> None:
     """Deliver what stdin holds."""
-    job = json.load(sys.stdin)
+    job = json.load(sys.stdin.buffer)
     _never_outlive(job["agent"], job["deadline"])
     try:
         deliver(Text(job["application"], job["title"], job["body"]), sys.platform)

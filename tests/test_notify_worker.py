@@ -5,12 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
+from sentinel.notify import delivery
 from sentinel.notify_worker import NotDelivered, Text, deliver
-
-CALL = [sys.executable, "-P", "-m", "sentinel.notify_worker"]
 
 
 @pytest.fixture
@@ -22,12 +22,13 @@ def path(tmp_path):
     return str(tmp_path)
 
 
-def run(path: str, **changes) -> subprocess.CompletedProcess[str]:
+def run(path: str, cwd: str = "/", **changes) -> subprocess.CompletedProcess[str]:
     job = {"application": "Sentinel", "title": "Sentinel", "body": "hello", "deadline": 20, "agent": os.getpid()}
     return subprocess.run(
-        CALL,
+        delivery.COMMAND,
         input=json.dumps(job | changes),
         env={"PATH": path},
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
@@ -63,6 +64,23 @@ def test_without_pyobjus_macos_is_told_what_is_missing():
     # A Mac cannot be had here. plyer's macOS module is the real one, and so is its ImportError.
     with pytest.raises(NotDelivered, match=r"^pyobjus is not installed \(pip install pyobjus\)$"):
         deliver(Text("Sentinel", "Sentinel", "hello"), "darwin")
+
+
+def test_outside_an_app_bundle_macos_is_told_so(monkeypatch):
+    # A Mac cannot be had here, so plyer's module is played; the error is the one that people report.
+    module = types.ModuleType("plyer.platforms.macosx.notification")
+    module.instance = lambda: types.SimpleNamespace(notify=lambda **_: None.setDelegate_)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(
+        NotDelivered, match=r"^macOS gives its notification centre to app bundles only \(.*setDelegate_"
+    ):
+        deliver(Text("Sentinel", "Sentinel", "hello"), "darwin")
+
+
+def test_modules_that_lie_about_in_the_current_directory_are_not_imported(path, tmp_path):
+    for name in ("json", "plyer"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    assert "hijacked" not in run(path, cwd=str(tmp_path)).stderr
 
 
 def test_it_does_not_start_for_an_agent_that_is_gone(path):

@@ -117,5 +117,5 @@ def _worker_environment(environ: Mapping[str, str]) -> dict[str, str] | None:
     address = session_bus.find(environ)
     if not address:
         return None
-    # Our text is UTF-8, and older notify-send reads its arguments in the locale's encoding.
+    # Our text is UTF-8. Python and, in old versions, notify-send take arguments in the locale's encoding.
     return {**environ, "DBUS_SESSION_BUS_ADDRESS": address, "LC_ALL": "C.UTF-8"}

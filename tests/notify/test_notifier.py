@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from sentinel.notify import Delivery, Notifier, delivery
+from sentinel.notify import notifier as notifier_module
 
 STOPPING = Delivery(shown=False, why="Sentinel is stopping")
 LONG = 60.0
@@ -40,7 +41,7 @@ def ended(pid: int) -> bool:
 
 async def until(true) -> None:
     async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110  another process does it: no event can be set
+        while not true():
             await asyncio.sleep(0.01)
 
 
@@ -66,6 +67,24 @@ def test_the_bus_that_was_found_is_named_so_that_no_other_is_launched(machine):
     machine.environ["DBUS_SESSION_BUS_ADDRESS"] = "autolaunch:"
     assert one(machine).shown
     assert (machine.root / "bin" / "notify-send.env").read_text() == f"unix:path={machine.root}/bus"
+
+
+def test_on_macos_no_bus_is_asked_for(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert notifier_module._worker_environment({"PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_the_worker_is_out_of_the_way_of_terminal_and_directory(machine):
+    machine.notify_send("open(sys.argv[0] + '.place', 'w').write(repr((os.getsid(0) == os.getpid(), os.getcwd())))")
+    assert one(machine).shown
+    assert (machine.root / "bin" / "notify-send.place").read_text() == "(True, '/')"
+
+
+def test_a_locale_without_unicode_is_no_obstacle(machine):
+    # What Python does by itself about the C locale is switched off: Latin-1 locales get no such help.
+    machine.environ |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert one(machine, body="\u2026") == Delivery(shown=True)
+    assert machine.told == [("Sentinel", "\u2026")]
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ TEXTS = {
         "Sentinel: \u732b",
         "\u0433\u043e \U0001f600 \u2026",
     ),
-    "bytes that were no text": ("Sentinel", "a\udcffb", "Sentinel", r"a\udcffb"),
+    "bytes that were no text": ("Sentinel", "a\udcffb", "Sentinel", r"a\xffb"),
 }
 
 
