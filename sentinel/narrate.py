@@ -1,0 +1,241 @@
+"""Records of the journal as sentences. Also damaged ones, and those of a newer version.
+
+What a record holds was clean when it was written; somebody may have edited the file since.
+So every sentence is cleaned once more, and what is not as it should be is told plainly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sentinel.core.facts import Death
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count, how_it_died
+
+_PREFIX = "dev.sentinel."
+_LONGEST = 600
+_MOST_DETAILS = 12
+"""Beyond that a list is not read, and the counts in the sentence say enough."""
+
+Data = Mapping[str, Any]
+
+
+def kind(record: Mapping[str, object]) -> str:
+    """The type without the domain: ``session.died``."""
+    return clean(str(record.get("type", "")).removeprefix(_PREFIX))
+
+
+def sentence(record: Mapping[str, object]) -> str:
+    """One line for people. Never raises; an unknown record is told by its type and data."""
+    tell = _SENTENCES.get(kind(record))
+    data = record.get("data")
+    if tell is not None and isinstance(data, dict):
+        try:
+            return clean(tell(data), _LONGEST)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            pass  # not what this version writes
+    return clean(f"{kind(record)} {_compact(data)}".strip(), _LONGEST)
+
+
+def details(record: Mapping[str, object]) -> list[str]:
+    """A line for each process or file that the record is about, when they are few enough to read."""
+    tell = _DETAILS.get(kind(record))
+    data = record.get("data")
+    if tell is None or not isinstance(data, dict):
+        return []
+    try:
+        lines = tell(data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
+    return [clean(line, _LONGEST) for line in lines] if len(lines) <= _MOST_DETAILS else []
+
+
+def duration(seconds: float) -> str:
+    """``4 ms`` or ``2.1 s``."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _compact(data: object) -> str:
+    if data is None:
+        return ""
+    try:
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        return str(data)
+
+
+# -- sentences ----------------------------------------------------------------------
+
+
+def _agent_started(data: Data) -> str:
+    why = f" ({data['why']})" if data["why"] else ""
+    return f"Sentinel {data['version']} watches; deaths are told by {data['source']}{why}"
+
+
+def _agent_stopped(data: Data) -> str:
+    return "Sentinel stopped" + (f": {data['why']}" if data["why"] else "")
+
+
+def _session_opened(data: Data) -> str:
+    session = data["session"]
+    where = f" in {session['directory']}" if session["directory"] else ""
+    how = {"registered": "registered", "born": "seen at its birth", "found": "found running"}
+    return f"{session['id']} is watched: {session['title']}{where}, {how.get(data['how'], data['how'])}"
+
+
+def _death(data: Data) -> str:
+    return f"{data['session']['id']} {how_it_died(Death(data['death']['at'], data['death']['status']))}"
+
+
+def _session_judged(data: Data) -> str:
+    verdicts = Counter(verdict["verdict"] for verdict in data["processes"])
+    stale = [verdict for verdict in data["files"] if verdict["verdict"] == "stale"]
+    sockets = sum(bool(verdict["socket"]) for verdict in stale)
+    doomed = [
+        count(verdicts["condemned"], "process") if verdicts["condemned"] else "",
+        count(sockets, "socket") if sockets else "",
+        count(len(stale) - sockets, "directory", "directories") if len(stale) > sockets else "",
+    ]
+    said = f"{_list(doomed)} to clean up" if any(doomed) else "nothing to clean up"
+    kept = verdicts["spared"] + len(data["files"]) - len(stale)
+    return f"{_death(data)}; {said}" + (f", {kept} spared" if kept else "") + _left_out(data)
+
+
+def _action_intended(data: Data) -> str:
+    match data["action"]:
+        case "terminate":
+            targets = data["targets"]
+            number = len(targets) + data.get("targets_left_out", 0)
+            what = f"{targets[0]['name']} ({_pid(targets[0]['id'])})" if number == 1 else count(number, "process")
+            how = f"SIGTERM, SIGKILL after {data['grace']:g} s" if data["grace"] else "SIGTERM, SIGKILL at once"
+            return f"about to end {what} of {data['session']['id']}: {how}"
+        case "unstick":
+            return f"about to send SIGCHLD to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
+        case action:
+            return f"about to {action} {data['target']['path']} of {data['session']['id']}"
+
+
+def _cleaned_up(data: Data) -> str:
+    results = Counter(outcome["result"] for outcome in data["outcomes"])
+    ended = [outcome for outcome in data["outcomes"] if outcome["result"] in {"ended", "killed"}]
+    parts = []
+    if ended:
+        one = len(ended) == 1 and ended[0]["name"]
+        what = f"{one} ({_pid(ended[0]['target'])})" if one else count(len(ended), "process")
+        how = ", ".join(f"{results[word]} {word}" for word in ("ended", "killed") if results[word])
+        parts.append(f"ended {what} in {duration(data['duration'])} ({how})")
+    if results["gone"]:
+        parts.append(f"{results['gone']} had ended before")
+    if results["removed"]:
+        parts.append(f"removed {count(results['removed'], 'file')}")
+    if results["survived"]:
+        parts.append(f"{count(results['survived'], 'process')} survived")
+    if results["refused"]:
+        parts.append(f"{results['refused']} refused")
+    return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
+
+
+def _session_closed(data: Data) -> str:
+    return f"{data['session']['id']} is closed: nothing of it is left"
+
+
+def _server_unstuck(data: Data) -> str:
+    outcome = data["outcome"]
+    done = "was sent SIGCHLD" if outcome["result"] == "cured" else f"was not cured ({outcome['reason']})"
+    return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
+
+
+def _notified(data: Data) -> str:
+    text = data["text"].partition("\n")[0].partition("\\x0a")[0]
+    if data["shown"]:
+        return f"told: {text}"
+    return f"could not tell ({data['why']}): {text}"
+
+
+def _lost(data: Data) -> str:
+    return f"notices of {data['source']} were lost, everything is looked at again: {data['why']}"
+
+
+def _degraded(data: Data) -> str:
+    return f"{data['source']} works less well than it could: {data['why']}"
+
+
+def _handler_failed(data: Data) -> str:
+    return f"{data['handler']} failed on {data['event']}: {data['error']}"
+
+
+def _refused(data: Data) -> str:
+    return f"a message from pid {data['peer']} was refused: {data['why']}"
+
+
+_SENTENCES: dict[str, Callable[[Data], str]] = {
+    "agent.started": _agent_started,
+    "agent.stopped": _agent_stopped,
+    "session.opened": _session_opened,
+    "session.died": _death,
+    "session.judged": _session_judged,
+    "action.intended": _action_intended,
+    "cleanup.done": _cleaned_up,
+    "session.closed": _session_closed,
+    "tmux.unstuck": _server_unstuck,
+    "notification.sent": _notified,
+    "source.lost": _lost,
+    "source.degraded": _degraded,
+    "handler.failed": _handler_failed,
+    "inbox.refused": _refused,
+}
+
+# -- details ------------------------------------------------------------------------
+
+
+def _verdicts(data: Data) -> list[str]:
+    lines = []
+    for verdict in data["processes"]:
+        match verdict["verdict"]:
+            case "condemned":
+                why = _first(verdict["evidence"])
+            case "spared":
+                why = verdict["reason"]
+            case _:
+                why = "it had ended before"
+        name = f" {verdict['name']}" if verdict.get("name") else ""
+        lines.append(f"{_pid(verdict['id'])}{name}: {verdict['verdict']}, {why}")
+    for verdict in data["files"]:
+        why = verdict["reason"] if verdict["verdict"] == "kept" else _first(verdict["evidence"])
+        lines.append(f"{verdict['path']}: {verdict['verdict']}, {why}")
+    return lines
+
+
+def _outcomes(data: Data) -> list[str]:
+    lines = []
+    for outcome in data["outcomes"]:
+        target = outcome["target"] if outcome["target"].startswith("/") else _pid(outcome["target"])
+        name = f" {outcome['name']}" if outcome["name"] else ""
+        reason = f", {outcome['reason']}" if outcome["reason"] else ""
+        lines.append(f"{target}{name}: {outcome['result']}{reason}")
+    return lines
+
+
+_DETAILS: dict[str, Callable[[Data], list[str]]] = {"session.judged": _verdicts, "cleanup.done": _outcomes}
+
+
+def _pid(identity: str) -> str:
+    """``pid 4231`` for ``4231@99881``: the start time is for machines."""
+    return f"pid {identity.partition('@')[0]}"
+
+
+def _first(evidence: Sequence[str]) -> str:
+    return evidence[0] if evidence else "no evidence was recorded"
+
+
+def _list(parts: Sequence[str]) -> str:
+    said = [part for part in parts if part]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def _left_out(data: Data) -> str:
+    number = sum(value for key, value in data.items() if key.endswith("_left_out"))
+    return f" (and {number} more that were too many for the journal)" if number else ""
