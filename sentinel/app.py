@@ -15,7 +15,6 @@ from sentinel import __version__
 from sentinel.bus import Bus
 from sentinel.config import Config
 from sentinel.core.events import AgentStarted, AgentStopped, CleanedUp, SourceDegraded
-from sentinel.core.guards import Ourselves
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
@@ -24,7 +23,9 @@ from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.examiner import Examiner, find_ourselves
+from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.sweep import Sweep
 from sentinel.handlers.tell import Tell
@@ -42,11 +43,23 @@ from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
 from sentinel.sources.pidfds import ExitWatch
 
+Later = Callable[..., object]
+"""Calls a function after so many seconds, as ``loop.call_later`` does."""
+_FAREWELL = 1.5
+"""Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
+journal: what is not through by then is left, and the journal shows it."""
+
 
 class ProcessSource(Protocol):
-    """Tells of births and ends: the proc connector, or sampling."""
+    """Tells of births and ends: the proc connector, or samples."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What ``sentinel status`` calls it."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether births are found by comparing samples, and not told by the kernel."""
 
     def open(self) -> None:
         """Get ready, or raise ``SourceUnavailable``."""
@@ -81,44 +94,57 @@ def open_source(config: Config, bus: Bus, ledger: Ledger) -> tuple[ProcessSource
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What judges and acts, without what listens: shared by the agent and by single commands."""
+    """What keeps the ledger, judges and acts, without what listens.
 
-    bus: Bus
-    ledger: Ledger
+    The agent and single commands share it: the same judgement, the same hand.
+    """
+
     handles: Handles
-    journal: Journal
-    ourselves: Ourselves
-    examiner: Examiner
-    signaller: Signaller
-    leftovers: Leftovers
+    exits: ExitWatch
+    clean_up: CleanUp
+    discovery: Discovery
+    runs: RunSessions
+    sweep: Sweep
+    explanations: Explanations
 
-    @classmethod
-    def build(cls, paths: Paths, policy: Callable[[], Policy]) -> Core:
-        """Wire the rooms that need no loop."""
-        journal = Journal(paths.journal, processes.boot_id())
-        ledger, handles, ourselves = Ledger(), Handles(), find_ourselves()
-        return cls(
-            bus=Bus(journal.record),
-            ledger=ledger,
-            handles=handles,
-            journal=journal,
-            ourselves=ourselves,
-            examiner=Examiner(ledger, handles, policy, ourselves),
-            signaller=Signaller(handles, journal, ourselves),
-            leftovers=Leftovers(ledger, journal, paths.quarantine, ourselves.uid),
-        )
 
-    def clean_up(self, policy: Callable[[], Policy], catch_up: Callable[[], None]) -> CleanUp:
-        """The handler that answers the deaths of sessions."""
-        return CleanUp(
-            self.bus,
-            ledger=self.ledger,
-            examiner=self.examiner,
-            signaller=self.signaller,
-            leftovers=self.leftovers,
-            policy=policy,
-            catch_up=catch_up,
-        )
+def build(
+    paths: Paths,
+    policy: Callable[[], Policy],
+    *,
+    bus: Bus,
+    ledger: Ledger,
+    journal: Journal,
+    later: Later,
+    births: ProcessSource | None = None,
+) -> Core:
+    """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
+    handles, us = Handles(), find_ourselves()
+    catch_up = births.drain if births is not None else _nothing
+    exits = ExitWatch(bus, handles, catch_up)
+    examiner = Examiner(ledger, handles, policy, us)
+    signaller = Signaller(handles, journal, us)
+    leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)
+
+    # Who answers what, in the order in which they do.
+    UnstickServers(bus, ledger, signaller, later)
+    bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
+    clean_up = CleanUp(
+        bus,
+        ledger=ledger,
+        examiner=examiner,
+        signaller=signaller,
+        leftovers=leftovers,
+        policy=policy,
+        catch_up=catch_up,
+    )
+    discovery = Discovery(bus, ledger=ledger, handles=handles, exits=exits, ourselves=us, later=later)
+    runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime)
+    sweep = Sweep(
+        bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, discovery=discovery, find_runs=runs.find, uid=us.uid
+    )
+    explanations = Explanations(ledger, examiner, leftovers, policy)
+    return Core(handles, exits, clean_up, discovery, runs, sweep, explanations)
 
 
 class Agent:
@@ -139,53 +165,43 @@ class Agent:
         """Watch until ``stop`` is called. ``started`` is called once everything is watched."""
         loop = asyncio.get_running_loop()
         raise_descriptor_limit()
-        core = Core.build(self._paths, lambda: self._config.policy)
-        bus, ledger = core.bus, core.ledger
-        source, why = open_source(self._config, bus, ledger)
-        exits = ExitWatch(bus, core.handles, source.drain)
+        journal = Journal(self._paths.journal, processes.boot_id())
+        bus, ledger = Bus(journal.record), Ledger()
+        births, why = open_source(self._config, bus, ledger)
+        condition = Condition(__version__, births.name, why, time.time())
+        core = build(
+            self._paths,
+            lambda: self._config.policy,
+            bus=bus,
+            ledger=ledger,
+            journal=journal,
+            later=loop.call_later,
+            births=births,
+        )
         files = FileSource(bus, loop)
         hints = HintSource(bus, files, self._paths.hints)
-        condition = Condition(__version__, source.name, why, time.time())
         notifier = Notifier(deadline=self._config.notify.deadline) if self._config.notify.enabled else None
-
-        # Who answers what, in the order in which they do.
-        UnstickServers(bus, ledger, core.signaller)
-        bookkeeper = Bookkeeper(bus, ledger, core.handles, exits, sampled=source.name != ProcConnector.name)
-        clean_up = core.clean_up(lambda: self._config.policy, source.drain)
-        discovery = Discovery(bus, ledger, core.handles, exits, core.ourselves)
         SocketKeeper(bus, ledger, files)
         tell = Tell(bus, notifier, lambda: self._config.notify.min_processes)
+        bus.subscribe(CleanedUp, lambda _: condition.count())
         enquiries = Enquiries(
             ledger=ledger,
-            bookkeeper=bookkeeper,
-            discovery=discovery,
-            examiner=core.examiner,
-            leftovers=core.leftovers,
+            runs=core.runs,
+            explanations=core.explanations,
             policy=lambda: self._config.policy,
             condition=condition,
-            trouble=lambda: core.journal.trouble,
-            runtime=self._paths.runtime,
+            trouble=lambda: journal.trouble,
         )
-        sweep = Sweep(
-            bus,
-            ledger=ledger,
-            handles=core.handles,
-            bookkeeper=bookkeeper,
-            discovery=discovery,
-            register_runs=enquiries.register_runs,
-            uid=core.ourselves.uid,
-        )
-        bus.subscribe(CleanedUp, lambda _: _count(condition))
-
         inbox = Inbox(bus, self._paths.inbox, enquiries)
+
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.stop, f"it was told to by {number.name}")
-        source.start(loop)
-        exits.start(loop)
-        bus.publish(AgentStarted(__version__, source.name, why))
-        if core.journal.trouble:
-            bus.publish(SourceDegraded("journal", core.journal.trouble))
-        sweep.look()
+            loop.add_signal_handler(number, self.stop, f"it got {number.name}")
+        bus.publish(AgentStarted(__version__, births.name, why))
+        if journal.trouble:
+            bus.publish(SourceDegraded("journal", journal.trouble))
+        births.start(loop)
+        core.exits.start(loop)
+        core.sweep.look()
         hints.start()
         await inbox.start()
         removals.prune(self._paths.quarantine, time.time())
@@ -196,24 +212,19 @@ class Agent:
         await self._stopped.wait()
         bus.publish(AgentStopped(self._why))
         await inbox.close()
-        hints.stop()
-        files.stop()
-        source.close()
-        exits.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
-                await clean_up.settle()
+                await core.clean_up.settle()
                 await tell.close()
         if notifier is not None:
             await notifier.close()
-        core.journal.sync()
+        hints.stop()
+        files.stop()
+        births.close()
+        core.exits.close()
         core.handles.close()
+        journal.sync()
 
 
-_FAREWELL = 1.5
-"""Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
-journal: what is not through by then is left, and the next start finds it there."""
-
-
-def _count(condition: Condition) -> None:
-    condition.cleaned += 1
+def _nothing() -> None:
+    """Nobody tells anything that could be caught up with."""

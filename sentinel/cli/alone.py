@@ -8,13 +8,15 @@ import time
 import click
 
 from sentinel import config, runs
-from sentinel.app import Core
+from sentinel.app import build
+from sentinel.bus import Bus
 from sentinel.core.events import CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId
-from sentinel.core.ledger import Witness
+from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sanitise import clean
 from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.tell import summary
+from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.paths import Paths
 
@@ -27,24 +29,25 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
     daemonised on purpose.
     """
     wishes = config.load(where.config_file)
-    core = Core.build(where, lambda: wishes.policy)
+    journal = Journal(where.journal, processes.boot_id())
+    bus, ledger = Bus(journal.record), Ledger()
+    core = build(where, lambda: wishes.policy, bus=bus, ledger=ledger, journal=journal, later=_never)
     now = time.monotonic()
     session = Session(Kind.RUN, mark.name, root, directory=mark.directory, born=time.time(), command=root.pid)
-    core.ledger.open(session, now)
+    ledger.open(session, now)
     for link in processes.descendants(mark.pid):
-        parent = link.parent if link.parent in core.ledger else root.pid
-        if (member := core.ledger.enter(link.id, parent, now, Witness.CHILD)) is not None:
+        parent = link.parent if link.parent in ledger else root.pid
+        if (member := ledger.enter(link.id, parent, now, Witness.CHILD)) is not None:
             core.handles.take(link.id.pid)
             if link.parent == mark.pid:
                 member.parent, member.left = mark.pid, Departure(now, None)
     death = Death(now, status)
-    core.ledger.exited(root.pid, death)
+    ledger.exited(root.pid, death)
+    bus.subscribe(CleanedUp, lambda done: _say(done, death))
 
     async def see_through() -> None:
-        cleaning = core.clean_up(lambda: wishes.policy, lambda: None)
-        core.bus.subscribe(CleanedUp, lambda done: _say(done, death))
-        core.bus.publish(SessionDied(session, death))
-        await cleaning.settle()
+        bus.publish(SessionDied(session, death))
+        await core.clean_up.settle()
 
     asyncio.run(see_through())
 
@@ -52,3 +55,21 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
 def _say(done: CleanedUp, death: Death) -> None:
     text = summary(done.session, death, list(done.outcomes), 0).partition("\n")[0]
     click.echo(f"sentinel: {clean(text)}", err=True)
+
+
+def explain(where: Paths, what: str) -> dict[str, object]:
+    """What a look from here shows of a thing: who hangs under which living session.
+
+    Raises:
+        NoSuchThing: Nothing of that name is there.
+    """
+    wishes = config.load(where.config_file)
+    journal = Journal(where.journal, processes.boot_id())
+    bus, ledger = Bus(lambda _, cause: cause), Ledger()
+    core = build(where, lambda: wishes.policy, bus=bus, ledger=ledger, journal=journal, later=_never)
+    core.sweep.look()
+    return {**core.explanations.explain(what), "alone": True}
+
+
+def _never(*_: object) -> None:
+    """A single command does not stay to look again."""

@@ -65,11 +65,11 @@ def _lines(data: dict[str, object]) -> list[str]:
             return [f"It cannot be told whether the agent runs: {data['error']}"]
     since = data["since"]
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since)) if isinstance(since, float) else "?"
+    watched = f"{_number(data, 'sessions', 'session')} with {_number(data, 'processes', 'process')}"
     lines = [
         f"The agent runs (pid {data['pid']}, since {began}, version {clean(str(data.get('version')))}).",
-        f"It hears of births and deaths by {data.get('source')}" + _because(data) + ".",
-        f"It watches {_number(data, 'sessions', 'session')} with {_number(data, 'processes', 'process')}; "
-        f"{_number(data, 'cleaned', 'clean-up')} since its start.",
+        f"It hears of births and deaths by {data.get('source')}{_because(data)}.",
+        f"It watches {watched}; {_number(data, 'cleaned', 'clean-up')} since its start.",
     ]
     if data.get("mode") == "observe":
         lines.append('It only observes: nothing is ended (mode = "observe").')

@@ -10,10 +10,10 @@ from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, Sess
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Kind, Session
+from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import same_program
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
-from sentinel.sources.pidfds import ExitWatch
 
 _GONE_BEFORE_WE_LOOKED = 0
 """Start time of a process that had ended before its handle could be taken. It is written down
@@ -32,7 +32,7 @@ class Bookkeeper:
             more, and ends are waited for on pidfds.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, *, sampled: bool) -> None:
+    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: Exits, *, sampled: bool) -> None:
         self._bus = bus
         self._ledger = ledger
         self._handles = handles

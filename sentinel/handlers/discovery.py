@@ -6,8 +6,8 @@ command line.
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
@@ -17,10 +17,10 @@ from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
 from sentinel.core.ledger import Ledger, Member
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import recognise_process
 from sentinel.observe import overmind, processes, tmux
 from sentinel.observe.handles import Handles
-from sentinel.sources.pidfds import ExitWatch
 
 _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
@@ -28,14 +28,28 @@ after the program is recognised."""
 
 
 class Discovery:
-    """Opens sessions for what it recognises."""
+    """Opens sessions for what it recognises.
 
-    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: ExitWatch, ourselves: Ourselves) -> None:
+    Args:
+        later: Calls a function after so many seconds, as ``loop.call_later`` does.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        ledger: Ledger,
+        handles: Handles,
+        exits: Exits,
+        ourselves: Ourselves,
+        later: Callable[..., object],
+    ) -> None:
         self._bus = bus
         self._ledger = ledger
         self._handles = handles
         self._exits = exits
         self._ourselves = ourselves
+        self._later = later
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, "born"))
         bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, "born"))
 
@@ -142,9 +156,8 @@ class Discovery:
         )
 
     def _look_later(self, key: str, pid: int) -> None:
-        loop = asyncio.get_running_loop()
         for delay in _SOCKET_LOOKS:
-            loop.call_later(delay, self.look_for_sockets, key, pid)
+            self._later(delay, self.look_for_sockets, key, pid)
 
     def look_for_sockets(self, key: str, pid: int) -> None:
         """Learn which socket file a tmux server is bound to, if that is not known yet."""

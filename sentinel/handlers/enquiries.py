@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from sentinel import runs, wire
-from sentinel.core.facts import Above
-from sentinel.core.ledger import Ledger, Witness
+from sentinel import wire
+from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
-from sentinel.core.sessions import Kind, Session
-from sentinel.errors import SentinelError
-from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import Discovery
-from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.explanations import Explanations, session_as_data
-from sentinel.handlers.leftovers import Leftovers
-from sentinel.observe import processes
+from sentinel.handlers.run_sessions import RunSessions
 
 
 @dataclass(slots=True)
@@ -33,6 +24,10 @@ class Condition:
     cleaned: int = 0
     """Clean-ups since then."""
 
+    def count(self) -> None:
+        """One more clean-up is through."""
+        self.cleaned += 1
+
 
 class Enquiries:
     """Answers requests. Called with the pid that the kernel gives for the sender."""
@@ -41,23 +36,18 @@ class Enquiries:
         self,
         *,
         ledger: Ledger,
-        bookkeeper: Bookkeeper,
-        discovery: Discovery,
-        examiner: Examiner,
-        leftovers: Leftovers,
+        runs: RunSessions,
+        explanations: Explanations,
         policy: Callable[[], Policy],
         condition: Condition,
         trouble: Callable[[], str],
-        runtime: Path,
     ) -> None:
         self._ledger = ledger
-        self._bookkeeper = bookkeeper
-        self._discovery = discovery
-        self._explanations = Explanations(ledger, examiner, leftovers, policy)
+        self._runs = runs
+        self._explanations = explanations
         self._policy = policy
         self._condition = condition
         self._trouble = trouble
-        self._runtime = runtime
 
     def __call__(self, request: wire.Request, sender: int) -> object:
         """The data of the reply.
@@ -73,11 +63,11 @@ class Enquiries:
             case wire.Explain(what=what):
                 return self._explanations.explain(what)
             case wire.Register():
-                return self._register(sender)
+                return {"session": self._runs.register(sender).key}
             case wire.Started():
-                return self._started(sender)
+                return {"session": self._runs.started(sender).key}
             case wire.Leaving(pids=pids):
-                return self._leaving(sender, pids)
+                return {"session": self._runs.leaving(sender, pids).key}
 
     def _status(self) -> object:
         records = list(self._ledger.sessions())
@@ -93,50 +83,3 @@ class Enquiries:
             "cleaned": self._condition.cleaned,
             "trouble": self._trouble(),
         }
-
-    # -- sentinel run ------------------------------------------------------------------
-
-    def register_runs(self) -> None:
-        """Open the sessions of all wrappers that left their mark, and forget the dead ones'."""
-        for mark in list(runs.marks(self._runtime)):
-            if mark.boot != processes.boot_id() or processes.identify(mark.pid) != mark.root:
-                runs.erase(self._runtime, mark.pid)
-            else:
-                self._open(mark)
-
-    def _register(self, sender: int) -> object:
-        mark = self._mark_of(sender)
-        return {"session": self._open(mark).key}
-
-    def _mark_of(self, sender: int) -> runs.Mark:
-        mark = runs.read(self._runtime, sender)
-        if mark is None or mark.boot != processes.boot_id() or processes.identify(sender) != mark.root:
-            raise SentinelError(f"process {sender} has not left the mark of a `sentinel run`")
-        return mark
-
-    def _open(self, mark: runs.Mark) -> Session:
-        if (known := self._ledger.rooted_at(mark.pid)) is not None and known.root == mark.root:
-            return known
-        who = self._discovery.take(mark.pid)
-        if who != mark.root:
-            raise SentinelError(f"process {mark.pid} has ended, or is another user's")
-        session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command)
-        return self._discovery.open(session, "registered")
-
-    def _started(self, sender: int) -> object:
-        """The command's pid is in the mark by now."""
-        mark = self._mark_of(sender)
-        session = self._open(mark)
-        self._ledger.amend(replace(session, command=mark.command))
-        return {"session": session.key}
-
-    def _leaving(self, sender: int, pids: list[int]) -> object:
-        """Its command has ended. What hangs under the wrapper now was lost by the command."""
-        session = self._open(self._mark_of(sender))
-        for pid in pids:
-            link = processes.above(pid)
-            if pid in self._ledger or not isinstance(link, Above) or link.parent not in self._ledger:
-                continue
-            if self._discovery.take(pid) == link.id:
-                self._bookkeeper.enter_seen(link.id, link.parent, time.monotonic(), Witness.CHILD)
-        return {"session": session.key}

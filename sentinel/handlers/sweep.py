@@ -23,7 +23,7 @@ class Sweep:
     """Brings the ledger up to date with a look at every process of this user.
 
     Args:
-        register_runs: Opens the sessions of ``sentinel run`` that have left their mark.
+        find_runs: Opens the sessions of ``sentinel run`` that have left their mark.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Sweep:
         handles: Handles,
         bookkeeper: Bookkeeper,
         discovery: Discovery,
-        register_runs: Callable[[], None],
+        find_runs: Callable[[], None],
         uid: int,
     ) -> None:
         self._ledger = ledger
         self._handles = handles
         self._bookkeeper = bookkeeper
         self._discovery = discovery
-        self._register_runs = register_runs
+        self._find_runs = find_runs
         self._uid = uid
         bus.subscribe(EventsLost, lambda _: self.look())
         bus.subscribe(LookDue, lambda _: self.look())
@@ -50,7 +50,7 @@ class Sweep:
         """Write off who has ended, find sessions, enter who lives under them."""
         self._bookkeeper.look_after()
         children = processes.tree()
-        self._register_runs()
+        self._find_runs()
         # From the top down: a session is known before what runs in it is looked at.
         stack = [*children.get(0, ()), *children.get(1, ())]
         seen: set[int] = set()

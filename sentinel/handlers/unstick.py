@@ -8,7 +8,7 @@ it. See tmux issues 311, 2679 and 4559.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Result, Unstick
@@ -26,12 +26,17 @@ reaps within milliseconds."""
 
 
 class UnstickServers:
-    """Watches that tmux servers reap the panes that end."""
+    """Watches that tmux servers reap the panes that end.
 
-    def __init__(self, bus: Bus, ledger: Ledger, signaller: Signaller) -> None:
+    Args:
+        later: Calls a function after so many seconds, as ``loop.call_later`` does.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, signaller: Signaller, later: Callable[..., object]) -> None:
         self._bus = bus
         self._ledger = ledger
         self._signaller = signaller
+        self._later = later
         bus.subscribe(ProcessExited, self.exited)
 
     def exited(self, event: ProcessExited) -> None:
@@ -42,9 +47,8 @@ class UnstickServers:
         server = self._ledger.member(member.parent)
         if server is None or not (server.manager_server or self._is_tmux(server.id.pid)):
             return
-        loop = asyncio.get_running_loop()
         for delay in _PATIENCE:
-            loop.call_later(delay, self._look, member.id, server.id, delay)
+            self._later(delay, self._look, member.id, server.id, delay)
 
     def _is_tmux(self, pid: int) -> bool:
         session = self._ledger.rooted_at(pid)

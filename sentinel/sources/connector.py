@@ -60,6 +60,7 @@ class ProcConnector:
     """
 
     name = "proc connector"
+    sampled = False
 
     def __init__(self, bus: Bus, watched: Container[int]) -> None:
         self._bus = bus

@@ -33,6 +33,7 @@ class Polling:
     """
 
     name = "polling"
+    sampled = True
 
     def __init__(
         self,

@@ -1,0 +1,168 @@
+"""``sentinel explain``: what is known of a thing, what would be done with it, and what was done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+
+import click
+
+from sentinel import client, paths, wire
+from sentinel.core.sanitise import clean
+from sentinel.errors import NoSuchThing, NotRunning, SentinelError
+from sentinel.history import Entry, History
+
+_EVENT = re.compile(r"(?:e|[0-9a-f]{8}-)(?P<seq>\d+)")
+_REMEMBERED = 12
+"""Records of its past that are shown of a thing."""
+
+
+@click.command("explain")
+@click.argument("what", metavar="PID|PATH|EVENT|SESSION")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(what: str, *, as_json: bool) -> None:
+    """Say what Sentinel knows of a thing, and what it would do with it now.
+
+    EVENT is an event's number as `sentinel events` shows it, such as e42. Exit status 1 when
+    nothing is known.
+    """
+    where = paths.find()
+    history = list(History(where.journal).read())
+    if (event := _EVENT.fullmatch(what)) is not None:
+        told = _event(int(event["seq"]), history)
+    else:
+        what = os.path.abspath(what) if "/" in what else what
+        told = _thing(what, where, history)
+    click.echo(json.dumps(told) if as_json else "\n".join(_lines(told)))
+
+
+# -- what is known ---------------------------------------------------------------------
+
+
+def _event(seq: int, history: list[Entry]) -> dict[str, object]:
+    by_seq = {entry.seq: entry for entry in history}
+    if seq not in by_seq:
+        raise NoSuchThing(f"there is no event e{seq} in the journal")
+    line = [by_seq[seq]]
+    while (cause := _cause(line[0])) in by_seq and by_seq[cause] not in line:
+        line.insert(0, by_seq[cause])
+    followed = [entry for entry in history if _cause(entry) == seq]
+    return {
+        "kind": "event",
+        "what": f"event e{seq}",
+        "because": [entry.record for entry in line[:-1]],
+        "event": line[-1].record,
+        "then": [entry.record for entry in followed],
+    }
+
+
+def _cause(entry: Entry) -> int:
+    cause = entry.record.get("cause")
+    return cause if isinstance(cause, int) else 0
+
+
+def _thing(what: str, where: paths.Paths, history: list[Entry]) -> dict[str, object]:
+    past = [entry.record for entry in history if what in _names(entry)][-_REMEMBERED:]
+    try:
+        told = _now(what, where)
+    except (NoSuchThing, SentinelError) as error:
+        if not past:
+            raise NoSuchThing(f"{error}, and the journal does not mention it") from error
+        told = {"kind": "past", "what": clean(what), "would": f"nothing: {error}", "evidence": [], "against": []}
+    return {**told, "past": past}
+
+
+def _now(what: str, where: paths.Paths) -> dict[str, object]:
+    try:
+        answer = client.ask(where.inbox, wire.Explain(what))
+    except NotRunning:
+        from sentinel.cli.alone import explain
+
+        answer = explain(where, what)
+    if not isinstance(answer, dict):
+        raise SentinelError("the agent's answer cannot be read")
+    return answer
+
+
+def _names(entry: Entry) -> set[str]:
+    """Everything that a record is about: pids, paths, and names of sessions."""
+    return set(_words(entry.record.get("data"))) | {str(entry.record.get("subject", ""))}
+
+
+def _words(data: object) -> Iterator[str]:
+    match data:
+        case {"key": str(key), "id": str(id_), "name": str(name), "root": str(root)}:
+            yield from (key, id_, name, root.partition("@")[0])
+        case {"id": str(who)} | {"target": str(who)}:
+            yield from (who, who.partition("@")[0])
+    match data:
+        case dict():
+            for name, value in data.items():
+                if name == "path" and isinstance(value, str):
+                    yield value
+                yield from _words(value)
+        case list():
+            for value in data:
+                yield from _words(value)
+
+
+# -- how it is shown -------------------------------------------------------------------
+
+
+def _lines(told: dict[str, object]) -> Iterator[str]:
+    if told["kind"] == "event":
+        yield from _told("Because", told["because"])
+        yield from _told("This", [told["event"]])
+        yield from _told("Then", told["then"])
+        return
+    yield str(told["what"]) + (f", identity {told['identity']}" if "identity" in told else "")
+    yield f"  Sentinel would now: {told['would']}"
+    if told.get("alone"):
+        yield "  (no agent is running: this is what a look from here shows)"
+    yield from _listed("What is known", told.get("evidence"))
+    against = told.get("against")
+    if isinstance(against, list) and against:
+        yield "  What speaks against ending it:"
+        yield from (f"    - {objection['reason']} [{objection['guard']}]" for objection in against)
+    members = told.get("members")
+    if isinstance(members, list) and members:
+        yield "  What it owns:"
+        yield from (f"    - {m['pid']} {m['name']}: {m['reason'] or m['verdict']}" for m in members)
+    yield from _listed("Its files", told.get("files"))
+    yield from _told("What was done", told.get("past"))
+
+
+def _listed(title: str, sentences: object) -> Iterator[str]:
+    if isinstance(sentences, list) and sentences:
+        yield f"  {title}:"
+        yield from (f"    - {sentence}" for sentence in sentences)
+
+
+def _told(title: str, records: object) -> Iterator[str]:
+    if not isinstance(records, list) or not records:
+        return
+    yield f"  {title}:"
+    for record in records:
+        yield from _record(record)
+
+
+def _record(record: dict[str, object]) -> Iterable[str]:
+    from sentinel.narrate import details, sentence
+
+    when = str(record.get("time", ""))
+    yield f"    {_local(when)} e{record.get('seq')} {sentence(record)}"
+    yield from (f"      {line}" for line in details(record))
+
+
+def _local(when: str) -> str:
+    """The time of a record as the clock on the wall shows it."""
+    import calendar
+
+    try:
+        seconds = calendar.timegm(time.strptime(when[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return clean(when)
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,85 @@
+"""The sessions of ``sentinel run``: their wrappers leave a mark, and tell what happens."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from sentinel import runs
+from sentinel.core.facts import Above
+from sentinel.core.ledger import Ledger, Witness
+from sentinel.core.sessions import Kind, Session
+from sentinel.errors import SentinelError
+from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.discovery import Discovery
+from sentinel.observe import processes
+
+
+class RunSessions:
+    """Opens the sessions of wrappers by their marks. A sender is who the kernel says it is."""
+
+    def __init__(self, ledger: Ledger, bookkeeper: Bookkeeper, discovery: Discovery, runtime: Path) -> None:
+        self._ledger = ledger
+        self._bookkeeper = bookkeeper
+        self._discovery = discovery
+        self._runtime = runtime
+
+    def find(self) -> None:
+        """Open the sessions of all wrappers that live, and take the marks of the others away."""
+        for mark in list(runs.marks(self._runtime)):
+            if _is_current(mark):
+                self._open(mark)
+            else:
+                runs.erase(self._runtime, mark.pid)
+
+    def register(self, sender: int) -> Session:
+        """Watch the session of a wrapper that is about to start its command.
+
+        Raises:
+            SentinelError: The sender has left no mark, or has ended.
+        """
+        mark = runs.read(self._runtime, sender)
+        if mark is None or not _is_current(mark):
+            raise SentinelError(f"process {sender} has not left the mark of a `sentinel run`")
+        return self._open(mark)
+
+    def started(self, sender: int) -> Session:
+        """The command runs; its pid is in the mark by now.
+
+        Raises:
+            SentinelError: As ``register``.
+        """
+        session = self.register(sender)
+        mark = runs.read(self._runtime, sender)
+        if mark is not None:
+            self._ledger.amend(replace(session, command=mark.command))
+        return session
+
+    def leaving(self, sender: int, pids: list[int]) -> Session:
+        """The command has ended, and these hang under its wrapper: it is their subreaper.
+
+        Raises:
+            SentinelError: As ``register``.
+        """
+        session = self.register(sender)
+        for pid in pids:
+            link = processes.above(pid)
+            if pid in self._ledger or not isinstance(link, Above) or link.parent not in self._ledger:
+                continue
+            if self._discovery.take(pid) == link.id:
+                self._bookkeeper.enter_seen(link.id, link.parent, time.monotonic(), Witness.CHILD)
+        return session
+
+    def _open(self, mark: runs.Mark) -> Session:
+        if (known := self._ledger.rooted_at(mark.pid)) is not None and known.root == mark.root:
+            return known
+        who = self._discovery.take(mark.pid)
+        if who != mark.root:
+            raise SentinelError(f"process {mark.pid} has ended, or is another user's")
+        session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command)
+        return self._discovery.open(session, "registered")
+
+
+def _is_current(mark: runs.Mark) -> bool:
+    return mark.boot == processes.boot_id() and processes.identify(mark.pid) == mark.root
