@@ -14,7 +14,7 @@ from typing import Protocol
 from sentinel import __version__
 from sentinel.bus import Bus
 from sentinel.config import Config
-from sentinel.core.events import AgentStarted, AgentStopped, CleanedUp, SourceDegraded
+from sentinel.core.events import RECORDED, AgentStarted, AgentStopped, CleanedUp, Event, SourceDegraded
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
@@ -148,11 +148,16 @@ def build(
 
 
 class Agent:
-    """The per-user agent: made, run until it is told to stop, and done."""
+    """The per-user agent: made, run until it is told to stop, and done.
 
-    def __init__(self, config: Config, paths: Paths) -> None:
+    Args:
+        echo: Called with each recorded event, after everybody has answered it.
+    """
+
+    def __init__(self, config: Config, paths: Paths, echo: Callable[[Event], None] | None = None) -> None:
         self._config = config
         self._paths = paths
+        self._echo = echo
         self._stopped = asyncio.Event()
         self._why = ""
 
@@ -184,6 +189,9 @@ class Agent:
         SocketKeeper(bus, ledger, files)
         tell = Tell(bus, notifier, lambda: self._config.notify.min_processes)
         bus.subscribe(CleanedUp, lambda _: condition.count())
+        if self._echo is not None:
+            for kind in RECORDED:
+                bus.subscribe(kind, self._echo)
         enquiries = Enquiries(
             ledger=ledger,
             runs=core.runs,

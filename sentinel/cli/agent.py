@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +17,7 @@ from sentinel import config, instance, paths
 from sentinel.errors import SentinelError
 
 if TYPE_CHECKING:
+    from sentinel.core.events import Event
     from sentinel.handlers.enquiries import Condition
 
 
@@ -35,6 +39,7 @@ def command(*, quiet: bool, verbose: bool) -> None:
         level=logging.INFO if verbose else logging.WARNING,
         format="sentinel: %(levelname)s: %(message)s",
     )
+    _leave_the_group_of_our_starter()
     where = paths.find()
     wishes = config.load(where.config_file)
     trouble = paths.prepare(where)
@@ -45,10 +50,39 @@ def command(*, quiet: bool, verbose: bool) -> None:
             if not quiet:
                 _greet(condition, trouble)
 
+        echo = _echo if sys.stdout.isatty() and not quiet else None
+
         async def serve() -> None:
-            await Agent(wishes, where).run(started)
+            await Agent(wishes, where, echo).run(started)
 
         asyncio.run(serve())
+
+
+def _leave_the_group_of_our_starter() -> None:
+    """Have a process group of our own, unless it is the terminal's foreground group.
+
+    Sentinel spares its own group. A script that starts it in the background shares one with
+    it, and all that the script starts besides. In the foreground the group is what Ctrl-C
+    goes to, and it stays.
+    """
+    with contextlib.suppress(OSError):
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            if os.tcgetpgrp(terminal) == os.getpgrp():
+                return
+        finally:
+            os.close(terminal)
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+
+
+def _echo(event: Event) -> None:
+    """Say what happened to whoever sits before this terminal."""
+    from sentinel.narrate import sentence
+    from sentinel.records import draft
+
+    record = json.loads(draft(event, 0).line(""))
+    click.echo(f"{time.strftime('%H:%M:%S')}  {sentence(record)}")
 
 
 def _greet(condition: Condition, trouble: str) -> None:

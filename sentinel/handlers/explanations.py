@@ -123,8 +123,8 @@ def _path(path: str, whose: str, would: str) -> Data:
 
 def _would_do(record: Record, policy: Policy) -> str:
     if record.death is None:
-        kind = record.session.kind
-        return f"watch it; at its death: processes {policy.of(kind).survivors}, daemons {policy.of(kind).daemons}"
+        wishes = policy.of(record.session.kind)
+        return f"watch it, and at its death {wishes.survivors} what it leaves and {wishes.daemons} its daemons"
     return f"nothing more: it {how_it_died(record.death)}, and what is left of it is spared"
 
 

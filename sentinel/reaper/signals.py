@@ -51,10 +51,10 @@ class Strike:
         name = next((target.facts.name for target in self.action.targets if target.id == who), "")
         self.outcomes[who] = Outcome(str(who), result, reason, name)
 
-    def awaited(self) -> Terminate:
+    def awaited(self, grace: float) -> Terminate:
         """The same action for those that are still there."""
         left = tuple(target for target in self.action.targets if target.id in self.grips)
-        return Terminate(self.action.session, left, 0.0)
+        return Terminate(self.action.session, left, grace)
 
 
 class Signaller:
@@ -83,7 +83,7 @@ class Signaller:
                 strike.settle(target.id, grip.result, grip.reason)
             else:
                 strike.grips[target.id] = grip
-        if strike.grips and self._announce(strike, cause):
+        if strike.grips and self._announce(strike, strike.awaited(action.grace), cause):
             self._send(strike, signal.SIGTERM)
         return strike
 
@@ -92,7 +92,7 @@ class Signaller:
         await _await_ends(strike, strike.action.grace, Result.ENDED)
         if strike.grips:
             _reconsider(strike, rejudge)
-        if strike.grips and self._announce(strike, strike.intent):
+        if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
             self._send(strike, signal.SIGKILL)
             await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
         for who in list(strike.grips):
@@ -123,9 +123,9 @@ class Signaller:
                 return Outcome(str(who), Result.REFUSED, str(grip))
         return grip
 
-    def _announce(self, strike: Strike, cause: int) -> bool:
+    def _announce(self, strike: Strike, action: Terminate, cause: int) -> bool:
         try:
-            strike.intent = self._journal.intend(strike.awaited(), cause)
+            strike.intent = self._journal.intend(action, cause)
         except JournalUnwritable as error:
             for who in list(strike.grips):
                 strike.settle(who, Result.REFUSED, f"nothing is ended that cannot be recorded: {error}")
