@@ -1,0 +1,185 @@
+import dataclasses
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel import records
+from sentinel.core import events
+from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+
+SESSION = Session(
+    Kind.AGENT,
+    "claude",
+    ProcessId(4231, 99881),
+    belongings=Belongings(sockets=(SocketMark("/p/a.sock", 1, 2),)),
+)
+DEATH = Death(12.5, 9)
+
+
+def facts(pid, name="node"):
+    return ProcessFacts(ProcessId(pid, 7), 4231, 4231, 4231, 0, "S", name, 1000)
+
+
+def condemned(pid, evidence=("born of claude",), name="node"):
+    return Condemned(ProcessId(pid, 7), facts(pid, name), tuple(evidence))
+
+
+STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
+EVENTS = [
+    events.AgentStarted("0.1.0", "polling", "no connector"),
+    events.AgentStopped("it was told to"),
+    events.SessionOpened(SESSION, "found"),
+    events.SessionDied(SESSION, DEATH),
+    events.SessionJudged(
+        SESSION,
+        DEATH,
+        (condemned(1), Spared(ProcessId(2, 7), "tmux", "it is a tmux server"), Absent(ProcessId(3, 7))),
+        (STALE, Kept("/p/b", "young", "it is young")),
+    ),
+    events.CleanedUp(SESSION, (Outcome("1@7", Result.ENDED, name="node"),), 0.004, 4),
+    events.SessionClosed(SESSION),
+    events.ServerUnstuck(ProcessId(9, 9), ("it holds a zombie",), Outcome("9@9", Result.CURED)),
+    events.Notified(SESSION.key, "claude was killed", shown=False, why="no bus"),
+    events.EventsLost("files", "overflow"),
+    events.SourceDegraded("files", "no watch left"),
+    events.HandlerFailed("handler", "SessionDied", "KeyError: 1"),
+    events.MessageRefused(77, "not allowed"),
+]
+ACTIONS = [
+    Terminate(SESSION, (condemned(1),), 2.0),
+    RemoveSocket(SESSION, STALE),
+    RemoveDirectory(SESSION, Stale("/p/d", 1, 3, ("its server is dead",))),
+    Unstick(ProcessId(9, 9), ("it holds a zombie",)),
+]
+
+
+def written(thing, cause=0, seq=1):
+    new = records.draft(thing, cause)
+    new.seq = seq
+    line = new.line("deadbeef")
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert len(line) <= min(new.size, records.MAX_LINE)
+    return json.loads(line)
+
+
+def test_the_samples_are_of_every_recorded_type():
+    assert [type(event) for event in EVENTS] == list(events.RECORDED)
+
+
+@pytest.mark.parametrize("thing", [*EVENTS, *ACTIONS], ids=lambda thing: type(thing).__name__)
+def test_a_record_is_a_cloudevent(thing):
+    record = written(thing, cause=17, seq=18)
+    assert record["specversion"] == "1.0"
+    assert record["id"] == "deadbeef-18"
+    assert record["source"].startswith("/sentinel/")
+    assert record["type"] == "dev.sentinel." + (getattr(thing, "type", "") or "action.intended")
+    assert record.get("subject", "there is none") != ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record["time"])
+    assert (record["seq"], record["cause"]) == (18, 17)
+    assert record["monons"] > 0
+    assert isinstance(record["data"], dict)
+    assert all(re.fullmatch("[a-z0-9]+", name) for name in record)  # CloudEvents 1.0, naming of attributes
+
+
+@pytest.mark.parametrize(
+    ("thing", "subject"),
+    [
+        (EVENTS[3], "claude-4231"),
+        (ACTIONS[0], "claude-4231"),
+        (ACTIONS[3], "9"),
+        (EVENTS[12], "77"),
+        (EVENTS[8], "claude-4231@99881"),
+        (EVENTS[0], None),
+    ],
+)
+def test_the_subject_is_what_it_is_about(thing, subject):
+    assert written(thing).get("subject") == subject
+
+
+def test_what_is_told_of_an_intent():
+    data = written(ACTIONS[0])["data"]
+    assert data["action"] == "terminate"
+    assert data["grace"] == 2.0
+    assert data["session"]["key"] == "claude-4231@99881"
+    (target,) = data["targets"]
+    assert target["id"] == "1@7"
+    assert target["evidence"] == ["born of claude"]
+    assert target["facts"]["parent"] == 4231
+
+
+def test_all_facts_but_the_id_are_told():
+    told = written(ACTIONS[0])["data"]["targets"][0]["facts"]
+    assert {*told, "id"} == {field.name for field in dataclasses.fields(ProcessFacts)}
+
+
+def test_what_is_told_of_a_judgement():
+    data = written(EVENTS[4])["data"]
+    assert data["death"] == {"at": 12.5, "status": 9, "cause": "killed by", "signal": "SIGKILL", "code": None}
+    assert [verdict["verdict"] for verdict in data["processes"]] == ["condemned", "spared", "absent"]
+    assert [(file["verdict"], file["socket"]) for file in data["files"]] == [("stale", True), ("kept", False)]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\x9b", "exe\u202etxt", "\udcff\ud800", "\x7f", "\u2028"])
+def test_foreign_text_is_clean_in_the_line(name):
+    new = records.draft(Terminate(SESSION, (condemned(1, [f"its name is {name}"], name),), 2.0), 0)
+    text = new.line("deadbeef").decode().removesuffix("\n")
+    assert text.isprintable()
+    told = json.loads(text)["data"]["targets"][0]
+    assert told["name"].isprintable()
+    assert "\\" in told["name"]
+
+
+def test_what_is_clean_stays_as_it_is():
+    name = 'Größe "\\" 🦊/x'
+    assert written(Terminate(SESSION, (condemned(1, name=name),), 2.0))["data"]["targets"][0]["name"] == name
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+def test_any_text_gives_one_line_of_json(text):
+    session = Session(Kind.RUN, text, ProcessId(1, 1), directory=text)
+    written(Terminate(session, (condemned(1, [text] * 3, text),), 2.0))
+    written(events.HandlerFailed(text, text, text))
+    written(events.Notified(text, text, shown=True))
+
+
+def test_long_evidence_is_cut_and_says_so():
+    many = [f"sentence {number} " + "x" * 150 for number in range(200)]
+    (target,) = written(Terminate(SESSION, (condemned(1, many),), 2.0))["data"]["targets"]
+    assert target["evidence"][0] == many[0]
+    assert target["evidence"][-1] == "(197 more, too long for the journal)"
+    assert "facts" in target
+
+
+@pytest.mark.parametrize("number", [40, 80, 150])
+def test_of_many_targets_each_is_named(number):
+    evidence = ["x" * 100] * 3
+    targets = tuple(condemned(pid, evidence) for pid in range(number))
+    told = written(Terminate(SESSION, targets, 2.0))["data"]["targets"]
+    assert [target["id"] for target in told] == [f"{pid}@7" for pid in range(number)]
+    assert all(target["evidence"] for target in told)
+
+
+def test_too_many_targets_are_counted():
+    targets = tuple(condemned(pid) for pid in range(5000))
+    data = written(Terminate(SESSION, targets, 2.0))["data"]
+    assert len(data["targets"]) > 50
+    assert len(data["targets"]) + data["targets_left_out"] == 5000
+
+
+def test_a_thing_of_no_known_shape_is_told_field_by_field():
+    @dataclasses.dataclass(frozen=True)
+    class Novel(events.Event):
+        type = "novel.thing"
+
+        what: frozenset[Kind]
+        odd: object
+
+    data = written(Novel(frozenset({Kind.RUN}), {1: ProcessId(5, 6), "c": complex(1, 2)}))["data"]
+    assert data == {"what": ["run"], "odd": {"1": "5@6", "c": "(1+2j)"}}
