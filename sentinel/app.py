@@ -49,6 +49,9 @@ _FAREWELL = 1.5
 """Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
 journal: what is not through by then is left, and the journal shows it."""
 
+_SECOND_WORD = 0.002
+"""Seconds for which a pidfd leaves the word on a death to the connector."""
+
 
 class ProcessSource(Protocol):
     """Tells of births and ends: the proc connector, or samples."""
@@ -121,7 +124,7 @@ def build(
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
     handles, us = Handles(), find_ourselves()
     catch_up = births.drain if births is not None else _nothing
-    exits = ExitWatch(bus, handles, catch_up)
+    exits = ExitWatch(bus, handles, catch_up, 0.0 if births is None or births.sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)
     signaller = Signaller(handles, journal, us)
     leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)

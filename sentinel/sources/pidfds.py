@@ -24,14 +24,19 @@ class ExitWatch:
         handles: Where the pidfds of taken processes are.
         catch_up: Called before a death is published, so that births which the kernel told
             earlier through a slower source are known by then.
+        patience: Seconds to leave the word to a source that also knows *how* a process
+            ended. The pidfd is a few microseconds ahead of the connector, and only the
+            latter can tell the exit status of one that nobody has reaped yet.
     """
 
-    def __init__(self, bus: Bus, handles: Handles, catch_up: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, handles: Handles, catch_up: Callable[[], None], patience: float = 0.0) -> None:
         self._bus = bus
         self._handles = handles
         self._catch_up = catch_up
+        self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: dict[ProcessId, int] = {}
+        self._late: dict[ProcessId, asyncio.TimerHandle] = {}
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch in this loop from now on."""
@@ -42,7 +47,7 @@ class ExitWatch:
         fd = self._handles.fd(who)
         if fd is None or self._loop is None:
             return False
-        if who not in self._watched:
+        if who not in self._watched and who not in self._late:
             self._watched[who] = fd
             self._loop.add_reader(fd, self._ended, who)
         return True
@@ -52,13 +57,25 @@ class ExitWatch:
         fd = self._watched.pop(who, None)
         if fd is not None and self._loop is not None:
             self._loop.remove_reader(fd)
+        if (late := self._late.pop(who, None)) is not None:
+            late.cancel()
 
     def close(self) -> None:
         """Stop watching everything."""
-        for who in list(self._watched):
+        for who in [*self._watched, *self._late]:
             self.forget(who)
 
     def _ended(self, who: ProcessId) -> None:
-        self.forget(who)
+        if self._loop is None:
+            return
+        self._loop.remove_reader(self._watched.pop(who))
+        # Whoever hears of the end through ``catch_up`` forgets it here, and the timer with it.
+        self._late[who] = self._loop.call_later(self._patience, self._publish, who)
         self._catch_up()
-        self._bus.publish(ProcessExited(who.pid, Death(time.monotonic(), self._handles.status(who))))
+        if not self._patience:
+            self._publish(who)
+
+    def _publish(self, who: ProcessId) -> None:
+        if (late := self._late.pop(who, None)) is not None:
+            late.cancel()
+            self._bus.publish(ProcessExited(who.pid, Death(time.monotonic(), self._handles.status(who))))

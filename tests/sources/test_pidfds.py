@@ -70,3 +70,25 @@ def test_without_a_handle_there_is_nothing_to_watch():
         return exits.watch(ProcessId(1, 1))
 
     assert asyncio.run(scenario()) is False
+
+
+def test_the_word_is_left_to_a_source_that_knows_more():
+    async def scenario():
+        heard, handles = Heard(), Handles()
+        exits = ExitWatch(heard, handles, lambda: None, patience=0.2)
+        exits.start(asyncio.get_running_loop())
+        for forgotten in (True, False):
+            process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+            who = handles.take(process.pid)
+            exits.watch(who)
+            process.communicate()
+            await asyncio.sleep(0.05)
+            assert heard.events == []
+            if forgotten:
+                exits.forget(who)
+        await asyncio.sleep(0.4)
+        handles.close()
+        return [event.pid for event in heard.events], process.pid
+
+    pids, last = asyncio.run(scenario())
+    assert pids == [last]
