@@ -372,6 +372,33 @@ def test_a_socket_that_was_bound_anew_after_the_check_gets_its_name_back(place, 
     assert not os.listdir(kept)
 
 
+def test_a_directory_that_was_made_anew_after_the_check_gets_its_name_back(place, kept, monkeypatch):
+    action = scripts(f"{place}/d")
+
+    def exchange(*arguments):
+        os.rename(f"{place}/d", f"{place}/old")
+        scripts(f"{place}/d")
+        return quarantine.open_entry(*arguments)
+
+    monkeypatch.setattr(removals, "open_entry", exchange)  # the moment has to be hit
+    assert "made it anew" in refused(action, kept, yes)
+    assert sorted(os.listdir(place)) == ["d", "old", "state"]
+    assert sorted(os.listdir(f"{place}/d")) == ["more", "web", "worker"]
+    assert not os.listdir(kept)
+
+
+def test_what_vanishes_after_the_check_is_gone(place, kept, monkeypatch):
+    action = dead_socket(f"{place}/s")
+
+    def vanish(*arguments):
+        os.unlink(f"{place}/s")
+        return quarantine.open_entry(*arguments)
+
+    monkeypatch.setattr(removals, "open_entry", vanish)  # the moment has to be hit
+    assert removals.remove(action, kept).result is Result.GONE
+    assert not os.listdir(kept)
+
+
 def test_a_socket_that_is_bound_while_the_dead_one_is_moved_stays(place, kept):
     action = dead_socket(f"{place}/s")
     owners = []
