@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 
 import click
@@ -158,11 +157,9 @@ def _record(record: dict[str, object]) -> Iterable[str]:
 
 
 def _local(when: str) -> str:
-    """The time of a record as the clock on the wall shows it."""
-    import calendar
+    from sentinel.cli import times
 
     try:
-        seconds = calendar.timegm(time.strptime(when[:19], "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return clean(when)
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        return times.local(when)
+    except (ValueError, OverflowError):
+        return "at an unknown time"
