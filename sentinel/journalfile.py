@@ -171,8 +171,8 @@ class JournalFile:
         self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
         seq = last_seq(self._fd, size)
         for number in range(1, self._keep + 1):
-            if seq or self.last:
-                break  # the older files matter only to one who knows nothing yet
+            if seq:
+                break  # the older files matter only while a new one is empty
             with suppress(OSError):
                 seq = _last_seq_of(rotated(self._path, number))
         self.last = max(self.last, seq)

@@ -160,6 +160,14 @@ def test_numbers_go_on_when_only_rotated_files_are_left(path, journals):
     assert journals().record(EVENT) == 2
 
 
+def test_a_writer_that_finds_the_new_file_first_knows_what_the_others_wrote(path, journals):
+    one, other = journals(), journals()
+    other.record(EVENT)
+    assert [one.record(EVENT) for _ in range(2)] == [2, 3]
+    path.rename(f"{path}.1")  # as far as a rotation has come when its writer loses the turn
+    assert other.record(EVENT) == 4
+
+
 def test_a_writer_follows_the_rotation_of_another(path, journals):
     one, other = journals(max_bytes=4000), journals(max_bytes=4000)
     other.record(EVENT)
