@@ -16,35 +16,45 @@ from pathlib import Path
 
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
 from sentinel.core.facts import SocketFacts
-from sentinel.observe.sockets import look_at_socket
+from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, open_entry, prune
 
-__all__ = ["prune", "remove", "still_dead"]
+__all__ = ["prune", "remove", "still_dead", "still_unclaimed"]
 
 Removal = RemoveSocket | RemoveDirectory
 Recheck = Callable[[str], bool]
 
 
 def still_dead(path: str) -> bool:
-    """Whether a socket file is known to be held by nobody. The recheck of ``RemoveSocket``."""
+    """Whether a socket file is known to be held by nobody."""
     seen = look_at_socket(path)
     return isinstance(seen, SocketFacts) and seen.is_socket and seen.bound is False
 
 
-def remove(action: Removal, quarantine: Path, recheck: Recheck = still_dead) -> Outcome:
+def still_unclaimed(path: str) -> bool:
+    """Whether no living socket is known to have this file name, as a tmux server of Overmind has its directory's."""
+    bound = bound_inodes()
+    name = os.path.basename(path)
+    return isinstance(bound, Bound) and all(os.path.basename(it.name) != name for it in bound.by_socket.values())
+
+
+def remove(action: Removal, quarantine: Path, recheck: Recheck | None = None) -> Outcome:
     """Move what was judged into the quarantine, if it is still that and still nobody's.
 
     Args:
         action: What to remove, with its identity at the time of the judgement.
         quarantine: The directory in which it is kept; made when it is not there.
         recheck: Asked once more with the path where the thing lies when nobody else can
-            find it any more. For anything but a socket the caller must give one.
+            find it any more. By default: whether a socket is still dead, and whether a
+            directory's own name is still unclaimed.
 
     Returns:
         ``REMOVED``, ``GONE`` or ``REFUSED`` with the reason. Never raises.
     """
     path = action.target.path
+    if recheck is None:
+        recheck = still_dead if isinstance(action, RemoveSocket) else lambda _aside: still_unclaimed(path)
     try:
         return _remove(action, quarantine, recheck)
     except Refused as refusal:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from sentinel.core.actions import RemoveDirectory, RemoveSocket, Result
-from sentinel.core.facts import ProcessId
+from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Stale
+from sentinel.observe import sockets
 from sentinel.observe.sockets import SocketFacts, look_at_socket
 from sentinel.reaper import openat, quarantine, removals
 
@@ -115,7 +116,7 @@ def test_a_dead_socket_is_kept_with_a_note(place, kept):
 
 def test_a_directory_is_kept_whole(place, kept):
     action = scripts(f"{place}/overmind-app-V1StGXR8_Z5jdHi6B-myT")
-    assert removals.remove(action, kept, yes).result is Result.REMOVED
+    assert removals.remove(action, kept).result is Result.REMOVED
     [entry] = kept.iterdir()
     assert sorted(os.listdir(entry / "item")) == ["more", "web", "worker"]
     assert json.loads((entry / "note.json").read_text())["kind"] == "directory"
@@ -161,7 +162,7 @@ def test_what_is_not_there_is_gone(place, kept, path):
 # -- what is refused -----------------------------------------------------------------
 
 
-def refused(action, kept, recheck=removals.still_dead) -> str:
+def refused(action, kept, recheck=None) -> str:
     outcome = removals.remove(action, kept, recheck)
     assert outcome.result is Result.REFUSED, outcome
     return outcome.reason
@@ -181,8 +182,25 @@ def test_a_directory_that_is_in_use_is_put_back(place, kept):
     action = scripts(f"{place}/d")
     assert "in use" in refused(action, kept, no)
     assert untouched(action, kept)
-    assert "in use" in refused(action, kept)  # the default recheck knows of sockets only
-    assert untouched(action, kept)
+
+
+def test_a_directory_stays_while_a_living_socket_has_its_name(place, kept):
+    name = "overmind-app-V1StGXR8_Z5jdHi6B-myT"
+    action = scripts(f"{place}/{name}")
+    os.mkdir(f"{place}/tmux-0")
+    with bind(f"{place}/tmux-0/{name}"):
+        assert "in use" in refused(action, kept)
+        assert untouched(action, kept)
+    assert removals.remove(action, kept).result is Result.REMOVED
+
+
+def test_when_the_kernel_does_not_say_nothing_is_removed(place, kept, monkeypatch):
+    silent = Unknown("which sockets are bound", "it was not told")  # no kernel here is silent
+    monkeypatch.setattr(removals, "bound_inodes", lambda: silent)
+    monkeypatch.setattr(sockets, "bound_inodes", lambda: silent)
+    for action in (dead_socket(f"{place}/s"), scripts(f"{place}/d")):
+        refused(action, kept)
+        assert untouched(action, kept)
 
 
 def test_a_recheck_that_fails_is_no_permission(place, kept):
