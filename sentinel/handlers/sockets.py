@@ -34,7 +34,7 @@ class SocketKeeper:
     def __init__(self, bus: Bus, ledger: Ledger, watches: Watches) -> None:
         self._ledger = ledger
         self._watches = watches
-        self._watched: dict[str, tuple[str, ...]] = {}
+        self._watched: dict[str, set[str]] = {}
         bus.subscribe(SessionOpened, self.opened)
         bus.subscribe(SessionClosed, self.closed)
         bus.subscribe(FileChanged, self.changed)
@@ -42,8 +42,9 @@ class SocketKeeper:
     def opened(self, event: SessionOpened) -> None:
         """Watch where its sockets are or will be."""
         key = event.session.key
-        directories = tuple({os.path.dirname(mark.path) for mark in event.session.belongings.sockets})
-        self._watched[key] = tuple(directory for directory in directories if self._watches.watch(directory))
+        self._watched[key] = {os.path.dirname(mark.path) for mark in event.session.belongings.sockets}
+        for directory in self._watched[key]:
+            self._watches.watch(directory)
         self._mark(event.session)
 
     def closed(self, event: SessionClosed) -> None:
