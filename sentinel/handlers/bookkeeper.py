@@ -23,6 +23,10 @@ _BIRTH_SLACK = 0.05
 """Seconds by which the kernel's word on a birth and the start time in /proc may differ: the
 latter is in ticks of 10 ms."""
 
+_SAME_END = 0.5
+"""Seconds between the end of a process's first thread and of its last that are one end: the
+threads of a process that is killed die one after the other, with the same status."""
+
 
 class Bookkeeper:
     """Writes births and ends into the ledger, and publishes the deaths of sessions.
@@ -38,6 +42,8 @@ class Bookkeeper:
         self._handles = handles
         self._exits = exits
         self._sampled = sampled
+        self._told: dict[ProcessId, Death] = {}
+        """What was told of first threads that ended before the others of their process."""
         bus.subscribe(ProcessForked, self.forked)
         bus.subscribe(ProcessExited, self.exited)
 
@@ -98,14 +104,18 @@ class Bookkeeper:
         if ended is not True:
             # Its first thread has ended and others go on, or nobody could tell.
             if ended is False:
+                self._told[member.id] = event.death
                 self._exits.watch(member.id)
             return
         self.write_off(member, event.death)
 
     def write_off(self, member: Member, death: Death) -> None:
         """It has ended. Publish what follows from that."""
+        told = self._told.pop(member.id, None)
         if death.status is None:
             death = replace(death, status=self._handles.status(member.id))
+        if death.status is None and told is not None and death.at - told.at <= _SAME_END:
+            death = replace(death, status=told.status)
         self._exits.forget(member.id)
         self._handles.drop(member.id)
         record = self._ledger.record(member.owner)
