@@ -1,0 +1,139 @@
+"""The command line: one module a command, imported only when it runs.
+
+Every way a command can end is decided here: a sentence on standard error and an exit
+status, never a traceback for something that Sentinel raises on purpose.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import click
+
+from sentinel import __version__
+from sentinel.core.sanitise import clean
+from sentinel.errors import SentinelError
+
+_INTERRUPTED = 128 + 2  # how shells tell of SIGINT
+_CANNOT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SENTENCE = 2000
+"""Characters that an error may have."""
+
+
+class Verb(NamedTuple):
+    """A command as the table knows it. Its module exports ``command``."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, Verb] = {
+    "agent": Verb("sentinel.cli.agent", "Watch your sessions in the foreground."),
+    "run": Verb("sentinel.cli.run", "Run a command as a watched session."),
+    "status": Verb("sentinel.cli.status", "Show whether the agent runs, and what it watches."),
+    "sessions": Verb("sentinel.cli.sessions", "List the watched sessions."),
+    "events": Verb("sentinel.cli.events", "Show what happened, and what comes."),
+    "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported one by one, when they run."""
+
+    def __init__(self, *args: Any, verbs: Mapping[str, Verb] = COMMANDS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands in the order in which a person meets them."""
+        return list(self._verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the module of a command."""
+        verb = self._verbs.get(cmd_name)
+        if verb is None:
+            return None
+        command: click.Command = importlib.import_module(verb.module).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown command with the one that was meant."""
+        name = args[0]
+        if name not in self._verbs and not name.startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(name, self._verbs, n=1)
+            hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(self._verbs)}"
+            raise click.UsageError(f'no command "{name}"; {hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the table, without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in self._verbs.items()])
+
+
+@click.group(
+    "sentinel", cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, message="sentinel %(version)s")
+@click.pass_context
+def sentinel(context: click.Context) -> None:
+    """End what dead sessions leave behind, and nothing else."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(group: click.Group = sentinel) -> int:
+    """Run the command line and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where the caller has closed it
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _status(group)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SentinelError as error:
+        return _say(str(error), error.exit_code)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE or error.filename is not None:
+            raise
+        _give_up_output()
+        return 1 if error.errno == errno.EPIPE else _say(f"cannot write: {error.strerror}", 1)
+    return status
+
+
+def _status(group: click.Group) -> int:
+    try:
+        status = group.main(prog_name="sentinel", standalone_mode=False)
+    except SystemExit as leaving:
+        if isinstance(leaving.code, str):
+            raise
+        status = leaving.code
+    return status if isinstance(status, int) else 0
+
+
+def _say(sentence: str, status: int) -> int:
+    with suppress(OSError):
+        click.echo(f"sentinel: {clean(sentence, _SENTENCE)}", err=True)
+    return status
+
+
+def _give_up_output() -> None:
+    """Keep the interpreter from trying again, and complaining, when it flushes at its end."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
