@@ -47,6 +47,8 @@ def judge_directory(
         case Unknown():
             return Kept(path, "unknown", str(facts))
     name = path.rpartition("/")[2]
+    if INSTANCE.fullmatch(name) is None or not stat.S_ISDIR(facts.mode):
+        return Kept(path, "not-overmind", "it is not a directory with a name that Overmind gives")
     if isinstance(living, Unknown):
         return Kept(path, "unknown", str(living))
     if name in living:
@@ -56,7 +58,7 @@ def judge_directory(
     if facts.uid != uid:
         return Kept(path, "other-user", f"it belongs to another user (uid {facts.uid})")
     if stat.S_IMODE(facts.mode) & 0o077:
-        return Kept(path, "not-overmind's", "Overmind makes its directories private, and this one is not")
+        return Kept(path, "not-overmind", "Overmind makes its directories private, and this one is not")
     if not lifetime[0] <= facts.modified <= lifetime[1]:
         return Kept(path, "identity", "it was not written while the dead session lived")
     return Stale(
