@@ -1,0 +1,205 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel import records
+from sentinel.core import events
+from sentinel.core.actions import Outcome, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+from sentinel.narrate import _SENTENCES, details, duration, kind, sentence
+
+CLAUDE = Session(
+    Kind.AGENT, "claude", ProcessId(4231, 7), directory="/p", belongings=Belongings((SocketMark("/p/a.sock"),))
+)
+
+
+def condemned(pid, name="node"):
+    who = ProcessId(pid, 7)
+    return Condemned(who, ProcessFacts(who, 1, 1, 1, 0, "S", name, 1000), ("born of claude", "claude is dead"))
+
+
+def spared(pid):
+    return Spared(ProcessId(pid, 7), "tmux", "it is a tmux server", name="tmux: server")
+
+
+def record(thing):
+    new = records.draft(thing, 0)
+    new.seq = 1
+    return json.loads(new.line("deadbeef"))
+
+
+def judged(processes=(), files=(), death=None):
+    return events.SessionJudged(CLAUDE, death or Death(1.0, 9), tuple(processes), tuple(files))
+
+
+STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
+DIRECTORY = Stale("/p/overmind-x", 1, 3, ("its server is dead",))
+
+
+def cleaned(*results, name="", duration=0.004):
+    outcomes = (Outcome(f"{pid}@7", result, "", name) for pid, result in enumerate(results, 1))
+    return events.CleanedUp(CLAUDE, tuple(outcomes), duration)
+
+
+SAMPLES = [
+    (
+        events.AgentStarted("0.1.0", "polling", "the connector is refused"),
+        "Sentinel 0.1.0 watches; deaths are told by polling (the connector is refused)",
+    ),
+    (events.AgentStarted("0.1.0", "polling"), "Sentinel 0.1.0 watches; deaths are told by polling"),
+    (events.AgentStopped("it was told to by SIGTERM"), "Sentinel stopped: it was told to by SIGTERM"),
+    (events.AgentStopped(""), "Sentinel stopped"),
+    (events.SessionOpened(CLAUDE, "found"), "claude-4231 is watched: claude in /p, found running"),
+    (
+        events.SessionOpened(Session(Kind.TMUX, "default", ProcessId(5, 1)), "born"),
+        'default-5 is watched: tmux server "default", seen at its birth',
+    ),
+    (events.SessionDied(CLAUDE, Death(1.0, 9)), "claude-4231 was killed by SIGKILL"),
+    (events.SessionDied(CLAUDE, Death(1.0, 3 << 8)), "claude-4231 ended with status 3"),
+    (events.SessionDied(CLAUDE, Death(1.0, 0)), "claude-4231 ended in good order"),
+    (events.SessionDied(CLAUDE, Death(1.0)), "claude-4231 ended (the kernel did not tell how)"),
+    (judged(), "claude-4231 was killed by SIGKILL; nothing to clean up"),
+    (
+        judged([*map(condemned, range(1, 13)), spared(20), Absent(ProcessId(21, 7))], [STALE]),
+        "claude-4231 was killed by SIGKILL; 12 processes and 1 socket to clean up, 1 spared",
+    ),
+    (
+        judged([condemned(1)], [STALE, DIRECTORY, Kept("/p/b", "young", "it is young")]),
+        "claude-4231 was killed by SIGKILL; 1 process, 1 socket and 1 directory to clean up, 1 spared",
+    ),
+    (judged([spared(1)]), "claude-4231 was killed by SIGKILL; nothing to clean up, 1 spared"),
+    (
+        Terminate(CLAUDE, (condemned(1), condemned(2)), 2.0),
+        "about to end 2 processes of claude-4231: SIGTERM, SIGKILL after 2 s",
+    ),
+    (Terminate(CLAUDE, (condemned(8),), 0.0), "about to end node (pid 8) of claude-4231: SIGTERM, SIGKILL at once"),
+    (RemoveSocket(CLAUDE, STALE), "about to remove socket /p/a.sock of claude-4231"),
+    (
+        Unstick(ProcessId(9, 1), ("it holds a zombie",)),
+        "about to send SIGCHLD to a tmux server (pid 9): it holds a zombie",
+    ),
+    (
+        cleaned(*[Result.ENDED] * 11, Result.KILLED),
+        "claude-4231: ended 12 processes in 4 ms (11 ended, 1 killed)",
+    ),
+    (cleaned(Result.KILLED, name="node", duration=2.14), "claude-4231: ended node (pid 1) in 2.1 s (1 killed)"),
+    (
+        cleaned(Result.ENDED, Result.GONE, Result.REMOVED, Result.SURVIVED),
+        "claude-4231: ended 1 process in 4 ms (1 ended), 1 had ended before, removed 1 file and 1 process survived",
+    ),
+    (cleaned(Result.REFUSED), "claude-4231: 1 refused"),
+    (cleaned(), "claude-4231: nothing was done"),
+    (events.SessionClosed(CLAUDE), "claude-4231 is closed: nothing of it is left"),
+    (
+        events.ServerUnstuck(ProcessId(9, 1), ("it holds a zombie",), Outcome("9@1", Result.CURED)),
+        "tmux server (pid 9) was sent SIGCHLD: it holds a zombie",
+    ),
+    (
+        events.ServerUnstuck(ProcessId(9, 1), (), Outcome("9@1", Result.REFUSED, "not ours")),
+        "tmux server (pid 9) was not cured (not ours): no evidence was recorded",
+    ),
+    (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
+    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell (no bus): claude"),
+    (
+        events.EventsLost("files", "overflow"),
+        "notices of files were lost, everything is looked at again: overflow",
+    ),
+    (events.SourceDegraded("files", "no watch left"), "files works less well than it could: no watch left"),
+    (events.HandlerFailed("tell", "CleanedUp", "KeyError: 1"), "tell failed on CleanedUp: KeyError: 1"),
+    (events.MessageRefused(77, "not allowed"), "a message from pid 77 was refused: not allowed"),
+]
+
+
+@pytest.mark.parametrize(("thing", "told"), SAMPLES)
+def test_each_record_is_a_sentence(thing, told):
+    assert sentence(record(thing)) == told
+
+
+def test_there_is_a_sentence_and_a_sample_for_each_type():
+    known = {event.type for event in events.RECORDED} | {records.INTENDED}
+    assert set(_SENTENCES) == known
+    assert {kind(record(thing)) for thing, _ in SAMPLES} == known
+
+
+def test_a_judgement_in_detail():
+    files = [STALE, Kept("/p/b", "young", "it is young")]
+    assert details(record(judged([condemned(1), spared(2), Absent(ProcessId(3, 7))], files))) == [
+        "pid 1 node: condemned, born of claude",
+        "pid 2 tmux: server: spared, it is a tmux server",
+        "pid 3: absent, it had ended before",
+        "/p/a.sock: stale, nobody is bound to it",
+        "/p/b: kept, it is young",
+    ]
+
+
+def test_a_clean_up_in_detail():
+    outcomes = (
+        Outcome("1@7", Result.ENDED, name="node"),
+        Outcome("2@7", Result.SURVIVED, "it did not end"),
+        Outcome("/p/a.sock", Result.REMOVED),
+    )
+    assert details(record(events.CleanedUp(CLAUDE, outcomes, 0.1))) == [
+        "pid 1 node: ended",
+        "pid 2: survived, it did not end",
+        "/p/a.sock: removed",
+    ]
+
+
+def test_details_that_nobody_would_read_are_left_out():
+    assert len(details(record(judged(map(condemned, range(12)))))) == 12
+    assert details(record(judged(map(condemned, range(13))))) == []
+    assert details(record(events.SessionClosed(CLAUDE))) == []
+
+
+def test_what_did_not_fit_into_the_journal_is_counted():
+    many = judged(condemned(pid) for pid in range(5000))
+    assert "more that were too many for the journal" in sentence(record(many))
+    assert sentence(record(Terminate(CLAUDE, many.processes, 2.0))).startswith("about to end 5000 processes")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.0042, "4 ms"), (0.9, "900 ms"), (2.14, "2.1 s")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_an_unknown_type_is_told_with_its_data():
+    assert sentence({"type": "dev.sentinel.novel.thing", "data": {"a": [1]}}) == 'novel.thing {"a":[1]}'
+    assert sentence({"type": "dev.sentinel.novel.thing"}) == "novel.thing"
+
+
+def test_escapes_that_somebody_wrote_into_the_file_are_shown():
+    told = sentence({"type": "dev.sentinel.agent.stopped", "data": {"why": "\x1b[2J\n"}})
+    assert told == "Sentinel stopped: \\x1b[2J\\x0a"
+    assert sentence({"type": "\x1b[2J", "data": {"\n": "\u202e"}}).isprintable()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.data())
+def test_a_damaged_record_is_told_all_the_same(data):
+    sample = record(data.draw(st.sampled_from([thing for thing, _ in SAMPLES])))
+    node, parent, key = sample["data"], sample, "data"
+    while isinstance(node, (dict, list)) and node and data.draw(st.booleans()):
+        parent, key = node, data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        node = parent[key]
+    if isinstance(parent, dict) and data.draw(st.booleans()):
+        del parent[key]
+    else:
+        parent[key] = data.draw(anything)
+    assert "\n" not in sentence(sample)
+    assert all("\n" not in line for line in details(sample))
+
+
+@given(st.dictionaries(st.sampled_from(["type", "data", "seq"]), anything))
+def test_anything_is_told(sample):
+    assert isinstance(sentence(sample), str)
+    assert isinstance(details(sample), list)
