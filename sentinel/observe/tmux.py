@@ -8,10 +8,9 @@ failed listing is ``Unknown``, never "no panes".
 from __future__ import annotations
 
 import asyncio
-import getopt
 import os
 import re
-import tempfile
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -97,6 +96,8 @@ def _label(path: str) -> str:
 
 def _label_of_arguments(argv: Sequence[str]) -> str:
     """The label by ``-L`` or ``-S``; a server has the arguments of its first client. Empty if none of them."""
+    import getopt  # seldom wanted
+
     try:
         options = dict(getopt.getopt(list(argv[1:]), _OPTIONS)[0])
     except getopt.GetoptError:
@@ -138,7 +139,7 @@ async def _ask(question: str, deadline: float, command: list[str]) -> str | Unkn
     try:
         # Files, not pipes: the client hands its descriptors to the server, and one that is
         # stopped would keep a pipe open long after the client was killed.
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
+        with _scratch() as output, _scratch() as complaint:
             client = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=complaint, env=environ
             )
@@ -163,6 +164,15 @@ async def _ended(client: asyncio.subprocess.Process, deadline: float) -> int | N
         if client.returncode is None:
             client.kill()
             await client.wait()
+
+
+def _scratch() -> IO[bytes]:
+    """A file without a name; in memory where the system can, so that a full disk changes nothing."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("tmux"), "w+b")
+    import tempfile  # brings a MiB of compression libraries with it
+
+    return tempfile.TemporaryFile()
 
 
 def _content(file: IO[bytes], limit: int) -> bytes:

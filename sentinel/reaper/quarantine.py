@@ -7,7 +7,6 @@ written before the thing is touched, so that a crash in between leaves nothing u
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
@@ -99,6 +98,8 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory, aside: 
         OSError: It cannot be made or written.
         Refused: The quarantine is not a directory of our own.
     """
+    import json  # not msgspec, which refuses names that are not UTF-8
+
     quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(quarantine)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:

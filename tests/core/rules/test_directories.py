@@ -109,6 +109,11 @@ def test_a_title_becomes_a_word_that_stays_itself(title):
     assert slug(word) == word
 
 
+@pytest.mark.parametrize("random", ["a" * 20, "a" * 20 + "~", "a" * 20 + "\n", ""])
+def test_another_random_part_is_not_overminds(random):
+    assert INSTANCE.fullmatch(f"overmind-app-{random}") is None
+
+
 @given(st.text(min_size=1), st.from_regex("[A-Za-z0-9_-]{21}", fullmatch=True))
 def test_the_random_part_is_matched_from_the_right(title, random):
     found = INSTANCE.fullmatch(f"overmind-{slug(title)}-{random}")
