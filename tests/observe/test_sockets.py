@@ -155,6 +155,7 @@ def test_a_hidden_file_is_unknown_and_not_gone(listener, place):
     said = subprocess.run(
         [sys.executable, "-c", look], cwd=ROOT, user=_nobody(), capture_output=True, text=True, check=True
     )
+    os.chmod(place, 0o700)
     assert said.stdout.startswith("could not find out what is at")
 
 
