@@ -50,7 +50,7 @@ def command(*, quiet: bool, verbose: bool) -> None:
             if not quiet:
                 _greet(condition, trouble)
 
-        echo = _echo if sys.stdout.isatty() and not quiet else None
+        echo = None if quiet or not sys.stdout.isatty() else _echo
 
         async def serve() -> None:
             await Agent(wishes, where, echo).run(started)
@@ -82,7 +82,8 @@ def _echo(event: Event) -> None:
     from sentinel.records import draft
 
     record = json.loads(draft(event, 0).line(""))
-    click.echo(f"{time.strftime('%H:%M:%S')}  {sentence(record)}")
+    with contextlib.suppress(OSError):  # the terminal was closed: the journal has it
+        click.echo(f"{time.strftime('%H:%M:%S')}  {sentence(record)}")
 
 
 def _greet(condition: Condition, trouble: str) -> None:

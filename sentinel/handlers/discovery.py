@@ -6,6 +6,7 @@ command line.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -104,7 +105,7 @@ class Discovery:
             self._look_later(owner.session.key, pid)
             return
         belongings = Belongings((about.socket,) if about.socket else ())
-        session = Session(Kind.TMUX, about.label, who, directory="", belongings=belongings)
+        session = Session(Kind.TMUX, os.path.basename(about.label), who, directory="", belongings=belongings)
         self.open(session, how)
         self._look_later(session.key, pid)
 
