@@ -20,12 +20,17 @@ from sentinel.core.ledger import Ledger, Member
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import recognise_process
-from sentinel.observe import overmind, processes, tmux
+from sentinel.observe import overmind, processes, sockets, tmux
 from sentinel.observe.handles import Handles
 
 _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
 after the program is recognised."""
+
+BORN = "born"
+FOUND = "found"
+REGISTERED = "registered"
+"""How a session came to be watched: what the journal says of it."""
 
 
 class Discovery:
@@ -51,16 +56,16 @@ class Discovery:
         self._exits = exits
         self._ourselves = ourselves
         self._later = later
-        bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, "born"))
-        bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, "born"))
+        bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
+        bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, BORN))
 
     def consider(self, pid: int, how: str) -> None:
-        """Open a session if ``pid`` is the root of one. ``how`` is what the journal says of it."""
+        """Open a session if ``pid`` is the root of one."""
         if (rooted := self._ledger.rooted_at(pid)) is not None and self._handles.ended(rooted.root) is False:
             return
         if processes.comm(pid) == TMUX_SERVER:
             self._tmux_server(pid, how)
-        elif (found := recognise_process(pid)) is not None:
+        elif (found := recognise_process(pid, just_born=how == BORN)) is not None:
             self._program(pid, found, how)
         elif (member := self._ledger.member(pid)) is not None:
             self._pane(member, how)
@@ -78,7 +83,8 @@ class Discovery:
         if isinstance(about, Unknown):
             return
         belongings = Belongings((SocketMark(about.socket_path),), (), about.title, about.script_root)
-        self.open(Session(Kind.OVERMIND, about.title, who, directory=about.directory, belongings=belongings), how)
+        session = Session(Kind.OVERMIND, about.title, who, directory=about.directory, belongings=belongings)
+        self._look_later(self.open(session, how).root.pid)
 
     def _continues(self, pid: int, found: Recognised) -> bool:
         """Whether its parent is a session of the same program: a launcher and what it launches."""
@@ -102,12 +108,12 @@ class Discovery:
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
             self._ledger.manages(member)
             self._add_to_overmind(owner.session, about)
-            self._look_later(owner.session.key, pid)
+            self._look_later(pid)
             return
         belongings = Belongings((about.socket,) if about.socket else ())
         session = Session(Kind.TMUX, os.path.basename(about.label), who, directory="", belongings=belongings)
         self.open(session, how)
-        self._look_later(session.key, pid)
+        self._look_later(pid)
 
     def _pane(self, member: Member, how: str) -> None:
         """A tmux server's child with a terminal and a session of its own is a pane."""
@@ -143,35 +149,26 @@ class Discovery:
         self._bus.publish(SessionOpened(session, how))
         return session
 
+    def _look_later(self, pid: int) -> None:
+        for delay in _SOCKET_LOOKS:
+            self._later(delay, self.look_for_sockets, pid)
+
+    def look_for_sockets(self, pid: int) -> None:
+        """Learn which socket files a session's root or an Overmind's tmux server is bound to."""
+        member = self._ledger.member(pid)
+        record = self._ledger.record(member.owner) if member is not None else None
+        marks = sockets.listening_sockets_of(pid)
+        if record is None or record.death is not None or isinstance(marks, Unknown):
+            return
+        had = record.session.belongings
+        known = {mark.path: mark for mark in (*had.sockets, *marks)}
+        if tuple(known.values()) != had.sockets:
+            self._ledger.amend(replace(record.session, belongings=replace(had, sockets=tuple(known.values()))))
+
     def _add_to_overmind(self, session: Session, server: tmux.TmuxServer) -> None:
+        """Its instance's name, which its script directory has too. Of the socket: the path at least."""
         had = session.belongings
         directory = f"{had.script_root}/{server.label}"
-        sockets = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
-        self._ledger.amend(
-            replace(
-                session,
-                belongings=replace(
-                    had, sockets=tuple(sockets.values()), directories=tuple({*had.directories, directory})
-                ),
-            )
-        )
-
-    def _look_later(self, key: str, pid: int) -> None:
-        for delay in _SOCKET_LOOKS:
-            self._later(delay, self.look_for_sockets, key, pid)
-
-    def look_for_sockets(self, key: str, pid: int) -> None:
-        """Learn which socket file a tmux server is bound to, if that is not known yet."""
-        record = self._ledger.record(key)
-        if record is None or record.death is not None:
-            return
-        about = tmux.server_of(pid)
-        if isinstance(about, Unknown) or about.socket is None:
-            return
-        session = record.session
-        if any(mark.inode == about.socket.inode for mark in session.belongings.sockets):
-            return
-        if session.kind is Kind.OVERMIND:
-            self._add_to_overmind(session, about)
-        else:
-            self._ledger.amend(replace(session, belongings=replace(session.belongings, sockets=(about.socket,))))
+        sockets_now = had.sockets + ((server.socket,) if server.socket else ())
+        belongings = replace(had, sockets=sockets_now, directories=(*had.directories, directory))
+        self._ledger.amend(replace(session, belongings=belongings))

@@ -8,10 +8,14 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.observe import processes
 
 
-def recognise_process(pid: int) -> Recognised | None:
-    """Look what it runs; None when that is nothing in the table or cannot be read."""
+def recognise_process(pid: int, *, just_born: bool = False) -> Recognised | None:
+    """Look what it runs; None when that is nothing in the table or cannot be read.
+
+    Right after its birth a process has the name of its program, and most need no second
+    look. Later it may call itself anything.
+    """
     name = processes.comm(pid)
-    if not worth_a_look(name):
+    if just_born and not worth_a_look(name):
         return None
     program = processes.program(pid)
     if isinstance(program, Unknown):

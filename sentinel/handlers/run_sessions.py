@@ -12,7 +12,7 @@ from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.discovery import REGISTERED, Discovery
 from sentinel.observe import processes
 
 
@@ -78,7 +78,7 @@ class RunSessions:
         if who != mark.root:
             raise SentinelError(f"process {mark.pid} has ended, or is another user's")
         session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command)
-        return self._discovery.open(session, "registered")
+        return self._discovery.open(session, REGISTERED)
 
 
 def _is_current(mark: runs.Mark) -> bool:

@@ -14,7 +14,7 @@ from sentinel.core.events import EventsLost, LookDue
 from sentinel.core.facts import Above, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.discovery import FOUND, Discovery
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
@@ -63,7 +63,7 @@ class Sweep:
             stack += children.get(pid, ())
             if processes.owner(pid) == self._uid:
                 self._enter(link)
-                self._discovery.consider(pid, "found")
+                self._discovery.consider(pid, FOUND)
 
     def _enter(self, link: Above) -> None:
         """Write it down under its parent, if that is watched and is still its parent."""
