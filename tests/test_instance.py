@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel import __version__, instance, paths
+from sentinel import __version__, instance
 from sentinel.errors import AlreadyRunning, SentinelError
 from sentinel.instance import Condition
 
@@ -38,13 +38,6 @@ try:
 except AlreadyRunning:
     print("lost", flush=True)
 """
-
-
-@pytest.fixture
-def where(tmp_path):
-    found = paths.Paths(tmp_path / "config", tmp_path / "state", tmp_path / "run")
-    paths.prepare(found)
-    return found
 
 
 @pytest.fixture

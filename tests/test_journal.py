@@ -345,7 +345,7 @@ print((place / "events.jsonl").read_text(), end="")
 def test_on_a_full_and_on_a_read_only_disk(tmp_path):
     inside = ["unshare", "--mount", "--map-root-user"]
     if subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no mount namespace is to be had here")
+        pytest.skip("missing: mount namespaces")
     done = subprocess.run(
         [*inside, sys.executable, "-c", FULL_DISK, tmp_path], check=False, capture_output=True, text=True, timeout=60
     )

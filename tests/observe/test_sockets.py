@@ -225,7 +225,7 @@ def test_a_file_with_the_same_number_on_another_file_system_is_another_file(list
     assert sockets.Bound({number: (there,)}, {1: there}, time.time()).holds(path, status) is False
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting an overlay needs root")
+@pytest.mark.skipif(os.getuid() != 0, reason="missing: root (to mount an overlay)")
 def test_a_living_socket_is_found_where_stat_shows_another_device(place):
     script = f"""
 set -e
@@ -247,7 +247,7 @@ print(sockets.look_at_socket(path).bound)
         ["unshare", "--mount", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if "True True" not in done.stdout and "mount:" in done.stderr:
-        pytest.skip(f"no overlay here: {done.stderr}")
+        pytest.skip(f"missing: overlayfs ({done.stderr})")
     assert done.stdout.split() == ["True", "True", "True", "False"], done.stderr
 
 

@@ -20,7 +20,7 @@ from sentinel.observe import sockets, tmux
 TMUX = shutil.which("tmux")
 VERSIONS = [TMUX or "tmux", *filter(None, os.environ.get("SENTINEL_TEST_TMUXES", "").split(os.pathsep))]
 """The installed tmux, and others beside it where somebody fetched them."""
-pytestmark = pytest.mark.skipif(TMUX is None, reason="there is no tmux")
+pytestmark = pytest.mark.skipif(TMUX is None, reason="missing: tmux")
 
 HOSTILE = [
     "plain",

@@ -22,7 +22,7 @@ from sentinel.reaper import openat, quarantine, removals
 
 SESSION = Session(Kind.OVERMIND, "app", ProcessId(41, 7))
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="missing: root (to give files away)")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def afar(place):
             yield Path(path)
             shutil.rmtree(path)
             return
-    pytest.skip("there is only one file system to write to")
+    pytest.skip("missing: a second file system")
 
 
 def bind(path: str) -> socket.socket:
