@@ -140,6 +140,21 @@ def test_a_torn_end_of_a_rotated_file_is_a_damaged_line(path, journal):
     assert history.damaged == 1
 
 
+def test_an_empty_line_is_no_damage(path, journal):
+    write(journal, 1)
+    with path.open("ab") as file:
+        file.write(b"\n\n")
+    history = History(path)
+    assert numbers(history.read()) == [1]
+    assert history.damaged == 0
+
+
+def test_a_file_met_under_two_names_is_read_once(path, journal):
+    write(journal, 3)
+    os.link(path, f"{path}.1")  # what a reader sees when the rename comes between two looks
+    assert numbers(History(path).read()) == upto(3)
+
+
 def test_a_file_that_was_emptied_is_read_from_its_beginning(path, journal):
     write(journal, 5)
     history = History(path)
@@ -178,6 +193,14 @@ def test_the_last_records_of_those_that_are_wanted(path, journal):
     history = History(path)
     assert numbers(history.last(2, lambda record: "lost" in str(record["type"]))) == [4]
     assert list(history.read()) == []
+
+
+def test_the_last_record_of_a_rotated_file_may_lack_its_line_feed(path, journal):
+    write(journal, 2)
+    os.truncate(path, path.stat().st_size - 1)
+    path.rename(f"{path}.1")
+    write(journal, 1)
+    assert numbers(History(path).last(3)) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("rotated", [False, True])

@@ -177,6 +177,26 @@ def test_escapes_that_somebody_wrote_into_the_file_are_shown():
     assert sentence({"type": "\x1b[2J", "data": {"\n": "\u202e"}}).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("thing", "key", "value"),
+    [
+        (Terminate(CLAUDE, (condemned(8),), 2.0), "grace", "long"),
+        (Terminate(CLAUDE, (condemned(8),), 2.0), "targets", [{"name": "", "id": 8}]),
+        (Terminate(CLAUDE, (condemned(8),), 2.0), "targets", []),
+        (cleaned(Result.ENDED), "duration", 10**400),
+        (cleaned(Result.ENDED), "outcomes", None),
+        (judged(), "death", {"at": 1, "status": "9"}),
+        (judged(), "session", "claude"),
+        (judged(), "files", [{}]),
+    ],
+)
+def test_data_of_a_wrong_kind_is_told_as_it_is(thing, key, value):
+    sample = record(thing)
+    sample["data"][key] = value
+    assert sentence(sample)
+    assert isinstance(details(sample), list)
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
