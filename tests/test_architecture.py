@@ -1,0 +1,277 @@
+"""The rules of design and safety that no type checker knows, read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "sentinel"
+FILES = sorted(PACKAGE.rglob("*.py"))
+LONGEST = 350
+
+SIGNALS = "reaper/signals.py"
+SIGNALLING = {"os.kill", "os.killpg", "signal.pidfd_send_signal", "signal.pthread_kill"}
+SIGNALLING_METHODS = {"kill", "terminate", "send_signal"}
+OWN_CHILDREN = {
+    "notify/delivery.py": "its own worker process, which has not been reaped",
+    "observe/tmux.py": "its own tmux client, which has not been reaped",
+}
+PROGRAMS = {"kill", "pkill", "killall", "skill", "fuser"}
+
+REMOVING = {
+    "os": {"unlink", "remove", "rmdir", "removedirs", "rename", "renames", "replace"},
+    "shutil": {"rmtree", "move"},
+}
+REMOVING_METHODS = {"unlink", "rmdir", "rename"}
+REMOVERS = {
+    "reaper/removals.py": "the hand",
+    "reaper/openat.py": "the hand",
+    "reaper/quarantine.py": "the hand",
+    "journalfile.py": "rotates the journal's own files",
+    "history.py": "replaces the cursor file that the user named",
+    "runs.py": "the marks of its own process",
+    "sources/inbox.py": "its own socket, under the agent's lock",
+}
+
+UNTESTED = {
+    # Tested through the one door that leads to them.
+    "core/facts.py": "properties of two lines, in the tests of whatever asks them",
+    "core/policy.py": "defaults, in test_config",
+    "journalfile.py": "test_journal",
+    "notify/delivery.py": "test_notifier",
+    "observe/sock_diag.py": "test_sockets",
+    "reaper/openat.py": "test_removals",
+    "reaper/quarantine.py": "test_removals",
+    "sources/inotify.py": "test_files",
+    "sources/observer.py": "test_files",
+    # Their rooms are being filled.
+    "app.py": "issue 2",
+    "bus.py": "issue 2",
+    "cli/agent.py": "issue 2",
+    "cli/alone.py": "issue 2",
+    "cli/explain.py": "issue 2",
+    "cli/run.py": "issue 2",
+    "cli/sessions.py": "issue 2",
+    "cli/status.py": "issue 2",
+    "client.py": "issue 2",
+    "core/guards.py": "issue 2",
+    "core/judge.py": "issue 2",
+    "core/ledger.py": "issue 2",
+    "core/plan.py": "issue 2",
+    "core/sentences.py": "issue 2",
+    "core/sessions.py": "issue 2",
+    "handlers/bookkeeper.py": "issue 2",
+    "handlers/cleanup.py": "issue 2",
+    "handlers/discovery.py": "issue 2",
+    "handlers/enquiries.py": "issue 2",
+    "handlers/examiner.py": "issue 2",
+    "handlers/exits.py": "issue 2",
+    "handlers/explanations.py": "issue 2",
+    "handlers/leftovers.py": "issue 2",
+    "handlers/recognition.py": "issue 2",
+    "handlers/run_sessions.py": "issue 2",
+    "handlers/sockets.py": "issue 2",
+    "handlers/sweep.py": "issue 2",
+    "handlers/tell.py": "issue 2",
+    "handlers/unstick.py": "issue 2",
+    "observe/files.py": "issue 2",
+    "observe/portable.py": "issue 2",
+    "observe/processes.py": "issue 2",
+    "runs.py": "issue 2",
+    "sources/files.py": "issue 2",
+    "sources/hints.py": "issue 2",
+    "sources/inbox.py": "issue 2",
+}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def dotted(node: ast.AST) -> str:
+    return ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+
+
+def imported(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def signalling(module: ast.Module) -> set[str]:
+    """How a module could signal a process: by function, by a library's object, by a program."""
+    found = SIGNALLING & set(imported(module))
+    for node in ast.walk(module):
+        if dotted(node) in SIGNALLING:
+            found.add(dotted(node))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in SIGNALLING_METHODS and dotted(node.func) not in SIGNALLING:
+                found.add(f"{ast.unparse(node.func.value)}.{node.func.attr}()")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            word = node.value.partition(" ")[0]
+            if word.rpartition("/")[2] in PROGRAMS and (word == node.value or " -" in node.value):
+                found.add(repr(node.value))
+    return found
+
+
+def removing(module: ast.Module) -> set[str]:
+    """How a module could make a file vanish or change its name."""
+    known = {f"{library}.{function}" for library, functions in REMOVING.items() for function in functions}
+    found = known & set(imported(module))
+    for node in ast.walk(module):
+        if dotted(node) in known:
+            found.add(dotted(node))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            method = node.func.attr
+            is_path_replace = method == "replace" and len(node.args) == 1 and not node.keywords
+            if method in REMOVING_METHODS or is_path_replace:
+                found.add(f"{ast.unparse(node.func)}()")
+    return found
+
+
+def test_one_file_signals():
+    found = {name(path): signalling(tree(path)) for path in FILES}
+    for own in OWN_CHILDREN:
+        assert {call.rpartition(".")[2] for call in found.pop(own)} == {"kill()"}
+    assert found.pop(SIGNALS) == {"os.kill", "signal.pidfd_send_signal"}
+    assert {file: calls for file, calls in found.items() if calls} == {}
+
+
+def test_a_number_is_signalled_only_where_there_are_no_handles_and_never_a_group():
+    module = tree(PACKAGE / SIGNALS)
+    last_resort = {
+        id(inner)
+        for node in ast.walk(module)
+        if isinstance(node, ast.If)
+        for branch in node.orelse
+        for inner in ast.walk(branch)
+    }
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call) and dotted(node.func) == "os.kill"]
+    assert calls
+    for call in calls:
+        assert id(call) in last_resort, f"line {call.lineno}: only where a pidfd cannot be had"
+        assert isinstance(call.args[0], ast.Name | ast.Attribute), f"line {call.lineno}: a pid as it was verified"
+
+
+def test_few_files_remove_and_each_only_its_own():
+    found = {name(path): removing(tree(path)) for path in FILES}
+    assert {file for file, calls in found.items() if calls} == set(REMOVERS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os; os.kill(1, 9)",
+        "from os import kill",
+        "import os; send = os.killpg",
+        "import signal; signal.pidfd_send_signal(3, 9)",
+        "import psutil; psutil.Process(1).terminate()",
+        "process.send_signal(15)",
+        "import subprocess; subprocess.run(['/usr/bin/pkill', '-f', 'x'])",
+        "import os; os.system('kill -9 -- -1')",
+    ],
+)
+def test_each_way_to_signal_is_seen(line):
+    assert signalling(ast.parse(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os; os.unlink('x')",
+        "from shutil import rmtree",
+        "import os; f = os.rename",
+        "path.unlink()",
+        "path.replace(other)",
+        "import shutil; shutil.move('a', 'b')",
+    ],
+)
+def test_each_way_to_remove_is_seen(line):
+    assert removing(ast.parse(line))
+
+
+@pytest.mark.parametrize("line", ["'a'.replace('b', 'c')", "when.replace(microsecond=0)", "'kill the lights'"])
+def test_what_is_harmless_is_not_seen(line):
+    assert signalling(ast.parse(line)) | removing(ast.parse(line)) == set()
+
+
+def test_no_file_became_a_country():
+    lengths = {name(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {file: lines for file, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def has_code(path: Path) -> bool:
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree(path)))
+
+
+def test_of(path: Path) -> Path:
+    """``sentinel/a/b.py`` is tested by ``tests/a/test_b.py``, a package by a file of its name."""
+    inside = path.relative_to(PACKAGE)
+    stem = path.parent.name if path.stem == "__init__" else path.stem
+    return ROOT / "tests" / inside.with_name(f"test_{stem}.py")
+
+
+test_of.__test__ = False  # type: ignore[attr-defined]  # a question, not a test
+
+
+def test_every_file_with_code_has_tests_of_its_own():
+    without = {name(path) for path in FILES if has_code(path) and not test_of(path).exists()}
+    assert not (missing := sorted(without - set(UNTESTED))), f"write their tests, or argue in UNTESTED: {missing}"
+    assert not (tested := sorted(set(UNTESTED) - without)), f"they have tests now: take out of UNTESTED: {tested}"
+
+
+BREAKS = {
+    "core is pure": ("core/judge.py", "import time"),
+    "imports go one way": ("observe/processes.py", "import sentinel.reaper.signals"),
+    "psutil lives": ("handlers/sweep.py", "import psutil"),
+    "pyee lives": ("app.py", "import pyee"),
+    "plyer lives": ("notify/notifier.py", "import plyer"),
+    "watchdog lives": ("app.py", "import watchdog.events"),
+    "click lives": ("app.py", "import click"),
+    "platformdirs lives": ("journal.py", "import platformdirs"),
+}
+
+
+def lint_imports(where: Path) -> list[str]:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=where,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(where), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return [line for line in done.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
+
+
+def test_imports_keep_to_their_contracts_and_each_contract_can_be_broken(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    kept = lint_imports(tmp_path)
+    assert len(kept) == len(BREAKS)
+    assert all(line.endswith(" KEPT") for line in kept), kept
+    for file, line in BREAKS.values():
+        with open(tmp_path / "sentinel" / file, "a") as source:
+            source.write(f"\n{line}\n")
+    broken = lint_imports(tmp_path)
+    assert all(line.endswith(" BROKEN") for line in broken), broken
+    assert [next(key for key in BREAKS if line.startswith(key)) for line in broken] == list(BREAKS)
+
+
+def test_a_module_outside_of_the_layers_is_noticed(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "sentinel" / "stray.py").write_text("")
+    assert [line for line in lint_imports(tmp_path) if line.endswith(" BROKEN")] == ["imports go one way BROKEN"]
