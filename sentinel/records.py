@@ -9,14 +9,11 @@ for what it is.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
-
-import msgspec
 
 from sentinel.core.actions import Action, RemoveDirectory, RemoveSocket, Terminate, Unstick
 from sentinel.core.events import Event, SessionJudged, SessionOpened
@@ -25,6 +22,7 @@ from sentinel.core.sanitise import clean
 from sentinel.core.sentences import signal_name
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+from sentinel.fitting import encode
 
 PREFIX = "dev.sentinel."
 """Stands before every type, as CloudEvents wants a reversed domain name there."""
@@ -35,12 +33,7 @@ MAX_LINE = 16 * 1024
 _HEAD_ROOM = 1024
 """Bytes for all but the data; that is the subject, and 400."""
 _LONGEST_SUBJECT = 120
-_LONGEST_TEXT = 2000
-"""Characters of one string: the longest path of one argument fits, a whole command line need not."""
 _SOURCE = f"/sentinel/{os.getuid()}"
-# JSON needs \" and \\; any other escape stands for a control character.
-_ESCAPED_CONTROL = re.compile(rb'\\[^"\\]')
-_to_json = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -69,7 +62,7 @@ def draft(thing: Event | Action, cause: int) -> Draft:
     now = time.time_ns()
     kind = thing.type if isinstance(thing, Event) else INTENDED
     before = f'"source":"{_SOURCE}","type":"{PREFIX}{kind}",{_subject(thing)}"time":"{_rfc3339(now)}",'
-    data = _encode(_plain(thing))
+    data = encode(_plain(thing), MAX_LINE - _HEAD_ROOM)
     return Draft(before, cause, b'"monons":%d,"data":%b}\n' % (time.monotonic_ns(), data))
 
 
@@ -91,7 +84,7 @@ def _subject(thing: Event | Action) -> str:
             about = about.id
         case ProcessId():
             about = about.pid
-    return f'"subject":{_to_json(clean(str(about), _LONGEST_SUBJECT)).decode()},'
+    return f'"subject":{encode(clean(str(about), _LONGEST_SUBJECT)).decode()},'
 
 
 # -- shapes -------------------------------------------------------------------------
@@ -225,97 +218,3 @@ def _plain(value: object) -> object:
 
 def _fields(value: Any) -> dict[str, object]:
     return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-
-
-# -- text ---------------------------------------------------------------------------
-
-
-def _encode(data: object) -> bytes:
-    """Encode, and clean or shorten only what needs it: nearly nothing does, and an intent is urgent."""
-    try:
-        encoded = _to_json(data)
-    except UnicodeEncodeError:  # a lone surrogate
-        encoded = b"\n"
-    if _ESCAPED_CONTROL.search(encoded) or not encoded.decode().isprintable():
-        data = _cleaned(data, _LONGEST_TEXT)
-        encoded = _to_json(data)
-    room = MAX_LINE - _HEAD_ROOM
-    for shorten in (_few_sentences, _no_facts, _names_alone):
-        if len(encoded) <= room:
-            return encoded
-        data = shorten(data)
-        encoded = _to_json(data)
-    keep, whole = _MANY, data
-    while len(encoded) > room and keep:  # even the names are too many
-        keep //= 2
-        encoded = _to_json(_cut_lists(whole, keep))
-    return encoded
-
-
-def _cleaned(value: object, limit: int) -> object:
-    if isinstance(value, str):
-        return clean(value, limit)
-    return _mapped(value, lambda _, item: _cleaned(item, limit))
-
-
-def _mapped(value: object, change: Callable[[str, object], object]) -> object:
-    """The same thing with each member of an object or a list changed; lists have no keys."""
-    if isinstance(value, dict):
-        return {key: change(key, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [change("", item) for item in value]
-    return value
-
-
-_SENTENCES = 3
-_SHORT = 200
-_MANY = 512
-
-
-def _few_sentences(value: object) -> object:
-    """Of each evidence the first sentences, and how many there were; no string is long."""
-
-    def change(key: str, item: object) -> object:
-        if key == "evidence" and isinstance(item, (list, tuple)) and len(item) > _SENTENCES:
-            said = [clean(str(sentence)) for sentence in item[:_SENTENCES]]
-            return [*said, f"({len(item) - _SENTENCES} more, too long for the journal)"]
-        return clean(item, _SHORT) if isinstance(item, str) else _mapped(item, change)
-
-    return _mapped(value, change)
-
-
-def _no_facts(value: object) -> object:
-    """Verdicts without what was seen of the process, since the evidence says what mattered."""
-
-    def change(_: str, item: object) -> object:
-        return _without(_mapped(item, change), "facts")
-
-    return change("", value)
-
-
-def _names_alone(value: object) -> object:
-    """Verdicts without the evidence; each says so."""
-
-    def change(_: str, item: object) -> object:
-        item = _mapped(item, change)
-        if isinstance(item, dict) and item.get("evidence"):
-            return {**_without(item, "grade"), "evidence": ["(left out)"]}
-        return item
-
-    return change("", value)
-
-
-def _without(value: Any, key: str) -> Any:
-    return {name: item for name, item in value.items() if name != key} if isinstance(value, dict) else value
-
-
-def _cut_lists(value: object, keep: int) -> object:
-    """At most ``keep`` of each list, with ``*_left_out`` beside it in the object that has it."""
-    if not isinstance(value, dict):
-        return value
-    cut: dict[str, object] = {}
-    for key, item in value.items():
-        cut[key] = item[:keep] if isinstance(item, list) else _cut_lists(item, keep)
-        if isinstance(item, list) and len(item) > keep:
-            cut[f"{key}_left_out"] = len(item) - keep
-    return cut

@@ -157,6 +157,13 @@ def test_long_evidence_is_cut_and_says_so():
     assert "facts" in target
 
 
+def test_a_path_is_told_whole():
+    path = "/" + "\x1b" * 1000
+    many = ["x" * 500] * 50
+    data = written(RemoveSocket(SESSION, Stale(path, 1, 2, tuple(many))))["data"]
+    assert data["target"]["path"] == "/" + "\\x1b" * 1000
+
+
 @pytest.mark.parametrize("number", [40, 80, 150])
 def test_of_many_targets_each_is_named(number):
     evidence = ["x" * 100] * 3
