@@ -141,7 +141,9 @@ def build(
         policy=policy,
         catch_up=catch_up,
     )
-    discovery = Discovery(bus, ledger=ledger, handles=handles, exits=exits, ourselves=us, later=later)
+    discovery = Discovery(
+        bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
+    )
     runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime)
     sweep = Sweep(
         bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, discovery=discovery, find_runs=runs.find, uid=us.uid

@@ -22,6 +22,7 @@ class Witness(StrEnum):
     LOOK = "it was seen under its living parent"
     ROOT = "it is what the session was started as"
     CHILD = "its session named it as a child before it died"
+    CLIENT = "a living process of its session is the client that started it"
 
 
 @dataclass(slots=True)

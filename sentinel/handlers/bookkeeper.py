@@ -87,6 +87,20 @@ class Bookkeeper:
             member.left = Departure(since, None)
         return member
 
+    def adopt_below(self, pid: int) -> None:
+        """Write down everything that hangs under a watched process and is not in the ledger yet.
+
+        A session is recognised a moment after its birth, and may have borne children by then.
+        """
+        parents = [pid]
+        while parents:
+            parent = parents.pop()
+            children = processes.children(parent)
+            for child in children if isinstance(children, list) else ():
+                if self._ledger.member(child) is None and isinstance(who := self._handles.take(child), ProcessId):
+                    self.enter_seen(who, parent, time.monotonic(), Witness.LOOK)
+                    parents.append(child)
+
     def _fell_to_a_subreaper(self, member: Member, parent: int) -> bool:
         """Whether it was not born of ``parent`` but fell to it.
 

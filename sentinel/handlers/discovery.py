@@ -16,8 +16,9 @@ from sentinel.bus import Bus
 from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
 from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
-from sentinel.core.ledger import Ledger, Member
+from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import recognise_process
 from sentinel.observe import overmind, processes, sockets, tmux
@@ -47,6 +48,7 @@ class Discovery:
         ledger: Ledger,
         handles: Handles,
         exits: Exits,
+        bookkeeper: Bookkeeper,
         ourselves: Ourselves,
         later: Callable[..., object],
     ) -> None:
@@ -54,6 +56,7 @@ class Discovery:
         self._ledger = ledger
         self._handles = handles
         self._exits = exits
+        self._bookkeeper = bookkeeper
         self._ourselves = ourselves
         self._later = later
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
@@ -106,14 +109,54 @@ class Discovery:
         member = self._ledger.member(pid)
         owner = self._ledger.record(member.owner) if member is not None else None
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
-            self._ledger.manages(member)
-            self._add_to_overmind(owner.session, about)
-            self._look_later(pid)
-            return
+            self._manage(member, owner.session, about)
+        elif about.is_overminds:
+            self._claim(who, about, how, _SOCKET_LOOKS)
+        else:
+            self._open_server(who, about, how)
+
+    def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())
-        session = Session(Kind.TMUX, os.path.basename(about.label), who, directory="", belongings=belongings)
-        self.open(session, how)
-        self._look_later(pid)
+        self.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
+        self._look_later(who.pid)
+
+    def _manage(self, server: Member, session: Session, about: tmux.TmuxServer) -> None:
+        self._ledger.manages(server)
+        self._add_to_overmind(session, about)
+        self._look_later(server.id.pid)
+
+    def _claim(self, who: ProcessId, about: tmux.TmuxServer, how: str, looks: tuple[float, ...]) -> None:
+        """Find the Overmind of a tmux server whose birth was not seen under it.
+
+        The server left its parent at once, but the client that started it stays Overmind's
+        child, and names the server by the same 21 random characters. Until one is found the
+        server is nobody's; when none is, it is a tmux server like any other.
+        """
+        if self._handles.ended(who) is not False or self._ledger.member(who.pid) is not None:
+            return
+        if (client := self._client_of(about.label)) is not None:
+            server = self._bookkeeper.enter(who, client.id.pid, time.monotonic(), Witness.CLIENT)
+            owner = self._ledger.record(client.owner)
+            if server is not None and owner is not None:
+                self._manage(server, owner.session, about)
+                self._bookkeeper.adopt_below(who.pid)
+        elif looks:
+            self._later(looks[0], self._claim, who, about, how, looks[1:])
+        else:
+            self._open_server(who, about, how)
+
+    def _client_of(self, label: str) -> Member | None:
+        """The tmux client of a living Overmind that speaks to the server of this label."""
+        for record in self._ledger.sessions():
+            if record.session.kind is not Kind.OVERMIND or record.death is not None:
+                continue
+            for member in self._ledger.members(record.session.key):
+                if member.parent != record.session.root.pid:
+                    continue
+                program = processes.program(member.id.pid)
+                if not isinstance(program, Unknown) and program[1][1:4] == ("-C", "-L", label):
+                    return member
+        return None
 
     def _pane(self, member: Member, how: str) -> None:
         """A tmux server's child with a terminal and a session of its own is a pane."""
@@ -146,6 +189,7 @@ class Discovery:
         session = replace(session, outer=outer.owner if outer is not None else "", born=time.time())
         self._ledger.open(session, time.monotonic())
         self._exits.watch(session.root)
+        self._bookkeeper.adopt_below(session.root.pid)
         self._bus.publish(SessionOpened(session, how))
         return session
 
@@ -169,6 +213,6 @@ class Discovery:
         """Its instance's name, which its script directory has too. Of the socket: the path at least."""
         had = session.belongings
         directory = f"{had.script_root}/{server.label}"
-        sockets_now = had.sockets + ((server.socket,) if server.socket else ())
-        belongings = replace(had, sockets=sockets_now, directories=(*had.directories, directory))
+        marks = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
+        belongings = replace(had, sockets=tuple(marks.values()), directories=(*had.directories, directory))
         self._ledger.amend(replace(session, belongings=belongings))

@@ -64,6 +64,14 @@ def above(pid: int) -> Above | Gone | Unknown:
     return Above(facts.id, facts.parent, facts.name, facts.dead) if isinstance(facts, ProcessFacts) else facts
 
 
+def children(pid: int) -> list[int] | Unknown:
+    """The pids of its children now."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.Error as error:
+        return Unknown(f"which children process {pid} has", str(error))
+
+
 def stdio(pid: int) -> Stdio | Unknown:
     """Where descriptors 0, 1 and 2 lead: psutil does not tell of terminals and pipes."""
     return Unknown(f"where the input and output of process {pid} lead", "this system does not tell")

@@ -13,6 +13,7 @@ if sys.platform == "linux":
     from sentinel.observe.procfs import (
         above,
         boot_id,
+        children,
         comm,
         environment,
         everyone,
@@ -28,6 +29,7 @@ else:
     from sentinel.observe.portable import (
         above,
         boot_id,
+        children,
         comm,
         environment,
         everyone,
@@ -44,6 +46,7 @@ __all__ = [
     "above",
     "boot_id",
     "chain",
+    "children",
     "comm",
     "descendants",
     "environment",
@@ -67,24 +70,24 @@ def tree() -> dict[int, list[Above]]:
     What hangs under a parent that is not there to be seen is listed under 0.
     """
     everyone_now = everyone()
-    children: dict[int, list[Above]] = {}
+    below: dict[int, list[Above]] = {}
     if isinstance(everyone_now, Unknown):
-        return children
+        return below
     links = [link for pid in everyone_now if isinstance(link := above(pid), Above) and not link.dead]
     known = {link.id.pid for link in links}
     for link in links:
-        children.setdefault(link.parent if link.parent in known else 0, []).append(link)
-    return children
+        below.setdefault(link.parent if link.parent in known else 0, []).append(link)
+    return below
 
 
 def descendants(pid: int) -> list[Above]:
     """Everything that lives under ``pid`` now, parents before their children."""
-    children = tree()
+    below = tree()
     found: list[Above] = []
-    todo = children.get(pid, [])
+    todo = below.get(pid, [])
     while todo:
         found += todo
-        todo = [child for link in todo for child in children.get(link.id.pid, ())]
+        todo = [child for link in todo for child in below.get(link.id.pid, ())]
     return found
 
 

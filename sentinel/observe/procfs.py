@@ -136,6 +136,17 @@ def above(pid: int) -> Above | Gone | Unknown:
     return Above(ProcessId(pid, stat.start), stat.parent, stat.name, stat.state in "ZX")
 
 
+def children(pid: int) -> list[int] | Unknown:
+    """The pids of its children now, of all its threads (CONFIG_PROC_CHILDREN, which distributions set)."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children", 1 << 16).split())
+    except (OSError, ValueError) as error:
+        return Unknown(f"which children process {pid} has", str(error))
+    return found
+
+
 def stdio(pid: int) -> Stdio | Unknown:
     """Where descriptors 0, 1 and 2 lead. A closed one leads nowhere."""
     terminal = pipe = False
