@@ -9,20 +9,23 @@ for what it is.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from sentinel.core.actions import Action, RemoveDirectory, RemoveSocket, Terminate, Unstick
 from sentinel.core.events import Event, SessionJudged, SessionOpened
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.fitting import cleaned, shorter
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import signal_name
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
-from sentinel.fitting import encode
 
 PREFIX = "dev.sentinel."
 """Stands before every type, as CloudEvents wants a reversed domain name there."""
@@ -33,6 +36,9 @@ MAX_LINE = 16 * 1024
 _HEAD_ROOM = 1024
 """Bytes for all but the data; that is the subject, and 400."""
 _LONGEST_SUBJECT = 120
+# JSON needs \" and \\; any other escape stands for a control character.
+_ESCAPED_CONTROL = re.compile(rb'\\[^"\\]')
+_to_json = msgspec.json.Encoder().encode
 _SOURCE = f"/sentinel/{os.getuid()}"
 
 
@@ -62,8 +68,26 @@ def draft(thing: Event | Action, cause: int) -> Draft:
     now = time.time_ns()
     kind = thing.type if isinstance(thing, Event) else INTENDED
     before = f'"source":"{_SOURCE}","type":"{PREFIX}{kind}",{_subject(thing)}"time":"{_rfc3339(now)}",'
-    data = encode(_plain(thing), MAX_LINE - _HEAD_ROOM)
+    data = _encode(_plain(thing))
     return Draft(before, cause, b'"monons":%d,"data":%b}\n' % (time.monotonic_ns(), data))
+
+
+def _encode(data: object) -> bytes:
+    """Encode, and clean or shorten only what needs it: nearly nothing does, and an intent is urgent."""
+    try:
+        encoded = _to_json(data)
+    except UnicodeEncodeError:  # a lone surrogate
+        encoded = b"\n"
+    if _ESCAPED_CONTROL.search(encoded) or not encoded.decode().isprintable():
+        data = cleaned(data)
+        encoded = _to_json(data)
+    if len(encoded) <= MAX_LINE - _HEAD_ROOM:
+        return encoded
+    for less in shorter(data):
+        encoded = _to_json(less)
+        if len(encoded) <= MAX_LINE - _HEAD_ROOM:
+            break
+    return encoded
 
 
 def _rfc3339(nanoseconds: int) -> str:
@@ -84,7 +108,7 @@ def _subject(thing: Event | Action) -> str:
             about = about.id
         case ProcessId():
             about = about.pid
-    return f'"subject":{encode(clean(str(about), _LONGEST_SUBJECT)).decode()},'
+    return f'"subject":{_encode(clean(str(about), _LONGEST_SUBJECT)).decode()},'
 
 
 # -- shapes -------------------------------------------------------------------------

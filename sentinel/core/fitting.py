@@ -1,51 +1,32 @@
-"""Data as a JSON text of bounded size without a harmful character in it."""
+"""Data made fit for a line of the journal: no harmful character in it, and ever shorter."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import msgspec
 
 from sentinel.core.sanitise import clean
 
 _LONGEST_TEXT = 4096
 """Characters of one string: a path fits."""
-# JSON needs \" and \\; any other escape stands for a control character.
-_ESCAPED_CONTROL = re.compile(rb'\\[^"\\]')
-_to_json = msgspec.json.Encoder().encode
 
 
-def encode(data: object, room: int = 16 * 1024) -> bytes:
-    """Encode as JSON that is visible text throughout and takes ``room`` bytes at most.
-
-    Cleaning and shortening is done only where it is needed: nearly nothing needs it, and
-    an intent is urgent.
-    """
-    try:
-        encoded = _to_json(data)
-    except UnicodeEncodeError:  # a lone surrogate
-        encoded = b"\n"
-    if _ESCAPED_CONTROL.search(encoded) or not encoded.decode().isprintable():
-        data = _cleaned(data, _LONGEST_TEXT)
-        encoded = _to_json(data)
-    for shorten in (_few_sentences, _no_facts, _names_alone):
-        if len(encoded) <= room:
-            return encoded
-        data = shorten(data)
-        encoded = _to_json(data)
-    keep, whole = _MANY, data
-    while len(encoded) > room and keep:  # even the names are too many
-        keep //= 2
-        encoded = _to_json(_cut_lists(whole, keep))
-    return encoded
-
-
-def _cleaned(value: object, limit: int) -> object:
+def cleaned(value: object) -> object:
+    """The same data with every string clean."""
     if isinstance(value, str):
-        return clean(value, limit)
-    return _mapped(value, lambda _, item: _cleaned(item, limit))
+        return clean(value, _LONGEST_TEXT)
+    return _mapped(value, lambda _, item: cleaned(item))
+
+
+def shorter(value: object) -> Iterator[object]:
+    """The same data ever shorter; what goes first is what one can do without. Each says what it lacks."""
+    for shorten in (_few_sentences, _no_facts, _names_alone):
+        value = shorten(value)
+        yield value
+    keep = _MANY
+    while keep:
+        keep //= 2
+        yield _cut_lists(value, keep)
 
 
 def _mapped(value: object, change: Callable[[str, object], object]) -> object:
