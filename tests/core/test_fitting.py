@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.fitting import cleaned, shorter
+from sentinel.core.sanitise import clean
 
 data = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -22,7 +23,8 @@ def size(value):
 
 @given(data)
 def test_every_string_is_clean(value):
-    assert json.dumps(cleaned(value), ensure_ascii=False).isprintable()
+    text = json.dumps(cleaned(value), ensure_ascii=False)
+    assert clean(text, len(text)) == text
 
 
 @given(data)
