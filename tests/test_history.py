@@ -116,7 +116,7 @@ def test_damaged_lines_are_passed_over_and_counted(path, journal, damage):
     assert history.damaged == 1
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 3000), harm=st.binary(min_size=1, max_size=30))
 def test_damage_anywhere_costs_no_other_record(path, place, harm):
     lines = [b'{"seq":%d,"type":"dev.sentinel.x","data":{"why":"%b"}}\n' % (seq, b"y" * 40) for seq in upto(39, 10)]
@@ -124,9 +124,9 @@ def test_damage_anywhere_costs_no_other_record(path, place, harm):
     place %= len(whole)
     whole[place : place + len(harm)] = harm
     path.write_bytes(whole)
-    found = numbers(History(path).read())
     hit = range(place // len(lines[0]), (place + len(harm)) // len(lines[0]) + 2)
-    assert [seq for seq in found if seq - 10 not in hit] == [seq for seq in upto(39, 10) if seq - 10 not in hit]
+    found = iter(numbers(History(path).read()))
+    assert all(seq in found for seq in upto(39, 10) if seq - 10 not in hit)  # in this order, among others
 
 
 def test_a_torn_end_of_a_rotated_file_is_a_damaged_line(path, journal):
