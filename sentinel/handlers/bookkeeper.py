@@ -20,8 +20,8 @@ _GONE_BEFORE_WE_LOOKED = 0
 all the same: its children inherit through it. No living process has this start time."""
 
 _BIRTH_SLACK = 0.05
-"""Seconds by which the kernel's word on a birth and the start time in /proc may differ: the
-latter is in ticks of 10 ms."""
+"""Seconds by which a start time may lie after the kernel's word on the birth, by the clocks' own
+errors. Before it, it may lie as long as the kernel likes: it is taken first."""
 
 _SAME_END = 0.5
 """Seconds between the end of a process's first thread and of its last that are one end: the
@@ -49,12 +49,16 @@ class Bookkeeper:
 
     def forked(self, event: ProcessForked) -> None:
         """A watched process bore a child: take hold of it and write it down."""
-        who = self._handles.take(event.child)
         if self._sampled:
+            who = self._handles.take(event.child)
             if isinstance(who, ProcessId):
                 self.enter_seen(who, event.parent, event.at, Witness.LOOK)
             return
-        if isinstance(who, ProcessId) and not _born_at(who, event.at):
+        bearer, known = self._ledger.member(event.parent), self._ledger.member(event.child)
+        if any(member is not None and _born_after(member.id, event.at) for member in (bearer, known)):
+            return  # told so late that the number of one of them has gone to another whom we know
+        who = self._handles.take(event.child)
+        if isinstance(who, ProcessId) and _born_after(who, event.at):
             # The number has gone to another process since: let that one go.
             self._handles.drop(who)
             who = Gone()
@@ -107,7 +111,9 @@ class Bookkeeper:
         ``sentinel run`` bears one process, the command, and is the subreaper of all others.
         """
         session = self._ledger.rooted_at(parent)
-        return session is not None and session.kind is Kind.RUN and member.id.pid != session.command
+        if session is None or session.kind is not Kind.RUN:
+            return False
+        return session.command not in {0, member.id.pid}  # 0: it has not said yet which one it bore
 
     def exited(self, event: ProcessExited) -> None:
         """A watched process seems to have ended: make sure, and write it off."""
@@ -140,7 +146,8 @@ class Bookkeeper:
             self._bus.publish(SessionEmptied(record.session.key))
 
     def _root_ended(self, session: Session, death: Death) -> None:
-        heir = self._heir(session) if death.code == 0 else None
+        # Not to know how it ended is no proof that it did not go into the background.
+        heir = self._heir(session) if death.code == 0 or death.status is None else None
         if heir is None:
             self._bus.publish(SessionDied(session, death))
             return
@@ -172,7 +179,7 @@ class Bookkeeper:
                     self.write_off(member, Death(now))
 
 
-def _born_at(who: ProcessId, at: float) -> bool:
-    """Whether a process can be the one whose birth was told for ``at`` (monotonic seconds)."""
-    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-    return abs(who.start / processes.ticks_per_second() - (at + since_boot)) <= _BIRTH_SLACK
+def _born_after(who: ProcessId, at: float) -> bool:
+    """Whether a process is younger than a birth that was told for ``at`` (monotonic seconds)."""
+    since_boot = -time.monotonic() + time.clock_gettime(time.CLOCK_BOOTTIME)
+    return who.start / processes.ticks_per_second() > at + since_boot + _BIRTH_SLACK

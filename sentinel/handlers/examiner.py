@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.core.guards import Case, Ourselves, World, wants_stdio
@@ -74,8 +75,11 @@ class Examiner:
             chain = processes.chain(facts.parent, seen)
             if wants_stdio(member, facts):
                 stdio = processes.stdio(who.pid)
-            if self._handles.ended(who) is True:
+            ended = self._handles.ended(who)
+            if ended is True:
                 facts = Gone()  # it ended while we read: what was read may be of its successor
+            elif ended is False and facts.dead:
+                facts = replace(facts, state="S")  # its first thread has ended, and others go on
         return Case(
             id=who,
             member=member,

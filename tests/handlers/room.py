@@ -1,0 +1,193 @@
+"""The real parts that a handler stands among, and processes that do as they are told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from sentinel.bus import Bus
+from sentinel.core.events import ProcessForked, SessionEmptied
+from sentinel.core.facts import Death, Gone, ProcessId
+from sentinel.core.ledger import Ledger
+from sentinel.core.policy import Policy
+from sentinel.core.sessions import Kind, Session
+from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.examiner import Examiner, find_ourselves
+from sentinel.journal import Journal
+from sentinel.observe import processes
+from sentinel.observe.handles import Handles
+
+HANG = 20.0
+"""Seconds after which a test that waits has failed."""
+
+PUPPET = """
+import os, signal, subprocess, sys, threading, time
+
+def bear(script="time.sleep(60)"):
+    child = os.fork()
+    if child == 0:
+        exec(script, globals())
+        os._exit(0)
+    return child
+
+def letting_go(script="time.sleep(60)"):
+    "Bear one that makes a session of its own and holds nothing of ours."
+    return bear(
+        "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]\\n" + script)
+
+for line in sys.stdin:
+    print(eval(line), flush=True)
+"""
+"""Evaluates each line that it is told, and prints what comes of it."""
+
+
+class Puppet(subprocess.Popen):
+    """A process in a session of its own, so that it is in nobody's process group but its own."""
+
+    def __init__(self, *command):
+        command = command or (sys.executable, "-I", "-S", "-c", PUPPET)
+        super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self.who = processes.identify(self.pid)
+
+    def do(self, expression):
+        """Have it evaluate something; the answer is usually the pid of who was born."""
+        self.tell(expression)
+        answer = self.stdout.readline().strip()
+        return int(answer) if answer.lstrip("-").isdigit() else answer
+
+    def tell(self, expression):
+        """The same where no answer comes, for it ends."""
+        self.stdin.write(f"{expression}\n")
+        self.stdin.flush()
+
+    def end(self):
+        self.kill()
+        self.wait()
+        for stream in (self.stdin, self.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+class Watched:
+    """Stands in for the pidfd watch where no loop runs: keeps what it was told."""
+
+    def __init__(self):
+        self.now = set()
+
+    def watch(self, who):
+        self.now.add(who)
+        return True
+
+    def forget(self, who):
+        self.now.discard(who)
+
+
+class Room:
+    """Bus, ledger, handles and journal as the agent has them; what is published is kept."""
+
+    def __init__(self, where, policy=None):
+        self.where = where
+        self.policy = policy or Policy()
+        self.events = []
+        self.journal = Journal(where.journal, processes.boot_id())
+        self.bus = Bus(self._record)
+        self.bus.subscribe(SessionEmptied, self.events.append)
+        self.ledger = Ledger()
+        self.handles = Handles()
+        self.exits = Watched()
+        self.us = find_ourselves()
+        self.examiner = Examiner(self.ledger, self.handles, lambda: self.policy, self.us)
+        self._started = []
+
+    def _record(self, event, cause):
+        self.events.append(event)
+        return self.journal.record(event, cause)
+
+    def close(self):
+        for puppet in self._started:
+            puppet.end()
+        self.handles.close()
+        self.journal.close()
+
+    # -- what happens ----------------------------------------------------------------
+
+    def start(self, *command):
+        puppet = Puppet(*command)
+        self._started.append(puppet)
+        return puppet
+
+    def keep_books(self, *, sampled=False):
+        self.bookkeeper = Bookkeeper(self.bus, self.ledger, self.handles, self.exits, sampled=sampled)
+        return self.bookkeeper
+
+    def open(self, pid, kind=Kind.AGENT, name="claude", **more):
+        """Write down a session as discovery does."""
+        who = self.handles.take(pid)
+        assert isinstance(who, ProcessId)
+        session = Session(kind, name, who, born=time.time(), **more)
+        self.ledger.open(session, time.monotonic())
+        self.exits.watch(who)
+        return session
+
+    def forked(self, parent, child):
+        """Tell of a birth what the kernel tells."""
+        self.bus.publish(ProcessForked(parent, child, born(child)))
+        return child
+
+    def told(self, kind):
+        return [event for event in self.events if type(event) is kind]
+
+    def owner(self, pid):
+        """Key of the session that owns the living process ``pid``."""
+        member = self.ledger.member(pid)
+        return member.owner if member is not None and member.id == processes.identify(pid) else None
+
+
+def born(pid):
+    """When a process was born, in monotonic seconds; now, when it is gone."""
+    who = processes.identify(pid)
+    if not isinstance(who, ProcessId):
+        return time.monotonic()
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return who.start / processes.ticks_per_second() - since_boot
+
+
+def until(true, what="it"):
+    """Wait for something that must come."""
+    deadline = time.monotonic() + HANG
+    while not (answer := true()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.01)
+    return answer
+
+
+def dead(pid):
+    """Whether a process has ended, reaped or not."""
+    now = processes.above(pid)
+    return isinstance(now, Gone) or now.dead
+
+
+def killed(number=signal.SIGKILL):
+    """A death that the kernel told of."""
+    return Death(time.monotonic(), int(number))
+
+
+def ended(status=0):
+    return Death(time.monotonic(), status << 8)
+
+
+def end_everything():
+    """End what the test left, and reap it. Only where nothing but the test has a number."""
+    assert os.environ.get("SENTINEL_TEST_NAMESPACE")
+    assert os.getpid() == 1
+    for pid in processes.everyone():
+        if pid != 1:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)

@@ -1,0 +1,379 @@
+"""Births and ends, told early, late, wrongly or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied
+from sentinel.core.facts import Cause, Death, ProcessId, Unknown
+from sentinel.core.ledger import Witness
+from sentinel.core.sessions import Kind
+from sentinel.core.verdicts import Condemned, Spared
+from sentinel.observe import processes
+from tests.handlers.room import born, dead, ended, killed, until
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+def verdicts(room, session):
+    return room.examiner.left_by(room.ledger.record(session.key))
+
+
+# -- births told by the kernel ---------------------------------------------------------
+
+
+def test_a_child_is_held_from_its_birth_and_owned_by_the_session_of_its_parent(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = room.forked(agent.pid, agent.do("bear()"))
+    assert room.owner(child) == session.key
+    assert room.handles.fd(room.ledger.member(child).id) is not None
+    assert room.ledger.member(child).witness is Witness.FORK
+
+
+def test_a_child_of_nobody_is_not_held(room):
+    room.keep_books()
+    stranger = room.start()
+    room.forked(stranger.pid, stranger.do("bear()"))
+    assert len(room.handles) == 0
+    assert len(room.ledger) == 0
+
+
+def test_what_a_child_bore_that_was_gone_before_we_looked_is_owned_all_the_same(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    between = agent.do("bear('print(bear(), flush=True)')")
+    grandchild = int(agent.stdout.readline())
+    assert agent.do(f"os.waitpid({between}, 0)[0]") == between
+    room.forked(agent.pid, between)
+    room.forked(between, grandchild)
+    assert room.owner(grandchild) == session.key
+    assert isinstance(room.examiner.case(processes.identify(grandchild)).member.parent, int)
+
+
+def test_one_that_was_gone_before_we_looked_is_left_out_of_the_book_at_its_end(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    brief = agent.do("bear('pass')")
+    agent.do(f"os.waitpid({brief}, 0)[0]")
+    room.forked(agent.pid, brief)
+    assert room.ledger.member(brief).id == ProcessId(brief, 0)
+    room.bus.publish(ProcessExited(brief, ended()))
+    assert brief not in room.ledger
+    assert verdicts(room, session) == ()
+
+
+def test_another_process_that_has_the_number_now_is_not_taken_for_the_child(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    stranger = room.start()
+    room.bus.publish(ProcessForked(agent.pid, stranger.pid, born(stranger.pid) - 5.0))
+    assert room.owner(stranger.pid) is None
+    assert room.handles.fd(stranger.who) is None
+    room.bookkeeper.exited(ProcessExited(agent.pid, killed()))
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert not [verdict for verdict in verdicts(room, session) if isinstance(verdict, Condemned)]
+
+
+def test_a_late_word_on_a_birth_does_not_cost_a_session_that_has_the_number_now(room):
+    room.keep_books()
+    outer, inner = room.start(), room.start()
+    room.open(outer.pid)
+    session = room.open(inner.pid, name="codex")
+    room.bus.publish(ProcessForked(outer.pid, inner.pid, born(inner.pid) - 5.0))
+    assert room.handles.fd(inner.who) is not None
+    inner.end()
+    room.bus.publish(ProcessExited(inner.pid, killed()))
+    assert [event.session.key for event in room.told(SessionDied)] == [session.key]
+
+
+def test_a_child_of_the_number_s_last_owner_is_not_given_to_its_next(room):
+    room.keep_books()
+    stranger = room.start()
+    child = stranger.do("bear()")
+    time.sleep(0.2)  # ticks are 10 ms: the next must be seen to be younger
+    agent = room.start()
+    room.open(agent.pid)
+    room.bus.publish(ProcessForked(agent.pid, child, born(child)))
+    assert room.owner(child) is None
+
+
+def test_a_birth_that_took_the_kernel_long_to_tell_is_believed(room):
+    # The start time is taken a moment before the word goes out: a process that is throttled,
+    # or a machine that sleeps, makes that moment long.
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = agent.do("bear()")
+    room.bus.publish(ProcessForked(agent.pid, child, born(child) + 3.0))
+    assert room.owner(child) == session.key
+
+
+# -- births found by samples -------------------------------------------------------------
+
+
+def test_a_sampled_child_is_owned_while_its_parent_lives(room):
+    room.keep_books(sampled=True)
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = agent.do("bear()")
+    room.bus.publish(ProcessForked(agent.pid, child, time.monotonic()))
+    member = room.ledger.member(child)
+    assert (member.owner, member.witness, member.left) == (session.key, Witness.LOOK, None)
+    assert member.id in room.exits.now
+
+
+def test_a_sampled_child_whose_parent_has_changed_is_nobodys(room):
+    room.keep_books(sampled=True)
+    agent = room.start()
+    room.open(agent.pid)
+    between = agent.do("bear('print(bear(), flush=True)')")
+    grandchild = int(agent.stdout.readline())
+    agent.do(f"os.waitpid({between}, 0)[0]")
+    room.bus.publish(ProcessForked(agent.pid, grandchild, time.monotonic()))
+    assert grandchild not in room.ledger
+    assert len(room.handles) == 1
+
+
+def test_a_sampled_child_of_a_parent_that_ended_is_nobodys(room):
+    room.keep_books(sampled=True)
+    agent = room.start()
+    room.open(agent.pid)
+    child = agent.do("bear()")
+    agent.kill()
+    until(lambda: dead(child) or processes.above(child).parent != agent.pid)
+    room.bus.publish(ProcessForked(agent.pid, child, time.monotonic()))
+    assert child not in room.ledger
+
+
+def test_what_fell_to_a_subreaper_has_lost_its_parent_before(room):
+    room.keep_books(sampled=True)
+    wrapper = room.start()
+    command, fallen = wrapper.do("bear()"), wrapper.do("bear()")
+    room.open(wrapper.pid, Kind.RUN, "make", command=command)
+    for pid in (command, fallen):
+        room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
+    assert room.ledger.member(command).left is None
+    assert room.ledger.member(fallen).left is not None
+
+
+def test_the_command_of_a_run_is_no_foundling_while_the_wrapper_has_not_said_which_it_is(room):
+    room.keep_books(sampled=True)
+    wrapper = room.start()
+    command = wrapper.do("bear()")
+    room.open(wrapper.pid, Kind.RUN, "make", command=0)
+    room.bus.publish(ProcessForked(wrapper.pid, command, time.monotonic()))
+    assert room.ledger.member(command).left is None
+
+
+# -- ends ----------------------------------------------------------------------------------
+
+FIRST_THREAD_ENDS = (
+    "(threading.Thread(target=time.sleep, args=(60,)).start(), print('gone', flush=True), __import__('ctypes')"
+    ".CDLL(None).pthread_exit(None))"
+)
+
+
+def lose_first_thread(puppet):
+    """Have a process end its first thread alone."""
+    assert puppet.do(FIRST_THREAD_ENDS) == "gone"
+    until(lambda: processes.look(puppet.pid).state == "Z")
+    assert puppet.poll() is None
+
+
+def test_the_end_of_a_first_thread_is_not_the_end_of_its_process(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    room.exits.now.clear()
+    lose_first_thread(agent)
+    room.bus.publish(ProcessExited(agent.pid, ended(3)))
+    assert room.told(SessionDied) == []
+    assert agent.who in room.exits.now
+    agent.end()
+    time.sleep(0.6)  # what was said of the first thread long ago is not how the last ended
+    room.bus.publish(ProcessExited(agent.pid, Death(time.monotonic())))
+    assert [event.session for event in room.told(SessionDied)] == [session]
+    assert room.told(SessionDied)[0].death.signal in (signal.SIGKILL, None)  # None: a kernel before 6.15
+
+
+def test_how_the_first_thread_ended_serves_when_the_last_ends_with_it(room, monkeypatch):
+    monkeypatch.setattr(room.handles, "status", lambda who: None)
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    lose_first_thread(agent)
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, Death(time.monotonic())))
+    assert room.told(SessionDied)[0].death.signal == signal.SIGKILL
+
+
+def test_a_process_that_lost_its_first_thread_is_still_there_to_be_judged(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = room.start()
+    room.bus.publish(ProcessForked(agent.pid, child.pid, born(child.pid)))
+    lose_first_thread(child)
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert [type(verdict) for verdict in verdicts(room, session)] == [Condemned]
+
+
+def test_an_end_that_cannot_be_made_sure_of_writes_nobody_off(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    monkeypatch.setattr(room.handles, "ended", lambda who: Unknown("whether it lives", "a test says so"))
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    room.bookkeeper.look_after()
+    assert agent.pid in room.ledger
+    assert room.told(SessionDied) == []
+
+
+def test_an_end_of_nobody_means_nothing(room):
+    room.keep_books()
+    room.bus.publish(ProcessExited(os.getpid(), killed()))
+    assert room.events == []
+
+
+def test_the_word_of_an_end_that_is_none_changes_nothing(room):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert agent.pid in room.ledger
+    assert room.told(SessionDied) == []
+
+
+def test_ends_that_nobody_told_are_found_by_a_look(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = room.forked(agent.pid, agent.do("bear()"))
+    agent.end()
+    room.bookkeeper.look_after()
+    assert [event.session for event in room.told(SessionDied)] == [session]
+    assert not dead(child)
+    assert child in room.ledger
+    assert agent.who not in room.exits.now
+    assert room.handles.fd(agent.who) is None
+
+
+def test_the_end_of_the_last_that_a_dead_session_left_is_told_once(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    children = [room.forked(agent.pid, agent.do("bear()")) for _ in range(2)]
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    for child in children:
+        assert room.told(SessionEmptied) == []
+        os.kill(child, signal.SIGKILL)
+        until(lambda child=child: dead(child))
+        room.bus.publish(ProcessExited(child, killed()))
+        room.bus.publish(ProcessExited(child, killed()))
+    assert [event.key for event in room.told(SessionEmptied)] == [session.key]
+
+
+def test_how_it_ended_is_asked_of_the_kernel_when_nobody_told(room):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    agent.tell("os._exit(7)")
+    agent.wait()
+    room.bus.publish(ProcessExited(agent.pid, Death(time.monotonic())))
+    death = room.told(SessionDied)[0].death
+    assert death.code == 7 or death.cause is Cause.UNTOLD  # a kernel before 6.15 does not tell
+
+
+# -- sessions that put themselves into the background ------------------------------------------
+
+
+@pytest.fixture
+def agent_named_claude(room, tmp_path):
+    """A puppet that is recognised as claude."""
+    from tests.handlers.room import PUPPET
+
+    program = tmp_path / "claude"
+    program.write_text(f"#!{sys.executable} -IS\n{PUPPET}")
+    program.chmod(0o755)
+    return room.start(str(program))
+
+
+def daemonise(room, agent, status=0):
+    """Have it fork a child that goes on as it, and end. Returns the child."""
+    heir = room.forked(agent.pid, agent.do("letting_go()"))
+    agent.tell(f"os._exit({status})")
+    agent.wait()
+    return heir
+
+
+def test_a_root_that_goes_into_the_background_goes_on_as_the_same_session(room, agent_named_claude):
+    room.keep_books()
+    agent = agent_named_claude
+    session = room.open(agent.pid)
+    other = room.forked(agent.pid, agent.do("bear()"))
+    heir = daemonise(room, agent)
+    room.bus.publish(ProcessExited(agent.pid, ended()))
+    assert room.told(SessionDied) == []
+    successor = next(room.ledger.sessions()).session
+    assert successor.root.pid in (heir, other)  # both run the same program
+    assert successor.key != session.key
+    assert {member.owner for pid in (heir, other) if (member := room.ledger.member(pid))} == {successor.key}
+    assert successor.root in room.exits.now
+    os.kill(successor.root.pid, signal.SIGKILL)
+    until(lambda: dead(successor.root.pid))
+    room.bus.publish(ProcessExited(successor.root.pid, killed()))
+    assert [event.session for event in room.told(SessionDied)] == [successor]
+
+
+def test_a_root_of_which_nobody_told_how_it_ended_may_have_gone_into_the_background(room, agent_named_claude):
+    # An old kernel without the connector: to end the heir would be to end a living session.
+    room.keep_books()
+    agent = agent_named_claude
+    room.open(agent.pid)
+    heir = daemonise(room, agent)
+    room.handles.status = lambda who: None
+    room.bus.publish(ProcessExited(agent.pid, Death(time.monotonic())))
+    assert room.told(SessionDied) == []
+    assert next(room.ledger.sessions()).session.root.pid == heir
+
+
+def test_a_root_that_failed_has_no_heir(room, agent_named_claude):
+    room.keep_books()
+    agent = agent_named_claude
+    session = room.open(agent.pid)
+    daemonise(room, agent, status=1)
+    room.bus.publish(ProcessExited(agent.pid, ended(1)))
+    assert [event.session for event in room.told(SessionDied)] == [session]
+
+
+def test_a_child_that_runs_something_else_is_no_heir(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    daemonise(room, agent)
+    room.bus.publish(ProcessExited(agent.pid, ended()))
+    assert [event.session for event in room.told(SessionDied)] == [session]
+
+
+def test_a_run_has_no_heir(room, agent_named_claude):
+    room.keep_books()
+    agent = agent_named_claude
+    session = room.open(agent.pid, Kind.RUN)
+    heir = daemonise(room, agent)
+    room.bus.publish(ProcessExited(agent.pid, ended()))
+    assert [event.session for event in room.told(SessionDied)] == [session]
+    assert isinstance(room.examiner.verdict(processes.identify(heir)), (Condemned, Spared))
