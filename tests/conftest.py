@@ -8,13 +8,16 @@ from sentinel import paths
 
 
 @pytest.fixture(autouse=True)
-def nowhere_real(tmp_path_factory, monkeypatch):
+def nowhere_real(tmp_path_factory):
     """No test meets the state, the agent or the tmux server of whoever runs it."""
     base = tmp_path_factory.getbasetemp() / "not-yours"
-    for name in ("CONFIG", "STATE", "RUNTIME"):
-        monkeypatch.setenv(f"SENTINEL_{name}_DIR", str(base / name.lower()))
-    for name in ("TMUX", "TMUX_PANE", "TMUX_TMPDIR"):
-        monkeypatch.delenv(name, raising=False)
+    # Not the monkeypatch fixture: it would then be undone last, after what tests tidy up.
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONFIG", "STATE", "RUNTIME"):
+            patch.setenv(f"SENTINEL_{name}_DIR", str(base / name.lower()))
+        for name in ("TMUX", "TMUX_PANE", "TMUX_TMPDIR"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

@@ -41,7 +41,6 @@ REMOVERS = {
 }
 
 UNTESTED = {
-    # Tested through the one door that leads to them.
     "core/facts.py": "properties of two lines, in the tests of whatever asks them",
     "core/policy.py": "defaults, in test_config",
     "journalfile.py": "test_journal",
@@ -51,44 +50,48 @@ UNTESTED = {
     "reaper/quarantine.py": "test_removals",
     "sources/inotify.py": "test_files",
     "sources/observer.py": "test_files",
-    # Their rooms are being filled.
-    "app.py": "issue 2",
-    "bus.py": "issue 2",
-    "cli/agent.py": "issue 2",
-    "cli/alone.py": "issue 2",
-    "cli/explain.py": "issue 2",
-    "cli/run.py": "issue 2",
-    "cli/sessions.py": "issue 2",
-    "cli/status.py": "issue 2",
-    "client.py": "issue 2",
-    "core/guards.py": "issue 2",
-    "core/judge.py": "issue 2",
-    "core/ledger.py": "issue 2",
-    "core/plan.py": "issue 2",
-    "core/sentences.py": "issue 2",
-    "core/sessions.py": "issue 2",
-    "handlers/bookkeeper.py": "issue 2",
-    "handlers/cleanup.py": "issue 2",
-    "handlers/discovery.py": "issue 2",
-    "handlers/enquiries.py": "issue 2",
-    "handlers/examiner.py": "issue 2",
-    "handlers/exits.py": "issue 2",
-    "handlers/explanations.py": "issue 2",
-    "handlers/leftovers.py": "issue 2",
-    "handlers/recognition.py": "issue 2",
-    "handlers/run_sessions.py": "issue 2",
-    "handlers/sockets.py": "issue 2",
-    "handlers/sweep.py": "issue 2",
-    "handlers/tell.py": "issue 2",
-    "handlers/unstick.py": "issue 2",
-    "observe/files.py": "issue 2",
-    "observe/portable.py": "issue 2",
-    "observe/processes.py": "issue 2",
-    "runs.py": "issue 2",
-    "sources/files.py": "issue 2",
-    "sources/hints.py": "issue 2",
-    "sources/inbox.py": "issue 2",
 }
+"""Files that are tested through the one door that leads to them, and which."""
+
+BEING_FILLED = {
+    "app.py",
+    "bus.py",
+    "cli/agent.py",
+    "cli/alone.py",
+    "cli/explain.py",
+    "cli/run.py",
+    "cli/sessions.py",
+    "cli/status.py",
+    "client.py",
+    "core/guards.py",
+    "core/judge.py",
+    "core/ledger.py",
+    "core/plan.py",
+    "core/sentences.py",
+    "core/sessions.py",
+    "handlers/bookkeeper.py",
+    "handlers/cleanup.py",
+    "handlers/discovery.py",
+    "handlers/enquiries.py",
+    "handlers/examiner.py",
+    "handlers/exits.py",
+    "handlers/explanations.py",
+    "handlers/leftovers.py",
+    "handlers/recognition.py",
+    "handlers/run_sessions.py",
+    "handlers/sockets.py",
+    "handlers/sweep.py",
+    "handlers/tell.py",
+    "handlers/unstick.py",
+    "observe/files.py",
+    "observe/portable.py",
+    "observe/processes.py",
+    "runs.py",
+    "sources/files.py",
+    "sources/hints.py",
+    "sources/inbox.py",
+}
+"""Rooms of issue 2 whose tests are on their way."""
 
 
 def name(path: Path) -> str:
@@ -227,7 +230,9 @@ test_of.__test__ = False  # type: ignore[attr-defined]  # a question, not a test
 
 def test_every_file_with_code_has_tests_of_its_own():
     without = {name(path) for path in FILES if has_code(path) and not test_of(path).exists()}
-    assert not (missing := sorted(without - set(UNTESTED))), f"write their tests, or argue in UNTESTED: {missing}"
+    assert not (missing := sorted(without - set(UNTESTED) - BEING_FILLED)), (
+        f"write their tests, or argue in UNTESTED: {missing}"
+    )
     assert not (tested := sorted(set(UNTESTED) - without)), f"they have tests now: take out of UNTESTED: {tested}"
 
 

@@ -37,6 +37,8 @@ def pytest_runtest_protocol(item, nextitem):
     report = _report(item, _RESULTS[path])
     item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    # What the item before left standing for this one, as its neighbour, has to go now.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 
