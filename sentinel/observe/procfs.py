@@ -80,25 +80,31 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
     if not isinstance(stat, _Stat):
         return stat
     try:
-        found = _STATUS.search(_read(f"/proc/{pid}/status"))
+        raw = _read(f"/proc/{pid}/status")
     except (FileNotFoundError, ProcessLookupError):
         return Gone()
     except OSError as error:
         return Unknown(f"what process {pid} is", str(error))
-    if found is None:
-        if stat.state in "ZX":  # a zombie has no signal masks to show
+    try:
+        return _facts(
+            pid,
+            stat,
+            uid=int(_field(raw, b"Uid").split()[1]),
+            tracer=int(_field(raw, b"TracerPid")),
+            ignored=bool(int(_field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
+            caught=bool(int(_field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
+            foreign=len(_field(raw, b"NSpid").split()) > 1,
+        )
+    except (ValueError, IndexError):
+        if stat.state in "ZX":  # nothing more is asked of the dead
             return _facts(pid, stat, uid=-1)
         return Unknown(f"what process {pid} is", "its status file has another form")
-    namespaces = found["nspid"]
-    return _facts(
-        pid,
-        stat,
-        uid=int(found["uid"]),
-        tracer=int(found["tracer"]),
-        ignored=bool(int(found["ignored"], 16) & SIGHUP_BIT),
-        caught=bool(int(found["caught"], 16) & SIGHUP_BIT),
-        foreign=namespaces is not None and len(namespaces.split()) > 1,
-    )
+
+
+def _field(status: bytes, name: bytes) -> bytes:
+    """The value of a line of /proc/PID/status. The name of the process, its first line, is escaped there."""
+    start = status.index(b"\n" + name + b":\t") + len(name) + 3
+    return status[start : status.index(b"\n", start)]
 
 
 def _facts(
