@@ -60,11 +60,14 @@ class CleanUp:
             return
         cause = self._bus.current
         began = time.monotonic()
-        verdicts = self._examiner.left_by(record)
-        strike = self._strike(record, verdicts, cause)
-        self._bus.publish(SessionJudged(record.session, event.death, verdicts))
-        work = self._guarded(record, strike, began, cause)
-        self._tasks[event.session.key] = asyncio.get_running_loop().create_task(work)
+        strike = None
+        try:
+            verdicts = self._examiner.left_by(record)
+            strike = self._strike(record, verdicts, cause)
+            self._bus.publish(SessionJudged(record.session, event.death, verdicts))
+        finally:  # what failed is told by the bus; the session is closed all the same
+            work = self._guarded(record, strike, began, cause)
+            self._tasks[event.session.key] = asyncio.get_running_loop().create_task(work)
 
     async def settle(self) -> None:
         """Wait until every clean-up that was begun is through."""

@@ -28,10 +28,15 @@ PUPPET = """
 import os, signal, subprocess, sys, threading, time
 
 def bear(script="time.sleep(60)"):
+    "Bear a child that runs a script; wait for it if it says ready() somewhere."
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        exec(script, globals())
+        exec(script, {**globals(), "ready": lambda: os.write(tell, b"!")})
         os._exit(0)
+    if "ready()" in script:
+        os.read(told, 1)
+    os.close(told), os.close(tell)
     return child
 
 def letting_go(script="time.sleep(60)"):

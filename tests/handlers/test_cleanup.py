@@ -1,0 +1,382 @@
+"""The answer to a death: rounds of judging and ending, and what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from sentinel.core.actions import Result
+from sentinel.core.events import (
+    CleanedUp,
+    HandlerFailed,
+    ProcessExited,
+    ProcessForked,
+    SessionClosed,
+    SessionDied,
+    SessionJudged,
+)
+from sentinel.core.policy import Mode, Policy
+from sentinel.core.verdicts import Condemned
+from sentinel.handlers.cleanup import CleanUp
+from sentinel.handlers.leftovers import Leftovers
+from sentinel.history import History
+from sentinel.reaper.signals import Signaller
+from sentinel.sources.pidfds import ExitWatch
+from tests.handlers.room import HANG, born, dead, killed
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+class Hand(Signaller):
+    """The real one, which keeps what it was asked for."""
+
+    def __init__(self, room):
+        super().__init__(room.handles, room.journal, room.us)
+        self.asked = []
+
+    def strike(self, action, cause):
+        self.asked.append(action)
+        return super().strike(action, cause)
+
+
+class Stage:
+    """A room in which dead sessions are cleaned up after."""
+
+    def __init__(self, room, births=()):
+        self.room = room
+        self.hand = Hand(room)
+        self.births = list(births)
+        room.exits = ExitWatch(room.bus, room.handles, self.catch_up)
+        room.exits.start(asyncio.get_running_loop())
+        room.keep_books()
+        self.leftovers = Leftovers(room.ledger, room.journal, room.where.quarantine, os.getuid())
+        self.clean_up = CleanUp(
+            room.bus,
+            ledger=room.ledger,
+            examiner=room.examiner,
+            signaller=self.hand,
+            leftovers=self,
+            policy=lambda: room.policy,
+            catch_up=self.catch_up,
+        )
+
+    def catch_up(self):
+        for birth in list(self.births):
+            birth()
+
+    def remove(self, session, policy):
+        return self.leftovers.remove(session, policy)
+
+    def agent(self, *scripts, name="claude"):
+        """An agent with a child for each script. Returns it, its session and the children."""
+        agent = self.room.start()
+        session = self.room.open(agent.pid, name=name)
+        children = [self.bore(agent.pid, agent.do(f"bear({script!r})")) for script in scripts]
+        return agent, session, children
+
+    def bore(self, parent, child):
+        self.room.forked(parent, child)
+        self.room.exits.watch(self.room.ledger.member(child).id)
+        return child
+
+    def kill(self, agent):
+        agent.end()
+        self.room.bus.publish(ProcessExited(agent.pid, killed()))
+
+    async def closed(self, count=1):
+        async with asyncio.timeout(HANG):
+            while len(self.room.told(SessionClosed)) < count:
+                await asyncio.sleep(0.01)
+
+
+def results(room):
+    return [outcome.result for event in room.told(CleanedUp) for outcome in event.outcomes]
+
+
+SLEEP = "ready(); time.sleep(60)"
+STUBBORN = "signal.signal(15, signal.SIG_IGN); ready(); time.sleep(60)"
+
+
+def test_what_a_dead_session_left_is_ended_and_the_session_closed_last(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, _, children = stage.agent("time.sleep(60)", "time.sleep(60)")
+        stage.kill(agent)
+        await stage.closed()
+        return children
+
+    children = run(scenario())
+    assert all(dead(child) for child in children)
+    assert results(room) == [Result.ENDED, Result.ENDED]
+    order = [type(event) for event in room.events if type(event) in {SessionDied, SessionJudged, CleanedUp}]
+    assert order == [SessionDied, SessionJudged, CleanedUp]
+    assert type(room.events[-1]) is SessionClosed
+    assert list(room.ledger.sessions()) == []
+    assert len(room.handles) == 0
+
+
+def test_everything_is_recorded_as_the_consequence_of_the_death(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, *_ = stage.agent("time.sleep(60)")
+        stage.kill(agent)
+        await stage.closed()
+
+    run(scenario())
+    records = [entry.record for entry in History(room.where.journal).read()]
+    died = next(r for r in records if r["type"].endswith("session.died"))
+    after = {r["type"].removeprefix("dev.sentinel."): r["cause"] for r in records if r["seq"] > died["seq"]}
+    assert set(after) == {"session.judged", "action.intended", "cleanup.done", "session.closed"}
+    assert set(after.values()) == {died["seq"]}
+    intent = next(r for r in records if r["type"].endswith("action.intended"))
+    assert room.told(CleanedUp)[0].intent == intent["seq"]
+
+
+def test_a_session_that_left_nothing_is_closed_at_once(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, *_ = stage.agent()
+        stage.kill(agent)
+        await stage.closed()
+
+    run(scenario())
+    assert room.told(CleanedUp) == []
+    assert len(room.told(SessionClosed)) == 1
+
+
+def test_who_obeys_only_force_is_killed_after_the_grace(room, run):
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.2) for kind, wishes in Policy().kinds.items()})
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent(STUBBORN)
+        stage.kill(agent)
+        await stage.closed()
+        return child
+
+    assert dead(run(scenario()))
+    assert results(room) == [Result.KILLED]
+
+
+def _patient(wishes, grace):
+    from dataclasses import replace
+
+    return replace(wishes, grace=grace)
+
+
+def on_term(script):
+    """A process that bears another at SIGTERM, tells of it and ends."""
+    script = f"signal.signal(15, signal.SIG_DFL); {script}"
+    return f"signal.signal(15, lambda *_: (print(bear({script!r}), flush=True), os._exit(0))); {SLEEP}"
+
+
+def heir_of(stage, agent, child):
+    """Tell of the one that was borne at SIGTERM. A real source has it from the kernel."""
+
+    def told():
+        if (line := agent.stdout.readline().strip()) and line.isdigit():
+            stage.births.clear()
+            stage.newborn = int(line)
+            if stage.wait_for_newborn:
+                while not dead(stage.newborn):
+                    time.sleep(0.01)
+                stage.room.bus.publish(ProcessForked(child, stage.newborn, time.monotonic()))
+            else:
+                stage.bore(child, stage.newborn)
+
+    return told
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_one_that_is_borne_during_the_clean_up_is_ended_in_the_next_round_if_it_stays(room, run, stays):
+    async def scenario():
+        stage = Stage(room)
+        stage.wait_for_newborn = not stays
+        agent, session, (child,) = stage.agent(on_term("time.sleep(60)" if stays else "time.sleep(0.05)"))
+        stage.births = [heir_of(stage, agent, child)]
+        os.kill(agent.pid, signal.SIGKILL)
+        agent.wait()
+        room.bus.publish(ProcessExited(agent.pid, killed()))
+        await stage.clean_up.settle()
+        if not stays:  # its end is told like any other
+            room.bus.publish(ProcessExited(stage.newborn, killed()))
+        await stage.closed()
+        return stage
+
+    stage = run(scenario())
+    assert dead(stage.newborn)
+    assert len(stage.hand.asked) == (2 if stays else 1)
+    assert results(room) == [Result.ENDED] * (2 if stays else 1)
+
+
+def test_what_forks_for_ever_gets_no_more_grace_and_ten_rounds(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent("time.sleep(60)")
+        brief = agent.do("bear('pass')")
+        agent.do(f"os.waitpid({brief}, 0)[0]")
+        room.forked(agent.pid, brief)  # it is gone, and stays in the book: through it comes what is new
+        newborn = []
+
+        def one_more():
+            puppet = room.start()
+            newborn.append(puppet)
+            room.bus.publish(ProcessForked(brief, puppet.pid, born(puppet.pid)))
+
+        stage.births = [one_more]
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        return stage, newborn
+
+    stage, newborn = run(scenario())
+    assert [action.grace for action in stage.hand.asked] == [2.0] * 2 + [0.0] * 8
+    assert all(dead(puppet.pid) for puppet in newborn)
+    assert len(results(room)) == len(newborn) + 1 >= 10
+
+
+def test_who_was_struck_once_and_is_still_there_is_not_struck_again(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        agent, *_ = stage.agent("time.sleep(60)")
+
+        async def finish(strike, rejudge):
+            for who in list(strike.grips):
+                strike.settle(who, Result.SURVIVED, "a test says so")
+            return tuple(strike.outcomes.values())
+
+        monkeypatch.setattr(stage.hand, "_send", lambda *_: None)
+        monkeypatch.setattr(stage.hand, "finish", finish)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        return stage
+
+    stage = run(scenario())
+    assert len(stage.hand.asked) == 1
+    assert results(room) == [Result.SURVIVED]
+    assert room.told(SessionClosed) == []
+
+
+def test_in_observe_mode_it_is_judged_and_nothing_is_done(room, run):
+    room.policy = Policy(mode=Mode.OBSERVE)
+
+    async def scenario():
+        stage = Stage(room)
+        agent, session, (child,) = stage.agent("time.sleep(60)")
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        assert not dead(child)
+        assert room.ledger.record(session.key) is not None
+        os.kill(child, signal.SIGKILL)
+        await stage.closed()
+        return stage
+
+    stage = run(scenario())
+    assert stage.hand.asked == []
+    assert [type(verdict) for verdict in room.told(SessionJudged)[0].processes] == [Condemned]
+    assert room.told(CleanedUp) == []
+
+
+def test_several_that_die_at_once_do_not_wait_for_each_other(room, run):
+    async def scenario():
+        stage = Stage(room)
+        slow, _, (stubborn,) = stage.agent(STUBBORN, name="codex")
+        quick = [stage.agent("time.sleep(60)", "time.sleep(60)") for _ in range(4)]
+        for agent in (slow, *(agent for agent, *_ in quick)):
+            stage.kill(agent)
+        await stage.closed(4)
+        was_dead = dead(stubborn)
+        await stage.closed(5)
+        return was_dead, [pid for _, _, children in quick for pid in children]
+
+    was_dead, others = run(scenario())
+    assert all(dead(pid) for pid in others)
+    assert not was_dead
+    assert [event.session.name for event in room.told(SessionClosed)] == ["claude"] * 4 + ["codex"]
+
+
+def test_a_farewell_waits_for_all_of_them(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agents = [stage.agent("time.sleep(60)") for _ in range(3)]
+        for agent, *_ in agents:
+            stage.kill(agent)
+        await stage.clean_up.settle()
+        return [child for _, _, (child,) in agents]
+
+    assert all(dead(pid) for pid in run(scenario()))
+    assert len(room.told(CleanedUp)) == 3
+
+
+# -- when something is broken ----------------------------------------------------------------
+
+
+def test_files_that_cannot_be_tidied_are_a_failure_that_is_told_and_the_session_is_closed(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        monkeypatch.setattr(stage, "remove", broken)
+        agent, _, (child,) = stage.agent("time.sleep(60)")
+        stage.kill(agent)
+        await stage.closed()
+        return child
+
+    assert dead(run(scenario()))  # the signal was sent before
+    (failure,) = room.told(HandlerFailed)
+    assert failure.error == "OSError: a test says so"
+
+
+@pytest.mark.parametrize("scripts", [(), ("time.sleep(60)",)])
+def test_a_judgement_that_fails_is_told_and_does_not_keep_the_session_for_ever(room, run, monkeypatch, scripts):
+    async def scenario():
+        stage = Stage(room)
+        monkeypatch.setattr(room.examiner, "left_by", broken)
+        agent, _, children = stage.agent(*scripts)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        assert not any(dead(child) for child in children)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        await stage.closed()
+        return stage
+
+    stage = run(scenario())
+    assert [failure.error for failure in room.told(HandlerFailed)] == ["OSError: a test says so"]
+    assert stage.hand.asked == []
+
+
+def test_one_that_fails_does_not_stop_the_others(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        monkeypatch.setattr(stage, "remove", lambda session, _: broken() if session.name == "codex" else [])
+        bad, *_ = stage.agent("time.sleep(60)", name="codex")
+        good, _, (child,) = stage.agent("time.sleep(60)")
+        stage.kill(bad)
+        stage.kill(good)
+        await stage.closed(2)
+        return child
+
+    assert dead(run(scenario()))
+    assert len(room.told(HandlerFailed)) == 1
+    assert [event.session.name for event in room.told(CleanedUp)] == ["claude"]
+
+
+def test_a_death_of_a_session_that_nobody_knows_means_nothing(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, session, _ = stage.agent()
+        stage.kill(agent)
+        await stage.closed()
+        room.bus.publish(SessionDied(session, killed()))
+        await stage.clean_up.settle()
+
+    run(scenario())
+    assert len(room.told(SessionJudged)) == 1
+    assert len(room.told(SessionClosed)) == 1
+
+
+def broken(*_):
+    raise OSError("a test says so")

@@ -1,0 +1,147 @@
+"""What a judgement is made from: a fresh look, and nothing that was not asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from sentinel.core.events import ProcessExited
+from sentinel.core.facts import Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.policy import KindPolicy, Policy, Survivors
+from sentinel.core.sessions import Kind
+from sentinel.core.verdicts import Absent, Condemned, Spared
+from sentinel.handlers import examiner
+from sentinel.observe import processes
+from tests.handlers.room import killed, until
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Which questions were put to the kernel."""
+    calls = []
+    for name in ("chain", "stdio"):
+        real = getattr(processes, name)
+        monkeypatch.setattr(processes, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))[1])
+    return calls
+
+
+@pytest.fixture
+def orphan(room):
+    """A child that a dead session left, and how to judge it."""
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    child = room.forked(agent.pid, agent.do("bear()"))
+    who = room.ledger.member(child).id
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    until(lambda: processes.above(child).parent != agent.pid)
+    return who
+
+
+def test_an_orphan_of_a_dead_session_is_condemned_by_what_is_seen_now(room, orphan):
+    verdict = room.examiner.verdict(orphan)
+    assert isinstance(verdict, Condemned)
+    assert verdict.facts.parent == 1
+    assert any("claude was killed by SIGKILL" in sentence for sentence in verdict.evidence)
+
+
+def test_one_that_ends_while_it_is_read_is_gone(room, orphan, monkeypatch):
+    real = processes.chain
+
+    def chain(*arguments):
+        os.kill(orphan.pid, signal.SIGKILL)
+        until(lambda: room.handles.ended(orphan) is True)
+        return real(*arguments)
+
+    monkeypatch.setattr(processes, "chain", chain)
+    case = room.examiner.case(orphan)
+    assert case.facts == Gone()
+    assert room.examiner.verdict(orphan) == Absent(orphan)
+
+
+def test_input_and_output_are_read_only_when_a_guard_will_ask(room, orphan, asked):
+    room.examiner.verdict(orphan)
+    assert asked == ["chain"]
+    agent = room.start()
+    session = room.open(agent.pid)
+    nohup = room.start(
+        sys.executable, "-I", "-S", "-c", "import signal; signal.signal(1, signal.SIG_IGN); print(flush=True); input()"
+    )
+    nohup.stdout.readline()
+    room.forked(agent.pid, nohup.pid)
+    asked.clear()
+    assert room.examiner.left_by(room.ledger.record(session.key))[0].guard == "owner-alive"
+    assert asked == ["chain", "stdio"]
+
+
+def test_nothing_more_is_asked_of_a_number_that_is_another_process_now(room, orphan, asked):
+    before = ProcessId(orphan.pid, orphan.start - 1)
+    case = room.examiner.case(before)
+    assert (case.member, case.session, asked) == (None, None, [])
+    assert isinstance(room.examiner.verdict(before), Spared)
+
+
+@pytest.mark.parametrize("question", ["look", "chain"])
+def test_an_answer_that_is_missing_spares(room, orphan, monkeypatch, question):
+    monkeypatch.setattr(processes, question, lambda *_: Unknown("what it is", "a test says so"))
+    verdict = room.examiner.verdict(orphan)
+    assert isinstance(verdict, Spared)
+    assert verdict.reason == "could not find out what it is: a test says so"
+
+
+def test_input_and_output_that_cannot_be_read_spare(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    between = room.forked(agent.pid, agent.do("bear('print(bear(), flush=True); time.sleep(60)')"))
+    child = room.forked(between, int(agent.stdout.readline()))
+    os.kill(between, signal.SIGKILL)
+    agent.do(f"os.waitpid({between}, 0)[0]")
+    room.bus.publish(ProcessExited(between, killed()))  # now the child has left the tree while its session lives
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert isinstance(room.examiner.case(processes.identify(child)).stdio, Stdio)
+    monkeypatch.setattr(processes, "stdio", lambda _: Unknown("where it leads", "a test says so"))
+    assert [verdict.guard for verdict in room.examiner.left_by(room.ledger.record(session.key))] == ["unknown"]
+
+
+def test_a_stranger_is_nobodys(room):
+    stranger = room.start()
+    verdict = room.examiner.verdict(stranger.who)
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == "not-in-ledger"
+    assert room.examiner.case(stranger.who).policy == KindPolicy()
+
+
+def test_wishes_are_asked_anew_each_time(room, orphan):
+    assert isinstance(room.examiner.verdict(orphan), Condemned)
+    room.policy = Policy(kinds={kind: KindPolicy(survivors=Survivors.REPORT) for kind in Kind})
+    assert room.examiner.verdict(orphan).guard == "policy"
+
+
+def test_a_dead_session_is_no_living_root_for_what_hangs_under_it(room, orphan):
+    agent = room.start()
+    room.open(agent.pid, name="codex")
+    world = room.examiner.case(orphan).world
+    assert {session.name for session in world.roots.values()} == {"codex"}
+
+
+def test_we_are_whoever_asks_and_what_that_hangs_on(room):
+    us = examiner.find_ourselves()
+    assert (us.pid, us.uid) == (os.getpid(), os.getuid())
+    puppet = room.start()
+    told = puppet.do("os.getppid()")
+    assert told == us.pid
+    assert isinstance(processes.look(puppet.pid), ProcessFacts)
+
+
+def test_without_knowing_what_we_hang_on_nothing_begins(monkeypatch):
+    monkeypatch.setattr(processes, "chain", lambda _: Unknown("what it hangs under", "a test says so"))
+    with pytest.raises(RuntimeError, match="a test says so"):
+        examiner.find_ourselves()
