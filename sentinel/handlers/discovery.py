@@ -14,7 +14,7 @@ from dataclasses import replace
 from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
 from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
-from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
+from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -77,13 +77,17 @@ class Discovery:
 
     def _program(self, pid: int, found: Recognised, how: str) -> None:
         who = self.take(pid)
-        if who is None or self._continues(pid, found):
+        if who is None:
+            return
+        if self._continues(pid, found):
+            self._let_go(who)
             return
         if found.kind is Kind.AGENT:
             self.open(Session(Kind.AGENT, found.name, who, directory=processes.working_directory(pid)), how)
             return
         about = overmind.describe(pid)
         if isinstance(about, Unknown):
+            self._let_go(who)
             return
         belongings = Belongings((SocketMark(about.socket_path),), (), about.title, about.script_root)
         session = Session(Kind.OVERMIND, about.title, who, directory=about.directory, belongings=belongings)
@@ -100,6 +104,9 @@ class Discovery:
         return found.kind is Kind.OVERMIND or above.name == found.name
 
     def _tmux_server(self, pid: int, how: str) -> None:
+        link = processes.above(pid)
+        if not isinstance(link, Above) or processes.comm(link.parent) == TMUX_SERVER:
+            return  # a server's child that has not replaced its program yet has its name, and will be a pane
         who = self.take(pid)
         if who is None:
             return
@@ -133,6 +140,7 @@ class Discovery:
         server is nobody's; when none is, it is a tmux server like any other.
         """
         if self._handles.ended(who) is not False or self._ledger.member(who.pid) is not None:
+            self._let_go(who)
             return
         if (client := self._client_of(about.label)) is not None:
             server = self._bookkeeper.enter(who, client.id.pid, time.monotonic(), Witness.CLIENT)
@@ -180,6 +188,12 @@ class Discovery:
             return None
         who = self._handles.take(pid)
         return who if isinstance(who, ProcessId) else None
+
+    def _let_go(self, who: ProcessId) -> None:
+        """Drop the handle on a process that came to nothing."""
+        member = self._ledger.member(who.pid)
+        if member is None or member.id != who:
+            self._handles.drop(who)
 
     def open(self, session: Session, how: str) -> Session:
         """Watch a session from now on."""

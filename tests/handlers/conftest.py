@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
+import sys
 
 import pytest
 
-from tests.handlers.room import HANG, Room, end_everything
+from tests.handlers.room import HANG, PUPPET, Room, end_everything
 
 
 @pytest.fixture
@@ -23,3 +26,30 @@ def run():
         return asyncio.run(asyncio.wait_for(scenario, HANG))
 
     return run
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Make a puppet that is recognised by the name of its program."""
+
+    def program(name):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!{sys.executable} -IS\n{PUPPET}")
+        path.chmod(0o755)
+        return str(path)
+
+    return program
+
+
+@pytest.fixture
+def tmux(room, tmp_path):
+    """Run a tmux client on a socket of the test's own. The server ends with the namespace."""
+    if shutil.which("tmux") is None:
+        pytest.skip("missing: tmux")
+
+    def tmux(*arguments):
+        command = ["tmux", "-S", str(tmp_path / "tmux.sock"), "-f", "/dev/null", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG).stdout.strip()
+
+    return tmux

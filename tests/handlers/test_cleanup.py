@@ -197,7 +197,7 @@ def test_one_that_is_borne_during_the_clean_up_is_ended_in_the_next_round_if_it_
     async def scenario():
         stage = Stage(room)
         stage.wait_for_newborn = not stays
-        agent, session, (child,) = stage.agent(on_term("time.sleep(60)" if stays else "time.sleep(0.05)"))
+        agent, _, (child,) = stage.agent(on_term("time.sleep(60)" if stays else "time.sleep(0.05)"))
         stage.births = [heir_of(stage, agent, child)]
         os.kill(agent.pid, signal.SIGKILL)
         agent.wait()
@@ -217,7 +217,7 @@ def test_one_that_is_borne_during_the_clean_up_is_ended_in_the_next_round_if_it_
 def test_what_forks_for_ever_gets_no_more_grace_and_ten_rounds(room, run):
     async def scenario():
         stage = Stage(room)
-        agent, _, (child,) = stage.agent("time.sleep(60)")
+        agent, *_ = stage.agent("time.sleep(60)")
         brief = agent.do("bear('pass')")
         agent.do(f"os.waitpid({brief}, 0)[0]")
         room.forked(agent.pid, brief)  # it is gone, and stays in the book: through it comes what is new

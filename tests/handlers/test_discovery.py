@@ -1,0 +1,368 @@
+"""Sessions that nobody registered: what opens one, and what does not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.facts import ProcessId, Unknown
+from sentinel.core.guards import TMUX_SERVER
+from sentinel.core.sessions import Belongings, Kind, Session
+from sentinel.handlers.discovery import Discovery
+from sentinel.observe import overmind, processes
+from tests.handlers.room import dead, until
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+OVERMINDS = "overmind-shop-abcdefghijklmnopqrstu"
+ENVIRON = {"PATH": os.environ["PATH"], "SHELL": "/bin/sh"}
+INTO_TMUX_SERVER = "__import__('ctypes').CDLL(None).prctl(15, b'tmux: server', 0, 0, 0)"
+
+
+@pytest.fixture
+def later():
+    """What was asked to be done later."""
+    return []
+
+
+@pytest.fixture
+def discovery(room, later):
+    return Discovery(
+        room.bus,
+        ledger=room.ledger,
+        handles=room.handles,
+        exits=room.exits,
+        bookkeeper=room.keep_books(),
+        ourselves=room.us,
+        later=lambda delay, call, *arguments: later.append((delay, call, arguments)),
+    )
+
+
+def start(room, program, name="claude", *arguments, tell=True):
+    """Start a program as if from nobody's terminal, and tell of it."""
+    puppet = room.start(program(name), *arguments)
+    puppet.do("1")
+    if tell:
+        room.bus.publish(ProcessExecuted(puppet.pid))
+    return puppet
+
+
+def opened(room):
+    return [event.session for event in room.told(SessionOpened)]
+
+
+# -- agents --------------------------------------------------------------------------------
+
+
+def test_an_agent_is_watched_from_its_birth(room, program, discovery):
+    agent = start(room, program)
+    (session,) = opened(room)
+    assert (session.kind, session.name, session.root, session.outer) == (Kind.AGENT, "claude", agent.who, "")
+    assert session.directory == os.getcwd()
+    assert room.told(SessionOpened)[0].how == "born"
+    assert agent.who in room.exits.now
+    assert room.handles.fd(agent.who) is not None
+
+
+def test_most_programs_are_nothing_special(room, discovery):
+    room.bus.publish(ProcessExecuted(room.start().pid))
+    room.bus.publish(ProcessExecuted(2**22))
+    room.bus.publish(ProcessRenamed(os.getpid()))
+    assert room.events == []
+    assert len(room.handles) == 0
+
+
+def test_a_launcher_and_the_program_directly_under_it_are_one_session(room, program, discovery):
+    launcher = start(room, program)
+    inner = room.forked(
+        launcher.pid, launcher.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid")
+    )
+    until(lambda: processes.comm(inner) == "claude")
+    room.bus.publish(ProcessExecuted(inner))
+    assert len(opened(room)) == 1
+    assert room.owner(inner) == opened(room)[0].key
+
+
+def test_another_agent_directly_under_it_is_a_session_of_its_own(room, program, discovery):
+    outer = start(room, program)
+    inner = room.forked(outer.pid, outer.do(f"subprocess.Popen([{program('codex')!r}], stdin=subprocess.PIPE).pid"))
+    until(lambda: processes.comm(inner) == "codex")
+    room.bus.publish(ProcessExecuted(inner))
+    assert [(session.name, session.outer) for session in opened(room)] == [
+        ("claude", ""),
+        ("codex", opened(room)[0].key),
+    ]
+    assert outer.pid in room.ledger
+
+
+def test_the_same_agent_through_a_shell_is_a_session_of_its_own(room, program, discovery):
+    outer = start(room, program)
+    command = f"subprocess.Popen(['/bin/sh', '-c', '{program('claude')}; :'], stdin=subprocess.PIPE).pid"
+    shell = room.forked(outer.pid, outer.do(command))
+    (inner,) = until(lambda: [link.id.pid for link in processes.descendants(shell)])
+    until(lambda: processes.comm(inner) == "claude")
+    room.forked(shell, inner)
+    room.bus.publish(ProcessExecuted(inner))
+    assert [session.root.pid for session in opened(room)] == [outer.pid, inner]
+    assert room.owner(shell) == opened(room)[0].key
+    assert room.owner(inner) == opened(room)[1].key
+
+
+def test_a_root_that_replaces_its_program_stays_the_same_session(room, program, discovery):
+    agent = start(room, program)
+    agent.tell(f"os.execv({program('codex')!r}, ['codex'])")
+    until(lambda: processes.comm(agent.pid) == "codex")
+    room.bus.publish(ProcessExecuted(agent.pid))
+    assert [session.name for session in opened(room)] == ["claude"]
+
+
+def test_a_number_that_a_dead_session_had_can_open_the_next(room, program, discovery):
+    agent = room.start(program("codex"))
+    agent.do("1")
+    before = ProcessId(agent.pid, agent.who.start - 5)
+    room.ledger.open(Session(Kind.AGENT, "claude", before), 0.0)
+    room.bus.publish(ProcessExecuted(agent.pid))
+    assert [session.root for session in opened(room)] == [agent.who]
+
+
+def test_another_users_process_is_not_watched(room, discovery):
+    if (
+        os.getuid() != 0
+        or subprocess.run([sys.executable, "-c", "import os; os.setuid(65534)"], check=False).returncode
+    ):
+        pytest.skip("missing: root")
+    stranger = subprocess.Popen(
+        ["claude", "-IS", "-c", "input()"],
+        executable=os.path.realpath(sys.executable),
+        user=65534,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    until(lambda: processes.owner(stranger.pid) == 65534)
+    discovery.consider(stranger.pid, "found")
+    assert opened(room) == []
+    assert len(room.handles) == 0
+    stranger.kill()
+    stranger.communicate()
+
+
+# -- Overmind ------------------------------------------------------------------------------
+
+
+def test_an_overmind_is_watched_with_what_it_will_leave_behind(room, program, discovery, later, tmp_path):
+    manager = start(room, program, "overmind", "start", "-s", str(tmp_path / "o.sock"), "-w", "My Shop")
+    (session,) = opened(room)
+    assert (session.kind, session.name) == (Kind.OVERMIND, "My Shop")
+    assert [(mark.path, mark.inode) for mark in session.belongings.sockets] == [(str(tmp_path / "o.sock"), None)]
+    manager.do(f"(it := __import__('socket').socket(1), it.bind({str(tmp_path / 'o.sock')!r}), it.listen(), 1)[-1]")
+    assert {arguments for _, _, arguments in later} == {(manager.pid,)}
+    for _, call, arguments in later:
+        call(*arguments)
+    (mark,) = room.ledger.record(session.key).session.belongings.sockets
+    assert mark.inode == os.lstat(tmp_path / "o.sock").st_ino
+
+
+def test_a_socket_that_nobody_announced_is_learnt_by_the_look(room, program, discovery, later, tmp_path):
+    manager = start(room, program, "overmind", "start", "-s", str(tmp_path / "told.sock"))
+    other = str(tmp_path / "other.sock")
+    manager.do(f"(it := __import__('socket').socket(1), it.bind({other!r}), it.listen(), 1)[-1]")
+    discovery.look_for_sockets(manager.pid)
+    paths = [mark.path for mark in room.ledger.record(opened(room)[0].key).session.belongings.sockets]
+    assert paths == [str(tmp_path / "told.sock"), other]
+
+
+def test_a_look_for_sockets_of_one_that_is_gone_does_nothing(room, program, discovery):
+    manager = start(room, program, "overmind", "start")
+    session = opened(room)[0]
+    manager.end()
+    discovery.look_for_sockets(manager.pid)
+    room.bookkeeper.look_after()
+    discovery.look_for_sockets(manager.pid)
+    assert room.ledger.record(session.key).session.belongings == session.belongings
+
+
+def test_an_overmind_that_cannot_be_described_is_let_go(room, program, discovery, monkeypatch):
+    monkeypatch.setattr(overmind, "describe", lambda _: Unknown("where it works", "a test says so"))
+    start(room, program, "overmind", "start")
+    assert opened(room) == []
+    assert len(room.handles) == 0
+
+
+def test_its_own_tmux_server_is_no_session_but_dies_with_it(room, program, discovery, tmux, tmp_path):
+    manager = start(room, program, "overmind", "start", "-w", "shop")
+    session = opened(room)[0]
+    client = f"['tmux', '-L', {OVERMINDS!r}, '-f', '/dev/null', 'new-session', '-d', 'sleep 600']"
+    environ = {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
+    brief = manager.do(f"(it := subprocess.Popen({client}, env={environ}), it.wait(), it.pid)[-1]")
+    server = until(server_pid)
+    room.forked(manager.pid, brief)
+    room.forked(brief, server)
+    room.bus.publish(ProcessRenamed(server))
+    member = room.ledger.member(server)
+    assert (member.manager_server, member.owner) == (True, session.key)
+    assert len(opened(room)) == 1
+    assert room.ledger.manager_servers == {member.id: session.key}
+    belongings = room.ledger.record(session.key).session.belongings
+    assert belongings.sockets[-1].path.endswith(OVERMINDS)
+    assert belongings.sockets[-1].inode is not None
+    assert belongings.directories == (f"{belongings.script_root}/{OVERMINDS}",)
+
+
+def test_another_tmux_server_that_an_overmind_started_is_a_session_of_its_own(room, program, discovery, tmux):
+    manager = start(room, program, "overmind", "start", "-w", "shop")
+    tmux("new-session", "-d", "sleep 600")
+    room.forked(manager.pid, server_pid())
+    room.bus.publish(ProcessRenamed(server_pid()))
+    assert [session.kind for session in opened(room)] == [Kind.OVERMIND, Kind.TMUX]
+    assert not room.ledger.member(server_pid()).manager_server
+
+
+# -- tmux ----------------------------------------------------------------------------------
+
+
+def server_pid():
+    """The one tmux server of this namespace."""
+    pids = [pid for pid in processes.everyone() if processes.comm(pid) == TMUX_SERVER]
+    roots = [pid for pid in pids if processes.look(pid).parent not in pids]
+    return roots[0] if roots else None
+
+
+def test_a_tmux_server_is_watched_with_its_socket(room, discovery, tmux, tmp_path):
+    tmux("new-session", "-d", "sleep 600")
+    room.bus.publish(ProcessRenamed(server_pid()))
+    (session,) = opened(room)
+    assert (session.kind, session.name) == (Kind.TMUX, "tmux.sock")
+    (mark,) = session.belongings.sockets
+    assert (mark.path, mark.inode) == (str(tmp_path / "tmux.sock"), os.lstat(tmp_path / "tmux.sock").st_ino)
+
+
+def test_a_tmux_server_that_an_agent_started_owns_what_runs_in_it(room, program, discovery, tmux):
+    agent = start(room, program)
+    tmux("new-session", "-d", "sleep 600")
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    room.forked(agent.pid, server_pid())
+    room.forked(server_pid(), pane)
+    assert room.owner(pane) == opened(room)[0].key
+    room.bus.publish(ProcessRenamed(server_pid()))
+    inner = opened(room)[1]
+    assert (inner.kind, inner.outer) == (Kind.TMUX, opened(room)[0].key)
+    assert room.owner(pane) == inner.key
+    assert room.ledger.members(opened(room)[0].key) == []
+
+
+def test_panes_are_sessions_and_jobs_of_the_server_are_not(room, discovery, tmux):
+    tmux("new-session", "-d", "sleep 600")
+    server = server_pid()
+    room.bus.publish(ProcessRenamed(server))
+    tmux("new-window", "-d", "sleep 700")
+    tmux("run-shell", "-b", "sleep 800")
+    panes = {int(line) for line in tmux("list-panes", "-aF", "#{pane_pid}").splitlines()}
+    below = until(lambda: (found := [link.id.pid for link in processes.tree()[server]]) and len(found) == 3 and found)
+    until(lambda: all(processes.comm(pid) != TMUX_SERVER for pid in below))
+    for pid in below:
+        room.forked(server, pid)
+        room.bus.publish(ProcessExecuted(pid))
+    found = {session.root.pid: session.name for session in opened(room) if session.kind is Kind.PANE}
+    assert set(found) == panes
+    assert sorted(found.values()) == ["%0", "%1"]
+    assert {session.outer for session in opened(room) if session.kind is Kind.PANE} == {opened(room)[0].key}
+    (job,) = set(below) - panes
+    assert room.owner(job) == opened(room)[0].key
+
+
+def test_a_name_of_a_pane_that_is_an_attack_stays_out_of_ids(room, discovery, tmux):
+    tmux("new-session", "-d", "sleep 600")
+    tmux("respawn-pane", "-k", "exec env TMUX_PANE='\x1b[2J/../' sleep 600")
+    server = server_pid()
+    room.bus.publish(ProcessRenamed(server))
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    until(lambda: processes.comm(pane) == "sleep")
+    room.forked(server, pane)
+    room.bus.publish(ProcessExecuted(pane))
+    session = opened(room)[1]
+    assert session.id.isprintable()
+    assert "/" not in session.id
+
+
+def test_a_child_of_a_tmux_server_that_has_not_replaced_its_program_yet_is_no_server(room, discovery, tmp_path):
+    # It has its parent's name until then. As a session of its own kind it would be judged
+    # by other wishes than a pane.
+    server = room.start()
+    server.do(INTO_TMUX_SERVER)
+    room.open(server.pid, Kind.TMUX, "default")
+    child = room.forked(server.pid, server.do("bear()"))
+    assert processes.comm(child) == TMUX_SERVER
+    discovery.consider(child, "found")
+    assert opened(room) == []
+    assert room.ledger.rooted_at(child) is None
+
+
+def test_a_tmux_server_that_tells_nothing_of_itself_is_still_a_session(room, discovery):
+    server = room.start()
+    server.do(INTO_TMUX_SERVER)
+    room.bus.publish(ProcessRenamed(server.pid))
+    (session,) = opened(room)
+    assert (session.kind, session.name, session.belongings) == (Kind.TMUX, "?", Belongings())
+
+
+def test_a_session_recognised_late_owns_what_it_has_borne_by_then(room, program, discovery):
+    agent = start(room, program, tell=False)
+    child = agent.do("bear('print(bear(), flush=True); time.sleep(60)')")
+    grandchild = int(agent.stdout.readline())
+    room.bus.publish(ProcessExecuted(agent.pid))
+    key = opened(room)[0].key
+    assert (room.owner(child), room.owner(grandchild)) == (key, key)
+    assert room.ledger.member(grandchild).parent == child
+
+
+# -- Overmind's own server, known by its client -----------------------------------------------
+
+
+@pytest.fixture
+def overminds_server(room, discovery, tmux, tmp_path):
+    """A tmux server with a name that Overmind gives; its birth was seen by nobody."""
+    environ = {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
+    command = ["tmux", "-L", OVERMINDS, "-f", "/dev/null", "new-session", "-d", "sleep 600"]
+    subprocess.run(command, env=environ, check=True)
+    return server_pid()
+
+
+def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
+    room, program, discovery, overminds_server, tmp_path
+):
+    manager = start(room, program, "overmind", "start", "-w", "shop")
+    command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
+    client = manager.do(
+        f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
+    )
+    room.forked(manager.pid, client)
+    room.bus.publish(ProcessRenamed(overminds_server))
+    member = room.ledger.member(overminds_server)
+    assert (member.manager_server, member.owner) == (True, opened(room)[0].key)
+    pane = [link.id.pid for link in processes.tree()[overminds_server]]
+    assert [room.owner(pid) for pid in pane] == [opened(room)[0].key]
+
+
+def test_a_server_with_such_a_name_whose_overmind_is_not_found_is_a_session_in_the_end(
+    room, discovery, overminds_server, later
+):
+    room.bus.publish(ProcessRenamed(overminds_server))
+    while later and not opened(room):
+        _, call, arguments = later.pop(0)
+        call(*arguments)
+    assert [session.name for session in opened(room)] == [OVERMINDS]
+
+
+def test_a_server_that_ends_while_its_overmind_is_sought_is_let_go(room, discovery, overminds_server, later):
+    room.bus.publish(ProcessRenamed(overminds_server))
+    os.kill(overminds_server, 9)
+    until(lambda: dead(overminds_server))
+    while later:
+        _, call, arguments = later.pop(0)
+        call(*arguments)
+    assert opened(room) == []
+    assert len(room.handles) == 0
