@@ -1,0 +1,155 @@
+/* Kills roots, and writes down when what they owned got SIGTERM and when it was gone.
+ *
+ *   deaths ROUNDS FLOOR CHILDREN SHAPE SETTLE WORKER -- ROOT [ARGUMENT]...
+ *
+ * Each round starts ROOT with the arguments of root.c, waits SETTLE microseconds once its
+ * CHILDREN are there, and kills it with SIGKILL. With FLOOR 1 each round is followed by one in
+ * which WORKER is the root, which nobody watches, and a process of our own that knows the list
+ * waits on a pidfd and signals through pidfds: the least that it can take.
+ *
+ * Prints a line a round, times in ns of CLOCK_MONOTONIC:
+ *   watched|floor ROOT KILLED GONE MISSED TERMED...      (GONE 0: not all within 5 s)
+ * and at the end
+ *   bystanders HURT
+ * Leaves its parent at the start, so that orphans fall to a child of init as on a desktop they
+ * fall to systemd --user. Ends early when its standard input is closed.
+ */
+#include "common.h"
+
+#define PATIENCE 5000
+#define BYSTANDERS 8
+
+static int memory;
+static struct board *board;
+
+static pid_t spawn(char **argv)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        fail("fork");
+    if (pid == 0) {
+        alarm(LIFETIME);
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void start_root(char **prefix, char **role)
+{
+    char *argv[64];
+    int words = 0;
+    while (prefix[words] && words < 50) {
+        argv[words] = prefix[words];
+        words++;
+    }
+    for (int i = 0; i < 5; i++)
+        argv[words++] = role[i];
+    spawn(argv);
+}
+
+/* The floor: told of the end by the pidfd, it signals the list that it was given. */
+static pid_t start_floor(int root, const int *children, int count)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        fail("fork");
+    if (pid == 0) {
+        end_with_parent();
+        if (ended(root, -1))
+            for (int i = count; i--;)
+                signal_through(children[i], SIGTERM);
+        _exit(0);
+    }
+    return pid;
+}
+
+static void reap(pid_t floor)
+{
+    while (floor && waitpid(floor, NULL, 0) < 0 && errno == EINTR)
+        ;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+}
+
+static void play(char **prefix, char **role, int count, int settle, int is_floor)
+{
+    int fds[MOST_CHILDREN], missed = 0;
+    pid_t floor = 0;
+    memset(board, 0, sizeof *board);
+    start_root(prefix, role);
+    for (int64_t end = now() + 10000000000LL; atomic_load(&board->ready) < count || !board->root;) {
+        if (now() > end)
+            errno = ETIME, fail("the root did not get ready");
+        usleep(300);
+    }
+    int root = pidfd_of(board->root);
+    for (int i = 0; i < count; i++)
+        if ((fds[i] = pidfd_of(board->children[i].pid)) < 0)
+            fail("pidfd_open");
+    if (is_floor)
+        floor = start_floor(root, fds, count);
+    usleep(settle);
+    int64_t killed = now(), deadline = killed + PATIENCE * 1000000LL;
+    if (signal_through(root, SIGKILL))
+        fail("the root could not be killed");
+    for (int i = 0; i < count; i++) {
+        int64_t left = (deadline - now()) / 1000000;
+        missed += !ended(fds[i], left > 0 ? (int)left : 0);
+    }
+    int64_t gone = now();
+    printf("%s %d %lld %lld %d", is_floor ? "floor" : "watched", board->root, (long long)killed,
+           missed ? 0LL : (long long)gone, missed);
+    for (int i = 0; i < count; i++) {
+        printf(" %lld", (long long)board->children[i].termed);
+        signal_through(fds[i], SIGKILL);
+        ended(fds[i], PATIENCE);
+        close(fds[i]);
+    }
+    putchar('\n');
+    ended(root, PATIENCE);
+    close(root);
+    reap(floor);
+}
+
+static void leave_parent(void)
+{
+    pid_t parent = getpid(), child = fork();
+    if (child < 0)
+        fail("fork");
+    if (child > 0)
+        _exit(0);
+    while (getppid() == parent)
+        usleep(200);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 9 || strcmp(argv[7], "--"))
+        return 2;
+    int rounds = atoi(argv[1]), with_floor = atoi(argv[2]), count = atoi(argv[3]), settle = atoi(argv[5]);
+    char fd[16], *worker[] = {argv[6], NULL}, *role[] = {fd, argv[3], argv[4], argv[6], NULL};
+    char *bystander[] = {argv[6], "idle", NULL};
+    int bystanders[BYSTANDERS], hurt = 0;
+
+    leave_parent();
+    alarm(LIFETIME * 6);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (count > MOST_CHILDREN || (memory = memfd_create("board", 0)) < 0 || ftruncate(memory, sizeof *board))
+        fail("memfd");
+    snprintf(fd, sizeof fd, "%d", memory);
+    board = map_board(memory);
+    for (int i = 0; i < BYSTANDERS; i++)
+        bystanders[i] = pidfd_of(spawn(bystander));
+    for (int round = 0; round < rounds && !dismissed(); round++) {
+        play(argv + 8, role, count, settle, 0);
+        if (with_floor)
+            play(worker, role, count, settle, 1);
+    }
+    for (int i = 0; i < BYSTANDERS; i++) {
+        hurt += ended(bystanders[i], 0);
+        signal_through(bystanders[i], SIGKILL);
+    }
+    printf("bystanders %d\n", hurt);
+    return 0;
+}

@@ -1,0 +1,5 @@
+/* The least that can be executed. */
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,183 @@
+"""From the death of a root to the end of what it owned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.lab import QUIET, SENTINEL, Agent, CannotMeasureError, Lab
+from benchmarks.table import Figure, percentile, spread
+
+CHILDREN = 10
+_WARM_UP = 10
+"""Rounds at the start that do not count: imports, caches, the first growth of tables."""
+_SETTLE = 20_000
+"""Microseconds between the birth of the last child and the death of the root."""
+_ENDS_DAEMONS = QUIET + '[policy.default]\ndaemons = "end"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One death. Times in ns of CLOCK_MONOTONIC."""
+
+    watched: bool
+    root: int
+    killed: int
+    gone: int
+    missed: int
+    termed: tuple[int, ...]
+
+    @property
+    def all_termed(self) -> float:
+        """Milliseconds from the kill to the last child's SIGTERM handler."""
+        return (max(self.termed) - self.killed) / 1e6
+
+    @property
+    def all_gone(self) -> float:
+        """Milliseconds from the kill to the end of the last child."""
+        return (self.gone - self.killed) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Deaths:
+    """What came of a number of rounds."""
+
+    watched: list[Round]
+    floor: list[Round]
+    missed: int
+    hurt: int
+
+
+def play(
+    lab: Lab,
+    rounds: int,
+    *,
+    shape: str = "plain",
+    floor: bool = True,
+    root: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+) -> Deaths:
+    """Have the driver kill so many roots, and read what it wrote down."""
+    argv = [lab.actor("deaths"), str(rounds + _WARM_UP), str(int(floor)), str(CHILDREN), shape, str(_SETTLE)]
+    driver = lab.start([*argv, lab.actor("worker"), "--", *(root or [lab.actor("claude")])], environment)
+    assert driver.stdout is not None
+    assert driver.stdin is not None
+    played: list[Round] = []
+    hurt = None
+    try:
+        for line in driver.stdout:
+            kind, *numbers = line.split()
+            if kind == "bystanders":
+                hurt = int(numbers[0])
+            else:
+                number = [int(word) for word in numbers]
+                played.append(Round(kind == "watched", *number[:4], tuple(number[4:])))
+    finally:
+        driver.stdin.close()  # it ends on that
+        driver.stdout.close()
+        driver.wait()
+    if hurt is None:
+        raise CannotMeasureError("the driver of the deaths did not come to its end")
+    watched = [one for one in played if one.watched]
+    whole = [one for one in watched[_WARM_UP:] if not one.missed and all(one.termed)]
+    bare = [one for one in played if not one.watched][_WARM_UP:]
+    return Deaths(whole, bare, sum(one.missed for one in watched), hurt)
+
+
+def latency(lab: Lab, rounds: int) -> Iterator[Figure]:
+    """SIGTERM and end of 10 children, on a machine with 200 and with 2,000 other processes."""
+    before = None
+    for crowd in (200, 2000):
+        with lab.running([lab.actor("crowd"), str(crowd), lab.actor("worker"), "idle"]), lab.agent() as agent:
+            deaths = play(lab, rounds)
+            stages = list(breakdown(deaths.watched, agent.journal()))
+        where = f"{crowd:,} other processes"
+        yield from _times(deaths, f"root killed -> SIGTERM in all of {CHILDREN} ({where})", "all_termed", 1.5, 6.0)
+        yield from _times(deaths, f"root killed -> all {CHILDREN} gone ({where})", "all_gone", 3.0, None)
+        if before is not None:
+            yield _growth(before, deaths)
+        else:
+            yield from stages
+        yield _missed(deaths, f"missed, and bystanders hurt ({where})", rounds + _WARM_UP)
+        before = deaths
+
+
+def wrapped(lab: Lab, rounds: int) -> Iterator[Figure]:
+    """The same for the command of a ``sentinel run``: two more processes have a word in it."""
+    with lab.agent() as agent:
+        command = [*SENTINEL, "run", "--name", "bench", "--", lab.actor("worker")]
+        deaths = play(lab, rounds, floor=False, root=command, environment=agent.environment)
+    yield Figure("sentinel run: command killed -> SIGTERM in all, p50/90/99/max", _ms(deaths.watched, "all_termed"))
+    yield _missed(deaths, "sentinel run: missed, and bystanders hurt", rounds + _WARM_UP)
+
+
+def soak(lab: Lab, rounds: int) -> Iterator[Figure]:
+    """Every other child is a daemon with an empty environment; the policy ends those too."""
+    with lab.agent(_ENDS_DAEMONS) as agent:
+        deaths = play(lab, rounds, shape="mixed", floor=False)
+        lost = agent.count("source.lost")
+    yield _missed(deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})", rounds)
+    yield Figure("soak: root killed -> SIGTERM in all, p50/90/99/max", _ms(deaths.watched, "all_termed"))
+
+
+def _times(deaths: Deaths, what: str, span: str, median: float, worst: float | None) -> Iterator[Figure]:
+    watched, floor = ([getattr(one, span) for one in rounds] for rounds in (deaths.watched, deaths.floor))
+    for percent, goal in ((50, median), (99, worst)):
+        value, least = percentile(watched, percent), percentile(floor, percent)
+        met, text = (None, "") if goal is None else (value <= goal, f"<= {goal} ms")
+        yield Figure(f"{what}, p{percent}", f"{value:.2f} ms", f"{least:.2f} ms", value / least, text, met)
+    yield Figure(f"{what}, p50/90/99/max", f"{spread(watched)} ms", f"{spread(floor)} ms")
+
+
+def _growth(before: Deaths, after: Deaths) -> Figure:
+    first, second = (percentile([one.all_termed for one in deaths.watched], 50) for deaths in (before, after))
+    bare = [percentile([one.all_termed for one in deaths.floor], 50) for deaths in (before, after)]
+    slower = second / first
+    return Figure(
+        "2,000 others against 200, p50 of SIGTERM",
+        f"{slower:.2f}x",
+        f"{bare[1] / bare[0]:.2f}x",
+        None,
+        "<= 1.5x",
+        slower <= 1.5,  # noqa: PLR2004 - the goal
+    )
+
+
+def _ms(rounds: list[Round], span: str) -> str:
+    return f"{spread([getattr(one, span) for one in rounds])} ms"
+
+
+def _missed(deaths: Deaths, what: str, rounds: int) -> Figure:
+    right = not deaths.missed and not deaths.hurt
+    return Figure(what, f"{deaths.missed}, {deaths.hurt} of {rounds} rounds", goal="0, 0", met=right, grave=True)
+
+
+def breakdown(rounds: list[Round], journal: list[dict[str, Any]]) -> Iterator[Figure]:
+    """Where the time went, by the kernel's word on the death and the agent's own clock."""
+    died, intended = {}, {}
+    for record in journal:
+        kind = record["type"].removeprefix("dev.sentinel.")
+        if kind == "session.died":
+            died[record["data"]["session"]["root"][0]] = record
+        elif kind == "action.intended":
+            intended.setdefault(record["data"]["session"]["root"][0], record)
+    stages: dict[str, list[float]] = {}
+    for one in rounds:
+        if one.root not in died or one.root not in intended:
+            continue
+        points = {
+            "killed": one.killed,
+            "ended (kernel)": int(died[one.root]["data"]["death"]["at"] * 1e9),
+            "noticed": died[one.root]["monons"],
+            "judged": intended[one.root]["monons"],
+            "first SIGTERM in": min(one.termed),
+            "last SIGTERM in": max(one.termed),
+            "all gone": one.gone,
+        }
+        names = list(points)
+        for earlier, later in zip(names, names[1:], strict=False):
+            stages.setdefault(f"{earlier} -> {later}", []).append((points[later] - points[earlier]) / 1e6)
+    for stage, spans in stages.items():
+        yield Figure(f"  of which {stage}, p50/90/99/max", f"{spread(spans)} ms")
+

@@ -1,0 +1,187 @@
+"""A place to measure in: actors in C, a user of its own, the real agent.
+
+The agent watches every session of its user, and ends what they leave. So it runs as a user
+whom nobody else uses, that owns nothing but what was started here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).parents[1]
+ACTORS = Path(__file__).parent / "actors"
+SENTINEL = (sys.executable, "-m", "sentinel")
+QUIET = "[notify]\nenabled = false\n"
+"""A notification costs a process a death, some milliseconds after the death: too late to matter
+to the session that died, and in the way of the next one, since here they die 20 times a second."""
+_PATIENCE = 10.0
+
+
+class CannotMeasureError(Exception):
+    """What is needed to measure is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A running agent."""
+
+    process: subprocess.Popen[str]
+    directory: Path
+    environment: dict[str, str]
+    greeting: str
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Every record that it has written."""
+        files = sorted((self.directory / "state").glob("events.jsonl*"), reverse=True)
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    def count(self, kind: str) -> int:
+        """How many records of a type there are (``session.opened``)."""
+        return sum(record["type"] == f"dev.sentinel.{kind}" for record in self.journal())
+
+    def wait_for(self, kind: str, count: int) -> None:
+        """Return once there are so many records of a type."""
+        until(lambda: self.count(kind) >= count, f"{count} records of {kind}")
+
+
+class Lab:
+    """A directory with the actors in it, and a user to run them as.
+
+    Everything that was started is ended when it is left.
+    """
+
+    def __init__(self) -> None:
+        if os.geteuid() != 0:
+            raise CannotMeasureError("measuring needs root: the agent is run as a user of its own (sudo make bench)")
+        if shutil.which("gcc") is None:
+            raise CannotMeasureError("measuring needs gcc: apt-get install gcc libc6-dev")
+        self.uid = _vacant_uid()
+        self._stack = contextlib.ExitStack()
+        self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinel-bench-")))
+        self.directory.chmod(0o755)
+
+    def __enter__(self) -> Self:
+        for source in sorted(ACTORS.glob("*.c")):
+            command = ["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", self.actor(source.stem), str(source)]
+            subprocess.run(command, check=True)
+        # An agent's name makes a session's root; any other name does not.
+        shutil.copy(self.actor("root"), self.actor("claude"))
+        shutil.copy(self.actor("root"), self.actor("worker"))
+        (self.directory / "stormy").mkdir()
+        shutil.copy(self.actor("forker"), self.actor("stormy/claude"))
+        # The user may not write byte code beside the sources, and would compile at each start.
+        subprocess.run([sys.executable, "-m", "compileall", "-q", ROOT / "sentinel"], check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def actor(self, name: str) -> str:
+        """Path of a compiled actor."""
+        return str(self.directory / name)
+
+    def start(self, argv: Sequence[str], environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start something as the user, in a session of its own, with pipes for input and output."""
+        return subprocess.Popen(
+            argv,
+            user=self.uid,
+            group=self.uid,
+            extra_groups=[],
+            cwd=self.directory,
+            env=environment or {"PATH": os.environ["PATH"], "HOME": str(self.directory)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @contextlib.contextmanager
+    def running(self, argv: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+        """An actor, from the line in which it says that it is ready until its input is closed."""
+        process = self.start(argv)
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            dismiss(process)
+
+    @contextlib.contextmanager
+    def agent(self, wishes: str = QUIET, interpreter: Sequence[str] = ()) -> Iterator[Agent]:
+        """The real agent, with directories of its own, from its greeting until it has ended.
+
+        Args:
+            wishes: Its ``sentinel.toml``.
+            interpreter: Options of Python.
+        """
+        directory = Path(tempfile.mkdtemp(prefix="agent-", dir=self.directory))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "LANG": "C.UTF-8"}
+        for name in ("config", "state", "run"):
+            (directory / name).mkdir(0o700)
+            os.chown(directory / name, self.uid, self.uid)
+            variable = {"run": "RUNTIME"}.get(name, name.upper())
+            environment[f"SENTINEL_{variable}_DIR"] = str(directory / name)
+        directory.chmod(0o755)
+        (directory / "config" / "sentinel.toml").write_text(wishes)
+        environment["PYTHONPATH"] = str(ROOT)
+        process = self.start([SENTINEL[0], *interpreter, *SENTINEL[1:], "agent"], environment)
+        try:
+            assert process.stdout is not None
+            greeting = process.stdout.readline().strip()
+            if not greeting:
+                raise CannotMeasureError("the agent did not start")
+            yield Agent(process, directory, environment, greeting)
+        finally:
+            process.terminate()
+            dismiss(process)
+
+
+def dismiss(process: subprocess.Popen[str]) -> str:
+    """Close the input of something that was started, and wait for its end. Returns what it said."""
+    try:
+        said, _ = process.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+    return str(said)
+
+
+def until(met: Any, what: str, patience: float = _PATIENCE) -> None:
+    """Return once ``met()`` is true.
+
+    Raises:
+        CannotMeasureError: It did not become true in time.
+    """
+    deadline = time.monotonic() + patience
+    while not met():
+        if time.monotonic() > deadline:
+            raise CannotMeasureError(f"waited in vain for {what}")
+        time.sleep(0.02)
+
+
+def _vacant_uid() -> int:
+    """A user id that nobody has and no process runs as."""
+    owners = set()
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            owners.add(os.stat(f"/proc/{entry}").st_uid)
+    known = {user.pw_uid for user in pwd.getpwall()}
+    start = 61184 + os.getpid() % 1000  # beyond what distributions give to people and to services
+    return next(uid for uid in range(start, 65000) if uid not in owners | known)
