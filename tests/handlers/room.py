@@ -44,6 +44,14 @@ def letting_go(script="time.sleep(60)"):
     return bear(
         "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]\\n" + script)
 
+def bear_through(script="time.sleep(60)", between=""):
+    "Bear one that bears another and then runs a script of its own. Returns both."
+    told, tell = os.pipe()
+    child = bear(f"os.write({tell}, str(bear({script!r})).encode()); {between}")
+    grandchild = os.read(told, 20).decode()
+    os.close(told), os.close(tell)
+    return f"{child} {grandchild}"
+
 for line in sys.stdin:
     print(eval(line), flush=True)
 """
@@ -63,6 +71,11 @@ class Puppet(subprocess.Popen):
         self.tell(expression)
         answer = self.stdout.readline().strip()
         return int(answer) if answer.lstrip("-").isdigit() else answer
+
+    def bear_through(self, script="time.sleep(60)", between=""):
+        """Pids of a child and of the grandchild that it bore."""
+        child, grandchild = self.do(f"bear_through({script!r}, {between!r})").split()
+        return int(child), int(grandchild)
 
     def tell(self, expression):
         """The same where no answer comes, for it ends."""

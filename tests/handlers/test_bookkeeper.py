@@ -49,8 +49,7 @@ def test_what_a_child_bore_that_was_gone_before_we_looked_is_owned_all_the_same(
     room.keep_books()
     agent = room.start()
     session = room.open(agent.pid)
-    between = agent.do("bear('print(bear(), flush=True)')")
-    grandchild = int(agent.stdout.readline())
+    between, grandchild = agent.bear_through()
     assert agent.do(f"os.waitpid({between}, 0)[0]") == between
     room.forked(agent.pid, between)
     room.forked(between, grandchild)
@@ -137,8 +136,7 @@ def test_a_sampled_child_whose_parent_has_changed_is_nobodys(room):
     room.keep_books(sampled=True)
     agent = room.start()
     room.open(agent.pid)
-    between = agent.do("bear('print(bear(), flush=True)')")
-    grandchild = int(agent.stdout.readline())
+    between, grandchild = agent.bear_through()
     agent.do(f"os.waitpid({between}, 0)[0]")
     room.bus.publish(ProcessForked(agent.pid, grandchild, time.monotonic()))
     assert grandchild not in room.ledger

@@ -311,8 +311,7 @@ def test_a_tmux_server_that_tells_nothing_of_itself_is_still_a_session(room, dis
 
 def test_a_session_recognised_late_owns_what_it_has_borne_by_then(room, program, discovery):
     agent = start(room, program, tell=False)
-    child = agent.do("bear('print(bear(), flush=True); time.sleep(60)')")
-    grandchild = int(agent.stdout.readline())
+    child, grandchild = agent.bear_through(between="time.sleep(60)")
     room.bus.publish(ProcessExecuted(agent.pid))
     key = opened(room)[0].key
     assert (room.owner(child), room.owner(grandchild)) == (key, key)

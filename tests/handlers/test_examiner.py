@@ -99,8 +99,9 @@ def test_input_and_output_that_cannot_be_read_spare(room, monkeypatch):
     room.keep_books()
     agent = room.start()
     session = room.open(agent.pid)
-    between = room.forked(agent.pid, agent.do("bear('print(bear(), flush=True); time.sleep(60)')"))
-    child = room.forked(between, int(agent.stdout.readline()))
+    between, child = agent.bear_through(between="time.sleep(60)")
+    room.forked(agent.pid, between)
+    room.forked(between, child)
     os.kill(between, signal.SIGKILL)
     agent.do(f"os.waitpid({between}, 0)[0]")
     room.bus.publish(ProcessExited(between, killed()))  # now the child has left the tree while its session lives
