@@ -10,7 +10,7 @@ from sentinel.bus import Bus
 from sentinel.core.events import FileChanged, SessionClosed, SessionOpened
 from sentinel.core.facts import SocketFacts
 from sentinel.core.ledger import Ledger
-from sentinel.core.sessions import Session, SocketMark
+from sentinel.core.sessions import SocketMark
 from sentinel.observe import sockets
 
 
@@ -45,7 +45,7 @@ class SocketKeeper:
         self._watched[key] = {os.path.dirname(mark.path) for mark in event.session.belongings.sockets}
         for directory in self._watched[key]:
             self._watches.watch(directory)
-        self._mark(event.session)
+        self._mark(key)
 
     def closed(self, event: SessionClosed) -> None:
         """Nothing of it is left."""
@@ -56,12 +56,15 @@ class SocketKeeper:
         """A file came or went: is it the socket of a session that we know?"""
         for record in list(self._ledger.sessions()):
             if record.death is None and any(mark.path == event.path for mark in record.session.belongings.sockets):
-                self._mark(record.session)
+                self._mark(record.session.key)
 
-    def _mark(self, session: Session) -> None:
+    def _mark(self, key: str) -> None:
+        record = self._ledger.record(key)
+        if record is None:
+            return
+        session = record.session  # as it is by now, not as it was when the event was published
         marks = tuple(_marked(mark) for mark in session.belongings.sockets)
-        record = self._ledger.record(session.key)
-        if record is not None and marks != session.belongings.sockets:
+        if marks != session.belongings.sockets:
             self._ledger.amend(replace(session, belongings=replace(session.belongings, sockets=marks)))
 
 

@@ -10,6 +10,7 @@ from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import CleanedUp, Notified, SessionJudged
 from sentinel.core.facts import Death
+from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Spared
@@ -80,5 +81,5 @@ def summary(session: Session, death: Death | None, outcomes: list[Outcome], spar
         said.append(f"{left} could not be cleaned")
     if spared:
         said.append(f"{spared} left alone")
-    died = f"{session.title} {how_it_died(death)}" if death is not None else f"{session.title} ended"
-    return f"{died}: {', '.join(said)}.\nsentinel explain {session.id}"
+    died = how_it_died(death) if death is not None else "ended"
+    return f"{clean(session.title)} {died}: {', '.join(said)}.\nsentinel explain {session.id}"
