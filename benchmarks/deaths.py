@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.lab import QUIET, SENTINEL, Agent, CannotMeasureError, Lab
+from benchmarks.lab import QUIET, SENTINEL, CannotMeasureError, Lab
 from benchmarks.table import Figure, percentile, spread
 
 CHILDREN = 10
@@ -117,7 +118,9 @@ def soak(lab: Lab, rounds: int) -> Iterator[Figure]:
     with lab.agent(_ENDS_DAEMONS) as agent:
         deaths = play(lab, rounds, shape="mixed", floor=False)
         lost = agent.count("source.lost")
-    yield _missed(deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})", rounds)
+    yield _missed(
+        deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})", rounds
+    )
     yield Figure("soak: root killed -> SIGTERM in all, p50/90/99/max", _ms(deaths.watched, "all_termed"))
 
 
@@ -159,9 +162,9 @@ def breakdown(rounds: list[Round], journal: list[dict[str, Any]]) -> Iterator[Fi
     for record in journal:
         kind = record["type"].removeprefix("dev.sentinel.")
         if kind == "session.died":
-            died[record["data"]["session"]["root"][0]] = record
+            died[_root(record)] = record
         elif kind == "action.intended":
-            intended.setdefault(record["data"]["session"]["root"][0], record)
+            intended.setdefault(_root(record), record)
     stages: dict[str, list[float]] = {}
     for one in rounds:
         if one.root not in died or one.root not in intended:
@@ -176,8 +179,11 @@ def breakdown(rounds: list[Round], journal: list[dict[str, Any]]) -> Iterator[Fi
             "all gone": one.gone,
         }
         names = list(points)
-        for earlier, later in zip(names, names[1:], strict=False):
+        for earlier, later in itertools.pairwise(names):
             stages.setdefault(f"{earlier} -> {later}", []).append((points[later] - points[earlier]) / 1e6)
     for stage, spans in stages.items():
         yield Figure(f"  of which {stage}, p50/90/99/max", f"{spread(spans)} ms")
 
+
+def _root(record: dict[str, Any]) -> int:
+    return int(record["data"]["session"]["root"].partition("@")[0])

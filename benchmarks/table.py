@@ -32,7 +32,9 @@ def table(figures: Iterable[Figure]) -> str:
     """The figures as a table that reads well in a terminal and in Markdown."""
     rows = [HEADS, *(_cells(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|-" + "-|-".join("-" * width for width in widths) + "-|")
     return "\n".join(lines)
 

@@ -1,0 +1,60 @@
+"""Measure everything that was promised, and print the table: ``make bench``.
+
+Takes under five minutes, and 40 seconds with ``--quick``; needs root, gcc and strace. Figures
+in milliseconds mean little on a machine that does other things at the same time: read the
+ratio to the floor, which suffers alike. Exit status 1: something was missed or hurt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks.commands import commands
+from benchmarks.deaths import latency, soak, wrapped
+from benchmarks.files import files
+from benchmarks.idle import idle
+from benchmarks.lab import CannotMeasureError, Lab
+from benchmarks.load import load
+from benchmarks.table import Figure, machine, table
+
+Part = Callable[[Lab, int], Iterator[Figure]]
+PARTS: Mapping[str, tuple[Part, int, int]] = {
+    "latency": (latency, 300, 40),
+    "run": (wrapped, 30, 5),
+    "idle": (idle, 60, 5),
+    "load": (load, 15, 2),
+    "soak": (soak, 300, 30),
+    "commands": (commands, 20, 5),
+    "files": (files, 200, 40),
+}
+"""What is measured, in order: by what, how much of it, and how much when it shall be quick."""
+
+
+def main() -> int:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a glimpse, in 40 seconds")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part (may be said more than once)")
+    parser.add_argument("--amount", type=int, help="rounds, runs or seconds of each part")
+    wishes = parser.parse_args()
+    about, began = machine(), time.monotonic()
+    figures: list[Figure] = []
+    try:
+        with Lab() as lab:
+            for name in wishes.only or PARTS:
+                part, many, few = PARTS[name]
+                print(f"{time.monotonic() - began:4.0f} s  {name}", file=sys.stderr, flush=True)
+                figures += part(lab, wishes.amount or (few if wishes.quick else many))
+    except CannotMeasureError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    print(table(figures))
+    print(f"\n{about}; {time.monotonic() - began:.0f} s")
+    return int(any(figure.grave and figure.met is False for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""How long a person waits for the command line."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from benchmarks.idle import SESSIONS
+from benchmarks.lab import SENTINEL, Agent, Lab
+from benchmarks.table import Figure
+
+_REFERENCE = 12.0
+"""Milliseconds that ``python -c pass`` takes on the machine that the goals were set for."""
+
+
+def commands(lab: Lab, runs: int) -> Iterator[Figure]:
+    """Medians of commands run by turns, against an interpreter that does nothing."""
+    goals = {"--help": 80.0, "status": 100.0, "sessions": None, "events": None}
+    with lab.agent() as agent, lab.running([lab.actor("crowd"), str(SESSIONS), lab.actor("claude"), "session", "2"]):
+        agent.wait_for("session.opened", SESSIONS)
+        took: dict[str, list[float]] = {name: [] for name in ("", *goals)}
+        for _ in range(runs):
+            for name, spans in took.items():
+                spans.append(_time(lab, agent, [*SENTINEL, name] if name else [sys.executable, "-c", "pass"]))
+    floor = statistics.median(took[""])
+    for name, goal in goals.items():
+        value = statistics.median(took[name])
+        met, text = None, ""
+        if goal is not None:
+            ratio = goal / _REFERENCE
+            met, text = value / floor <= ratio, f"<= {goal:.0f} ms where the floor is {_REFERENCE:.0f} ({ratio:.1f}x)"
+        yield Figure(
+            f"sentinel {name}, median of {runs}", f"{value:.0f} ms", f"{floor:.0f} ms", value / floor, text, met
+        )
+
+
+def _time(lab: Lab, agent: Agent, argv: Sequence[str]) -> float:
+    began = time.perf_counter()
+    process = lab.start(argv, agent.environment)
+    process.communicate()
+    took = (time.perf_counter() - began) * 1e3
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, argv)
+    return took

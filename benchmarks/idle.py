@@ -1,0 +1,124 @@
+"""What the agent costs while nothing happens."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import gauges
+from benchmarks.lab import CannotMeasureError, Lab, until
+from benchmarks.table import Figure
+
+SESSIONS = 20
+_CHILDREN = 2
+_LARGEST = 30.0
+"""MiB."""
+_SETTLE = 4.0
+"""Seconds after the last session's birth: the last look for its sockets comes after 3."""
+_FOLLOWS = 0.02
+"""Seconds for which a wake-up with nothing to read still belongs to the one before: a storm of
+notices is read with pauses, and its end is seen when nothing more comes."""
+
+_CALL = re.compile(r"(?P<pid>\d+) +(?P<at>\d+\.\d+) (?P<text>.*)")
+_WAITS = ("epoll_wait(", "epoll_pwait(", "poll(", "select(", "futex(", "clock_nanosleep(")
+_READS = ("recvfrom(", "recvmsg(", "read(", "accept4(", "accept(")
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeups:
+    """How often a process stopped waiting, and how often without anything to read."""
+
+    all: int
+    uncaused: int
+
+
+def idle(lab: Lab, seconds: float) -> Iterator[Figure]:
+    """Watch 20 sessions in which nothing happens."""
+    crowd = [lab.actor("crowd"), str(SESSIONS), lab.actor("claude"), "session", str(_CHILDREN)]
+    with lab.agent() as agent, lab.running(crowd):
+        agent.wait_for("session.opened", SESSIONS)
+        time.sleep(_SETTLE)
+        before = gauges.cpu(agent.pid)
+        wakeups = watch(agent.pid, seconds, lab.directory / "idle.strace")
+        spent = gauges.cpu(agent.pid) - before
+        share = 100 * spent / seconds
+        what = f"idle with {SESSIONS} sessions"
+        caused = f" ({wakeups.all} in all: others' forks and execs)" if wakeups.all else ""
+        yield Figure(
+            f"{what}: wake-ups that nothing caused in {seconds:.0f} s",
+            f"{wakeups.uncaused}{caused}",
+            goal="0",
+            met=wakeups.uncaused == 0,
+        )
+        yield Figure(f"{what}: CPU", f"{share:.3f} % ({spent * 1e3:.1f} ms)", goal="0.0 %", met=round(share, 1) == 0)
+        resident = gauges.resident(agent.pid)
+        yield Figure(
+            f"{what}: RSS",
+            f"{resident:.1f} MiB ({gauges.private(agent.pid):.1f} private)",
+            goal=f"<= {_LARGEST:.0f} MiB",
+            met=resident <= _LARGEST,
+        )
+        threads = gauges.threads(agent.pid)
+        yield Figure(f"{what}: threads", str(threads), goal="1, and watchdog's", met=threads <= 2)  # noqa: PLR2004
+        yield Figure(f"{what}: open descriptors", f"{gauges.descriptors(agent.pid)}")
+
+
+def watch(pid: int, seconds: float, log: Path) -> Wakeups:
+    """Count how often a process stops waiting, by its system calls.
+
+    Args:
+        pid: The process; strace stays attached to it, threads and all, for the time.
+        seconds: How long.
+        log: Where strace writes.
+
+    Raises:
+        CannotMeasureError: There is no strace, or it may not trace.
+    """
+    if shutil.which("strace") is None:
+        raise CannotMeasureError("counting wake-ups needs strace: apt-get install strace")
+    strace = subprocess.Popen(["strace", "-f", "-ttt", "-o", log, "-p", str(pid)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: strace.poll() is not None or gauges.status(pid, "TracerPid") == strace.pid, "strace")
+        time.sleep(0.5)  # attaching interrupts a wait, which is taken up again
+        began = time.time()
+        time.sleep(seconds)
+        ended = time.time()
+    finally:
+        strace.terminate()
+        strace.wait()
+    return count(log.read_text().splitlines(), began, ended)
+
+
+def count(lines: Iterable[str], began: float, ended: float) -> Wakeups:
+    """Count wake-ups in the log of ``strace -f -ttt`` between two wall-clock times.
+
+    A thread was woken when it makes a call after the one that it waited in. It was woken for
+    something when one of the calls before it waits again reads something.
+    """
+    every = uncaused = 0
+    last_cause = 0.0
+    awake: dict[str, tuple[float, bool]] = {}
+    for line in lines:
+        call = _CALL.match(line)
+        if call is None or not began <= (at := float(call["at"])) <= ended:
+            continue
+        text, thread = call["text"], call["pid"]
+        if text.startswith(_WAITS) and thread in awake:
+            since, caused = awake.pop(thread)
+            every += 1
+            uncaused += not caused and since - last_cause > _FOLLOWS
+            last_cause = at if caused else last_cause
+        elif not text.startswith(_WAITS):
+            _, caused = awake.get(thread, (at, False))
+            awake[thread] = (at, caused or _has_read(text))
+    return Wakeups(every, uncaused)
+
+
+def _has_read(text: str) -> bool:
+    result = text.rpartition("= ")[2]
+    return text.startswith(_READS) and result[:1].isdigit() and result[:1] != "0"
