@@ -120,9 +120,10 @@ def build(
     journal: Journal,
     later: Later,
     births: ProcessSource | None = None,
+    shares_group: bool = False,
 ) -> Core:
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
-    handles, us = Handles(), find_ourselves()
+    handles, us = Handles(), find_ourselves(with_group=not shares_group)
     catch_up = births.drain if births is not None else _nothing
     exits = ExitWatch(bus, handles, catch_up, 0.0 if births is None or births.sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)

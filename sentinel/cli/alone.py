@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 import click
@@ -31,9 +32,17 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
     wishes = config.load(where.config_file)
     journal = Journal(where.journal, processes.boot_id())
     bus, ledger = Bus(journal.record), Ledger()
-    core = build(where, lambda: wishes.policy, bus=bus, ledger=ledger, journal=journal, later=_never)
+    core = build(where, lambda: wishes.policy, bus=bus, ledger=ledger, journal=journal, later=_never, shares_group=True)
     now = time.monotonic()
-    session = Session(Kind.RUN, mark.name, root, directory=mark.directory, born=time.time(), command=root.pid)
+    session = Session(
+        Kind.RUN,
+        mark.name,
+        root,
+        directory=mark.directory,
+        born=time.time(),
+        sid=os.getsid(0),
+        command=root.pid,
+    )
     ledger.open(session, now)
     for link in processes.descendants(mark.pid):
         parent = link.parent if link.parent in ledger else root.pid

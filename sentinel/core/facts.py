@@ -94,6 +94,9 @@ class Departure(NamedTuple):
     """Monotonic seconds."""
     clean: bool | None
     """The parent ended by itself with status 0. None: nobody told us how it ended."""
+    forked_only: bool | None = None
+    """The parent never ran a program of its own: it was the middle one of a double fork.
+    None: nobody told us."""
 
 
 class Cause(StrEnum):

@@ -231,15 +231,26 @@ def daemonised(case: Case) -> str | None:
         return None
     if case.policy.daemons is Daemons.END or not isinstance(facts, ProcessFacts):
         return None
-    if facts.session != facts.id.pid or not isinstance(case.stdio, Stdio):
+    if not _made_a_session(facts, member, case.session) or not isinstance(case.stdio, Stdio):
         return None
-    if case.stdio.terminal or case.stdio.pipe:
-        return None
-    if _died_with_the_session(case, member):
+    if case.stdio.terminal or case.stdio.pipe or _died_with_the_session(case, member):
         return None
     if case.session is not None and member.parent == case.session.command:
         return None  # the end of a `sentinel run` is the end of its command: it was still the command's child
     return "it was daemonised on purpose: it left its parent while the session lived, with a session of its own"
+
+
+def _made_a_session(facts: ProcessFacts, member: Member, session: Session | None) -> bool:
+    """It leads a session, or is the last of a double fork: the one between led it, and ran no program.
+
+    A tool's shell that leads a session and leaves ``cmd &`` behind looks alike, but for that.
+    Where nobody told us what its parent did, any session but the root's own counts.
+    """
+    if facts.session == facts.id.pid:
+        return True
+    if member.left is None or member.left.forked_only is None:
+        return session is not None and facts.session != session.sid
+    return facts.session == member.parent and member.left.forked_only
 
 
 def _died_with_the_session(case: Case, member: Member) -> bool:

@@ -39,6 +39,8 @@ class Member:
     """Monotonic seconds: its birth, or when it was first seen."""
     manager_server: bool = False
     """It is the tmux server that an Overmind started for itself, and dies with it."""
+    executed: bool | None = None
+    """It has replaced its program since its birth. None: nobody would have told us."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 
@@ -149,11 +151,17 @@ class Ledger:
             if known.id == child:
                 return known
             self._forget(known)
-        member = Member(child, owner.owner, parent, witness, since)
+        told = False if witness is Witness.FORK else None
+        member = Member(child, owner.owner, parent, witness, since, executed=told)
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
         return member
+
+    def executed(self, pid: int) -> None:
+        """``pid`` has replaced its program."""
+        if (member := self._by_pid.get(pid)) is not None and member.executed is not None:
+            member.executed = True
 
     def manages(self, member: Member) -> None:
         """``member`` is the tmux server that its session started for itself."""
@@ -172,7 +180,11 @@ class Ledger:
         record = self._records[member.owner]
         is_root = record.session.root == member.id
         if not is_root and record.death is None:
-            departure = Departure(death.at, None if death.status is None else death.status == 0)
+            departure = Departure(
+                death.at,
+                clean=None if death.status is None else death.status == 0,
+                forked_only=None if member.executed is None else not member.executed,
+            )
             for child in member.children:
                 orphan = self._by_pid.get(child)
                 if orphan is not None and orphan.left is None and orphan.parent == pid:

@@ -67,6 +67,8 @@ class Session:
     born: float = 0.0
     """Wall-clock seconds since the epoch."""
     belongings: Belongings = Belongings()
+    sid: int = 0
+    """The session id (setsid(2)) that its root runs in; 0 when that is not known."""
     command: int = 0
     """For ``run``: the pid of the command. The root is its wrapper, a child subreaper."""
 

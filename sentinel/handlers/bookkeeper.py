@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from sentinel.bus import Bus
-from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied
+from sentinel.core.events import ProcessExecuted, ProcessExited, ProcessForked, SessionDied, SessionEmptied
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Kind, Session
@@ -45,6 +45,7 @@ class Bookkeeper:
         self._told: dict[ProcessId, Death] = {}
         """What was told of first threads that ended before the others of their process."""
         bus.subscribe(ProcessForked, self.forked)
+        bus.subscribe(ProcessExecuted, lambda event: ledger.executed(event.pid))
         bus.subscribe(ProcessExited, self.exited)
 
     def forked(self, event: ProcessForked) -> None:

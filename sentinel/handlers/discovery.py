@@ -200,7 +200,13 @@ class Discovery:
         if (known := self._ledger.record(session.key)) is not None:
             return known.session
         outer = self._ledger.member(session.root.pid)
-        session = replace(session, outer=outer.owner if outer is not None else "", born=time.time())
+        root = processes.look(session.root.pid)
+        session = replace(
+            session,
+            outer=outer.owner if outer is not None else "",
+            born=time.time(),
+            sid=root.session if isinstance(root, ProcessFacts) and root.id == session.root else 0,
+        )
         self._ledger.open(session, time.monotonic())
         self._exits.watch(session.root)
         self._bookkeeper.adopt_below(session.root.pid)

@@ -19,9 +19,15 @@ from sentinel.core.verdicts import ProcessVerdict
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
+_NO_GROUP = -1
+"""No process is in this group. (0 is what a group outside of this pid namespace looks like.)"""
 
-def find_ourselves() -> Ourselves:
+
+def find_ourselves(*, with_group: bool = True) -> Ourselves:
     """Who we are, and what we hang on. An unreadable chain is an error: nothing could be told apart.
+
+    ``with_group`` is for who has a process group to itself. The wrapper of a ``sentinel run``
+    shares one with its command, on purpose.
 
     Raises:
         RuntimeError: The chain of our own parents cannot be read.
@@ -29,7 +35,9 @@ def find_ourselves() -> Ourselves:
     chain = processes.chain(os.getppid())
     if isinstance(chain, Unknown):
         raise RuntimeError(str(chain))  # noqa: TRY004 - an answer that is missing, not a wrong type
-    return Ourselves(os.getpid(), os.getpgrp(), os.getuid(), frozenset(link.id.pid for link in chain))
+    return Ourselves(
+        os.getpid(), os.getpgrp() if with_group else _NO_GROUP, os.getuid(), frozenset(link.id.pid for link in chain)
+    )
 
 
 class Examiner:

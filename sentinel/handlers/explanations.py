@@ -19,6 +19,8 @@ from sentinel.handlers.leftovers import Leftovers
 from sentinel.observe import processes
 
 Data = dict[str, object]
+_DIGITS = 10
+"""Of a pid. What is longer is a name; nor is it a pid what only looks like a number (``²``)."""
 
 
 class Explanations:
@@ -36,7 +38,7 @@ class Explanations:
         Raises:
             NoSuchThing: Nothing of that name is known or there.
         """
-        if what.isdigit():
+        if what.isascii() and what.isdigit() and len(what) <= _DIGITS:
             return self.process(int(what))
         if "/" in what:
             return self.path(what)
@@ -69,7 +71,7 @@ class Explanations:
             case Condemned():
                 would = "end it" if self._policy().mode is Mode.ACT else "end it, if the mode were act"
             case Spared(reason=reason):
-                would = f"leave it alone: {reason}"
+                would = f"leave it alone: {clean(reason, 400)}"
             case Absent():
                 would = "nothing: it has ended"
         return {
@@ -90,7 +92,6 @@ class Explanations:
             "would": _would_do(record, self._policy()),
             **session_as_data(record),
             "members": [self._member(member.id) for member in self._ledger.members(record.session.key)],
-            "files": [mark.path for mark in record.session.belongings.sockets],
         }
 
     def _member(self, who: ProcessId) -> Data:
@@ -118,7 +119,8 @@ class Explanations:
 
 
 def _path(path: str, whose: str, would: str) -> Data:
-    return {"kind": "path", "what": clean(path, 400), "would": would, "evidence": [clean(whose, 400)], "against": []}
+    what, would, whose = (clean(text, 400) for text in (path, would, whose))
+    return {"kind": "path", "what": what, "would": would, "evidence": [whose], "against": []}
 
 
 def _would_do(record: Record, policy: Policy) -> str:

@@ -50,11 +50,7 @@ class RunSessions:
         Raises:
             SentinelError: As ``register``.
         """
-        session = self.register(sender)
-        mark = runs.read(self._runtime, sender)
-        if mark is not None:
-            self._ledger.amend(replace(session, command=mark.command))
-        return session
+        return self.register(sender)
 
     def leaving(self, sender: int, pids: list[int]) -> Session:
         """The command has ended, and these hang under its wrapper: it is their subreaper.
@@ -73,6 +69,9 @@ class RunSessions:
 
     def _open(self, mark: runs.Mark) -> Session:
         if (known := self._ledger.rooted_at(mark.pid)) is not None and known.root == mark.root:
+            if known.command != mark.command:
+                known = replace(known, command=mark.command)
+                self._ledger.amend(known)
             return known
         who = self._discovery.take(mark.pid)
         if who != mark.root:

@@ -33,7 +33,9 @@ def pytest_runtest_protocol(item, nextitem):
     path = str(item.path)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     if path not in _RESULTS:
-        _RESULTS[path] = _run_inside([other for other in item.session.items if str(other.path) == path])
+        _RESULTS[path] = _run_inside(
+            [o for o in item.session.items if str(o.path) == path and o.get_closest_marker("namespace")]
+        )
     report = _report(item, _RESULTS[path])
     item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
