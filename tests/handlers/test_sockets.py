@@ -117,7 +117,7 @@ def test_what_was_learnt_between_the_birth_and_its_telling_is_kept(room, watches
         """As discovery does: the event is published, and waits until this handler is through."""
         room.ledger.open(session, time.monotonic())
         room.bus.publish(SessionOpened(session, "born"))
-        known = replace(session.belongings, directories=("/tmp/overmind-shop",))
+        known = replace(session.belongings, directories=("/run/overmind-shop",))
         room.ledger.amend(replace(session, belongings=known, command=17))
 
     room.bus.subscribe(LookDue, opens)
@@ -125,4 +125,4 @@ def test_what_was_learnt_between_the_birth_and_its_telling_is_kept(room, watches
         room.bus.publish(LookDue("a test"))
     now = room.ledger.record(session.key).session
     assert now.belongings.sockets[0].inode is not None
-    assert (now.belongings.directories, now.command) == (("/tmp/overmind-shop",), 17)
+    assert (now.belongings.directories, now.command) == (("/run/overmind-shop",), 17)

@@ -1,0 +1,135 @@
+"""Wrappers that say who they are: by a mark, and by what the kernel says of the sender."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+
+from sentinel import runs
+from sentinel.core.events import SessionOpened
+from sentinel.core.ledger import Witness
+from sentinel.core.sessions import Kind
+from sentinel.errors import SentinelError
+from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.run_sessions import RunSessions
+from sentinel.observe import processes
+from tests.handlers.room import dead, until
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+@pytest.fixture
+def sessions(room):
+    discovery = Discovery(
+        room.bus,
+        ledger=room.ledger,
+        handles=room.handles,
+        exits=room.exits,
+        bookkeeper=room.keep_books(),
+        ourselves=room.us,
+        later=lambda *_: None,
+    )
+    return RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime)
+
+
+@pytest.fixture
+def wrapper(room):
+    """A subreaper that has left its mark, as `sentinel run` does."""
+    wrapper = room.start()
+    assert wrapper.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0
+    leave_mark(room, wrapper)
+    return wrapper
+
+
+def leave_mark(room, puppet, **more):
+    mark = runs.Mark(processes.boot_id(), puppet.pid, puppet.who.start, "make", "/srv")
+    for name, value in more.items():
+        setattr(mark, name, value)
+    runs.write(room.where.runtime, mark)
+
+
+def test_a_wrapper_is_watched_when_it_says_so(room, sessions, wrapper):
+    session = sessions.register(wrapper.pid)
+    assert (session.kind, session.name, session.root, session.directory) == (Kind.RUN, "make", wrapper.who, "/srv")
+    assert [(event.session, event.how) for event in room.told(SessionOpened)] == [(session, "registered")]
+    assert sessions.register(wrapper.pid) == session
+    assert len(room.told(SessionOpened)) == 1
+
+
+def test_a_sender_without_a_mark_is_refused(room, sessions):
+    with pytest.raises(SentinelError, match="has not left the mark of a `sentinel run`"):
+        sessions.register(room.start().pid)
+    assert room.events == []
+
+
+@pytest.mark.parametrize("wrong", [{"boot": "another"}, {"start": 5}])
+def test_the_mark_of_another_process_of_that_number_is_refused(room, sessions, wrapper, wrong):
+    leave_mark(room, wrapper, **wrong)
+    with pytest.raises(SentinelError, match="has not left the mark"):
+        sessions.register(wrapper.pid)
+    sessions.find()
+    assert runs.read(room.where.runtime, wrapper.pid) is None
+    assert room.events == []
+
+
+def test_a_mark_for_somebody_else_registers_nobody(room, sessions, wrapper):
+    other = room.start()
+    with pytest.raises(SentinelError):
+        sessions.register(other.pid)
+    for ask in (sessions.started, lambda sender: sessions.leaving(sender, [wrapper.pid])):
+        with pytest.raises(SentinelError):
+            ask(other.pid)
+    assert len(room.ledger) == 0
+
+
+def test_the_command_is_known_once_it_runs(room, sessions, wrapper):
+    sessions.register(wrapper.pid)
+    command = wrapper.do("bear()")
+    leave_mark(room, wrapper, command=command)
+    session = sessions.started(wrapper.pid)
+    assert room.ledger.record(session.key).session.command == command
+
+
+def test_a_wrapper_found_before_its_command_ran_is_known_by_it_at_the_next_look(room, sessions, wrapper):
+    # It found no agent to tell, and one has come since.
+    sessions.find()
+    command = wrapper.do("bear()")
+    leave_mark(room, wrapper, command=command)
+    sessions.find()
+    (record,) = room.ledger.sessions()
+    assert record.session.command == command
+
+
+def test_what_it_names_when_it_leaves_is_looked_at_before_it_is_believed(room, sessions, wrapper):
+    session = sessions.register(wrapper.pid)
+    stranger = room.start()
+    own, fallen = wrapper.bear_through()
+    until(lambda: processes.above(fallen).parent == wrapper.pid)
+    leave_mark(room, wrapper, command=own)
+    wrapper.do(f"os.waitpid({own}, 0)[0]")
+    sessions.started(wrapper.pid)
+    odd = [0, -1, 1, os.getpid(), 2**22, 10**30, own]
+    assert sessions.leaving(wrapper.pid, [stranger.pid, *odd, fallen]).key == session.key
+    assert [member.id.pid for member in room.ledger.members(session.key)] == [fallen]
+    member = room.ledger.member(fallen)
+    assert member.witness is Witness.CHILD
+    assert member.left is not None
+    assert len(room.handles) == 2
+
+
+def test_what_is_owned_already_stays_who_it_is(room, sessions, wrapper):
+    session = sessions.register(wrapper.pid)
+    child = room.forked(wrapper.pid, wrapper.do("bear()"))
+    sessions.leaving(wrapper.pid, [child])
+    assert room.ledger.member(child).witness is Witness.FORK
+    assert replace(session) == session
+
+
+def test_a_wrapper_that_has_ended_is_refused(room, sessions, wrapper):
+    wrapper.end()
+    assert dead(wrapper.pid)
+    with pytest.raises(SentinelError):
+        sessions.register(wrapper.pid)
