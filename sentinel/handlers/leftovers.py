@@ -14,7 +14,7 @@ from sentinel.core.rules.directories import judge_directory, slug
 from sentinel.core.rules.sockets import judge_socket
 from sentinel.core.sentences import how_it_died
 from sentinel.core.sessions import Kind, Session
-from sentinel.core.verdicts import FileVerdict, Stale
+from sentinel.core.verdicts import FileVerdict, Kept, Stale
 from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 from sentinel.observe import overmind, sockets
@@ -95,14 +95,23 @@ class Leftovers:
                 yield verdict
 
     def _rivals(self, session: Session) -> bool:
-        title = slug(session.belongings.title)
-        return any(
-            record.death is None
-            and record.session.kind is Kind.OVERMIND
-            and record.session.key != session.key
-            and slug(record.session.belongings.title) == title
+        """Whether another Overmind may have made directories of the same title.
+
+        Each makes one; so one whose own is known is no rival. Whoever holds this very socket
+        and is not known yet is one: it may be what this session's root became when it went
+        into the background.
+        """
+        had = session.belongings
+        others = [
+            record.session.belongings
             for record in self._ledger.sessions()
-        )
+            if record.death is None
+            and record.session.kind is Kind.OVERMIND
+            and slug(record.session.belongings.title) == slug(had.title)
+        ]
+        known = {mark.path for other in others for mark in other.sockets}
+        held = {verdict.path for verdict in self._sockets(session) if isinstance(verdict, Kept)}
+        return any(not other.directories for other in others) or not held <= known
 
 
 def _bound_names() -> frozenset[str] | Unknown:
