@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
@@ -27,12 +28,13 @@ def ask(inbox: Path, request: wire.Request, patience: float = 2.0) -> object:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(patience)
             connection.connect(str(inbox))
-            connection.sendall(wire.encode(request) + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # who refuses us does not listen, and says why
+                connection.sendall(wire.encode(request) + b"\n")
             answer = _line(connection)
     except TimeoutError as error:
         raise NotRunning(f"the agent did not answer within {patience:g} s") from error
     except OSError as error:
-        raise NotRunning(f"no agent answers ({error.strerror})") from error
+        raise NotRunning(f"no agent answers ({error.strerror or error})") from error
     try:
         reply = wire.decode_reply(answer)
     except msgspec.MsgspecError as error:

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from sentinel.core.facts import ProcessId
+from sentinel.core.sanitise import clean
 
-_BIGGEST = 4096
+_NAME = re.compile(r"(?P<pid>[0-9]{1,10})\.json")
+
+_LONGEST_PATH = 4096
+_BIGGEST = 8 * _LONGEST_PATH
 
 
 class Mark(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,15 +47,18 @@ def _file(runtime: Path, pid: int) -> Path:
 def write(runtime: Path, mark: Mark) -> None:
     """Leave or replace the mark; readers see the old one or the new one, never half.
 
+    Names are cleaned on the way: what a path may hold, a line of JSON may not.
+
     Raises:
         OSError: It cannot be written.
     """
+    shown = replace(mark, name=clean(mark.name), directory=clean(mark.directory, _LONGEST_PATH))
     path = _file(runtime, mark.pid)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}.new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, msgspec.json.encode(mark))
+        os.write(fd, msgspec.json.encode(shown))
     finally:
         os.close(fd)
     fresh.replace(path)
@@ -68,11 +77,12 @@ def read(runtime: Path, pid: int) -> Mark | None:
     except OSError:
         return None
     try:
-        return msgspec.json.decode(os.read(fd, _BIGGEST), type=Mark)
+        mark = msgspec.json.decode(os.read(fd, _BIGGEST), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
     finally:
         os.close(fd)
+    return mark if mark.pid == pid else None
 
 
 def marks(runtime: Path) -> Iterator[Mark]:
@@ -82,6 +92,6 @@ def marks(runtime: Path) -> Iterator[Mark]:
     except OSError:
         return
     for name in names:
-        stem, dot, ending = name.partition(".")
-        if dot and ending == "json" and stem.isdigit() and (mark := read(runtime, int(stem))) is not None:
+        found = _NAME.fullmatch(name)
+        if found is not None and (mark := read(runtime, int(found["pid"]))) is not None:
             yield mark

@@ -14,11 +14,11 @@ LIMIT = 65536
 """Bytes of one message."""
 
 
-class Status(msgspec.Struct, tag="status", tag_field="ask"):
+class Status(msgspec.Struct, tag="status", tag_field="ask", forbid_unknown_fields=True):
     """How the agent is."""
 
 
-class Sessions(msgspec.Struct, tag="sessions", tag_field="ask"):
+class Sessions(msgspec.Struct, tag="sessions", tag_field="ask", forbid_unknown_fields=True):
     """What it watches."""
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from sentinel import wire
 from sentinel.bus import Bus
-from sentinel.core.events import MessageRefused
+from sentinel.core.events import HandlerFailed, MessageRefused
 from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
 
@@ -29,6 +29,8 @@ Answer = Callable[[wire.Request, int], object]
 _PATIENCE = 1.0
 """Seconds that a peer has to say its line."""
 _PEERS = 32
+_SENTENCE = 1000
+"""Characters of a refusal."""
 _SO_PEERCRED = struct.Struct("3i")
 _LOCAL_PEERPID = 2  # macOS: sys/un.h
 
@@ -69,7 +71,7 @@ class Inbox:
         try:
             reply = await self._reply(reader, writer)
             if reply is not None:
-                writer.write(wire.encode(reply) + b"\n")
+                writer.write(reply + b"\n")
                 await asyncio.wait_for(writer.drain(), _PATIENCE)
         except (OSError, TimeoutError):
             pass  # the peer went away or does not read: its loss
@@ -77,7 +79,7 @@ class Inbox:
             self._peers -= 1
             writer.close()
 
-    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> wire.Reply | None:
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes | None:
         pid, uid = _peer(writer.get_extra_info("socket"))
         if uid != os.getuid():
             return self._refuse(pid, f"it is another user (uid {uid})")
@@ -92,15 +94,28 @@ class Inbox:
         if not line:
             return None
         try:
-            return wire.Reply(ok=True, data=self._answer(wire.decode_request(line), pid))
-        except msgspec.MsgspecError as error:
+            request = wire.decode_request(line)
+        except (msgspec.MsgspecError, RecursionError) as error:
             return self._refuse(pid, f"its message cannot be read: {error}")
-        except SentinelError as error:
-            return wire.Reply(ok=False, error=str(error))
+        return self._answered(request, pid)
 
-    def _refuse(self, pid: int, why: str) -> wire.Reply:
+    def _answered(self, request: wire.Request, pid: int) -> bytes:
+        try:
+            return wire.encode(wire.Reply(ok=True, data=self._answer(request, pid)))
+        except SentinelError as error:
+            return _no(str(error))
+        except Exception as error:  # noqa: BLE001 - a question that nobody foresaw must not cost the next one its answer
+            what = f"{type(error).__name__}: {error}"
+            self._bus.publish(HandlerFailed("Inbox", type(request).__name__, what))
+            return _no(f"the agent failed to answer: {what}")
+
+    def _refuse(self, pid: int, why: str) -> bytes:
         self._bus.publish(MessageRefused(pid, clean(why)))
-        return wire.Reply(ok=False, error=why)
+        return _no(why)
+
+
+def _no(why: str) -> bytes:
+    return wire.encode(wire.Reply(ok=False, error=clean(why, _SENTENCE)))
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:
