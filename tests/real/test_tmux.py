@@ -1,0 +1,115 @@
+"""What closed tmux sessions leave, on real servers of their own sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.lab.stage import alive, until
+
+pytestmark = pytest.mark.real
+
+
+class Server:
+    """A tmux server with one pane, in which the same things run every time."""
+
+    def __init__(self, stage, name):
+        self.stage, self.name = stage, name
+        self.socket = stage.home / f"{name}.sock"
+        self.tmux("new-session", "-d", "-s", "work", "-x", "80", "-y", "24", "env PS1='$ ' bash --norc")
+        self.pid = int(self.tmux("display-message", "-p", "#{pid}").strip())
+
+    def tmux(self, *words):
+        done = self.stage.run("tmux", "-S", self.socket, "-f", "/dev/null", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def type(self, line):
+        self.tmux("send-keys", "-t", "work", line, "Enter")
+
+    def job(self, name, command, after="true"):
+        """Start a background job in the pane's shell, and return its pid."""
+        self.type(f"{command} & echo $! > {self.stage.home}/{self.name}-{name}; {after}")
+        return self.stage.pid(f"{self.name}-{name}")
+
+    def pane(self):
+        return int(self.tmux("list-panes", "-s", "-F", "#{pane_pid}").strip())
+
+
+@pytest.fixture
+def server(stage):
+    stage.agent()
+    return Server(stage, "mine")
+
+
+def known(stage, *pids):
+    """Wait until the agent has all of these in its ledger."""
+
+    def owned():
+        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout) for pid in pids]
+        return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
+
+    until(owned, "the agent knowing them all")
+
+
+CLOSE = {
+    "kill-server": lambda s: s.tmux("kill-server"),
+    "kill-session": lambda s: s.tmux("kill-session", "-t", "work"),
+    "SIGTERM of the server": lambda s: s.stage.kill(s.pid, signal.SIGTERM),
+    "SIGKILL of the server": lambda s: s.stage.kill(s.pid),
+}
+
+
+@pytest.mark.parametrize("close", CLOSE)
+def test_what_a_closed_session_left_is_ended_and_what_was_meant_to_stay_is_not(stage, server, close):
+    other = Server(stage, "other")
+    stranger = other.job("job", "sleep 600")
+    trapping = server.job("trap", "(trap '' HUP; exec -a sleep sleep 600)")
+    own_session = server.job("setsid", "setsid sleep 600")
+    catching = server.job("catch", "python3 -c 'import signal,time; signal.signal(1, print); time.sleep(600)'")
+    nohup = server.job("nohup", "nohup sleep 600 > /dev/null 2>&1 < /dev/null")
+    disowned = server.job("disown", "sleep 600", after="disown")
+    known(stage, trapping, catching, nohup, disowned, stranger)
+    CLOSE[close](server)
+    until(lambda: not any(alive(pid) for pid in (trapping, own_session, catching)), "the end of what was left")
+    assert alive(nohup)
+    assert alive(disowned)
+    assert alive(stranger)
+    assert alive(other.pid)
+    assert other.tmux("list-sessions")
+    if close != "kill-session":
+        until(lambda: not alive(server.pid), "the server's end")
+        until(lambda: not os.path.lexists(server.socket), "its dead socket being removed")
+    assert os.path.lexists(other.socket)
+
+
+def test_who_types_exit_keeps_the_jobs(stage, server):
+    job = server.job("job", "(trap '' HUP; exec sleep 600)")
+    pane = server.pane()
+    known(stage, job, pane)
+    server.type("exit")
+    until(lambda: not alive(pane), "the shell's end")
+    assert stage.spared("%0")[job] == "policy"
+    assert alive(job)
+
+
+def test_servers_that_ran_before_the_agent_are_found(stage):
+    server = Server(stage, "mine")
+    job = server.job("job", "(trap '' HUP; exec sleep 600)")
+    stage.agent()
+    known(stage, job)
+    stage.kill(server.pid)
+    until(lambda: not alive(job), "its end")
+    until(lambda: not os.path.lexists(server.socket), "the dead socket being removed")
+
+
+def test_a_server_without_its_socket_is_no_dead_server(stage, server):
+    job = server.job("job", "sleep 600")
+    known(stage, job)
+    server.socket.unlink()
+    until(lambda: json.loads(stage.sentinel("sessions", "--json").stdout), "an answer")
+    assert alive(job)
+    assert alive(server.pid)
