@@ -33,7 +33,7 @@ from sentinel.handlers.unstick import UnstickServers
 from sentinel.journal import Journal
 from sentinel.notify import Notifier
 from sentinel.observe import processes
-from sentinel.observe.handles import Handles, raise_descriptor_limit
+from sentinel.observe.handles import HAS_PIDFD, Handles, raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals
 from sentinel.reaper.signals import Signaller
@@ -41,6 +41,7 @@ from sentinel.sources.connector import ProcConnector
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
+from sentinel.sources.kqueue import KqueueSource
 from sentinel.sources.pidfds import ExitWatch
 
 Later = Callable[..., object]
@@ -103,7 +104,7 @@ class Core:
     """
 
     handles: Handles
-    exits: ExitWatch
+    exits: ExitWatch | KqueueSource
     clean_up: CleanUp
     discovery: Discovery
     runs: RunSessions
@@ -125,7 +126,7 @@ def build(
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
     handles, us = Handles(), find_ourselves(with_group=not shares_group)
     catch_up = births.drain if births is not None else _nothing
-    exits = ExitWatch(bus, handles, catch_up, 0.0 if births is None or births.sampled else _SECOND_WORD)
+    exits = _open_exits(bus, handles, catch_up, 0.0 if births is None or births.sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)
     signaller = Signaller(handles, journal, us)
     leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)
@@ -151,6 +152,19 @@ def build(
     )
     explanations = Explanations(ledger, examiner, leftovers, policy)
     return Core(handles, exits, clean_up, discovery, runs, sweep, explanations)
+
+
+def _open_exits(bus: Bus, handles: Handles, catch_up: Callable[[], None], patience: float) -> ExitWatch | KqueueSource:
+    """What waits for the ends of single processes: pidfds on Linux, a kqueue on macOS.
+
+    Where there is neither, the pidfd watch refuses every process, and the samples have to do.
+    """
+    if not HAS_PIDFD:
+        kqueue = KqueueSource(bus, catch_up)
+        with contextlib.suppress(SourceUnavailable):
+            kqueue.open()
+            return kqueue
+    return ExitWatch(bus, handles, catch_up, patience)
 
 
 class Agent:
