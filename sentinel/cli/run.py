@@ -12,6 +12,7 @@ import click
 
 from sentinel import client, paths, runs, wire
 from sentinel.core.facts import ProcessId
+from sentinel.core.sanitise import clean
 from sentinel.errors import NotRunning, SentinelError
 from sentinel.observe import processes
 
@@ -51,8 +52,11 @@ class Wrapper:
             raise SentinelError(f"cannot find out who we are: {who}")
         self._where = where
         self._who = who
-        self._mark = runs.Mark(processes.boot_id(), who.pid, who.start, name, os.getcwd())
+        self._mark = runs.Mark(processes.boot_id(), who.pid, who.start, name, processes.working_directory(who.pid))
         self._child = 0
+        """The command, from its start until it is reaped: then its number may be somebody else's."""
+        self._early: list[int] = []
+        """Signals that came before there was anybody to hand them on to."""
 
     def run(self, argv: tuple[str, ...]) -> int:
         """Start the command, wait for its end, and hand on what it left. Returns the exit status.
@@ -62,22 +66,21 @@ class Wrapper:
         _become_subreaper()
         self._leave_mark()
         watched = self._tell(wire.Register())
-        for number in _FORWARDED:
-            signal.signal(number, self._forward)
-        for number in _TERMINALS_OWN:
-            signal.signal(number, signal.SIG_IGN)
+        heeded = self._take_signals()
         try:
-            self._child = _spawn(argv, self._mark.name)
+            self._child = command = _spawn(argv, self._mark.name, heeded)
         except OSError as error:
             runs.erase(self._where.runtime, self._who.pid)
-            click.echo(f"sentinel: cannot run {argv[0]}: {error.strerror}", err=True)
+            click.echo(f"sentinel: cannot run {clean(argv[0])}: {error.strerror}", err=True)
             return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-        began = processes.identify(self._child)
-        self._mark.command = self._child
+        for number in self._early:
+            self._forward(number, None)
+        began = processes.identify(command)
+        self._mark.command = command
         self._leave_mark()
         if watched:
-            self._tell(wire.Started(self._child))
-        status = self._wait()
+            self._tell(wire.Started(command))
+        status = self._wait(command)
         left = [link.id.pid for link in processes.descendants(os.getpid())]
         if left and not (watched and self._tell(wire.Leaving(left))):
             self._clean_up_alone(began, status)
@@ -101,25 +104,41 @@ class Wrapper:
             return False
         return True
 
+    def _take_signals(self) -> list[int]:
+        """Hand on what is sent to us. What we were started to ignore (nohup) stays ignored, by the command too.
+
+        Returns the signals that are not ignored.
+        """
+        heeded: list[int] = [n for n in (*_FORWARDED, *_TERMINALS_OWN) if signal.getsignal(n) is not signal.SIG_IGN]
+        for number in heeded:
+            signal.signal(number, signal.SIG_IGN if number in _TERMINALS_OWN else self._forward)
+        return heeded
+
     def _forward(self, number: int, _: FrameType | None) -> None:
-        if self._child:
-            from sentinel.reaper.signals import forward
+        if not self._child:
+            self._early.append(number)
+            return
+        from sentinel.reaper.signals import forward
 
-            forward(self._child, number)
+        forward(self._child, number)
 
-    def _wait(self) -> int:
+    def _wait(self, command: int) -> int:
         """Reap whatever falls to us until the command itself has ended. Its wait status."""
         while True:
             pid, status = os.waitpid(-1, 0)
-            if pid == self._child:
+            if pid == command:
+                self._child = 0
                 return status
 
     def _clean_up_alone(self, began: object, status: int) -> None:
         """No agent is there: end what was left with the same judgement and the same hand."""
         from sentinel.cli.alone import clean_up
 
-        root = began if isinstance(began, ProcessId) else ProcessId(self._child, 0)
-        clean_up(self._where, self._mark, root, status)
+        root = began if isinstance(began, ProcessId) else ProcessId(self._mark.command, 0)
+        try:
+            clean_up(self._where, self._mark, root, status)
+        except SentinelError as error:  # the command has ended, and how it ended is what counts
+            click.echo(f"sentinel: what it left is not cleaned up: {clean(str(error), 1000)}", err=True)
 
 
 def _become_subreaper() -> None:
@@ -128,8 +147,8 @@ def _become_subreaper() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _spawn(argv: tuple[str, ...], name: str) -> int:
-    defaults = [*_FORWARDED, *_TERMINALS_OWN, signal.SIGPIPE]
+def _spawn(argv: tuple[str, ...], name: str, heeded: list[int]) -> int:
+    defaults = [*heeded, signal.SIGPIPE, signal.SIGXFSZ]  # the latter two are ignored by Python, not by our starter
     environ = {**os.environ, "SENTINEL_SESSION": f"{name}:{os.getpid()}"}
     return os.posix_spawnp(argv[0], argv, environ, setsigdef=defaults)
 
