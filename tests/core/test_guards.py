@@ -1,0 +1,310 @@
+"""Mercy: each guard alone spares, and without it the same process is condemned."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.facts import Death, Departure, Gone, ProcessId, Stdio, Unknown
+from sentinel.core.guards import CASCADE_SECONDS, GUARDS, wants_stdio
+from sentinel.core.judge import judge, objections
+from sentinel.core.policy import Daemons, KindPolicy, Survivors
+from sentinel.core.sessions import Kind
+from sentinel.core.verdicts import Absent, Condemned, Spared
+from tests.core.cases import (
+    DIED,
+    LEFT_ON_PURPOSE,
+    ROOT,
+    TARGET,
+    US,
+    above,
+    case,
+    facts,
+    member,
+    session,
+    world,
+)
+
+NOT_KNOWN = Unknown("what it is", "a test says so")
+TERMINAL = Stdio(terminal=True, pipe=False)
+PIPE = Stdio(terminal=False, pipe=True)
+SERVER = ProcessId(300, 3000)
+INNER = session(Kind.AGENT, name="claude", root=SERVER)
+OUTER_RUN = session(Kind.RUN, name="outer", root=SERVER)
+DAEMON = {"member": member(left=LEFT_ON_PURPOSE), "facts": facts(session=TARGET.pid)}
+
+
+def left(**changes):
+    return member(left=LEFT_ON_PURPOSE._replace(**changes))
+
+
+SPARED = [
+    ("not-in-ledger", "nobody bore it", {"member": None}),
+    ("not-in-ledger", "no session is known", {"session": None}),
+    ("not-in-ledger", "neither", {"member": None, "session": None, "death": None}),
+    ("owner-alive", "its session lives", {"death": None}),
+    ("owner-alive", "its pane lives", {"death": None, "session": session(Kind.PANE)}),
+    ("owner-alive", "its agent lives, though it lost its parent", {"death": None, "member": left()}),
+    ("unknown", "the root cannot be asked", {"death": NOT_KNOWN}),
+    ("unknown", "it cannot be looked at", {"facts": NOT_KNOWN}),
+    ("unknown", "its parents cannot be told", {"chain": NOT_KNOWN}),
+    ("unknown", "its input and output cannot be told", {"stdio": NOT_KNOWN}),
+    ("unknown", "nobody looked at its input and output", {"stdio": None, "facts": facts(hangup_ignored=True)}),
+    ("unknown", "the same, of one that lost its parent", {"stdio": None, "member": left(clean=False, at=DIED)}),
+    ("identity", "another has its number", {"facts": facts(id=ProcessId(TARGET.pid, 2001))}),
+    ("identity", "an older one has its number", {"facts": facts(id=ProcessId(TARGET.pid, 1))}),
+    ("identity", "another number altogether", {"facts": facts(id=ProcessId(201, TARGET.start))}),
+    ("ourselves", "init", {"id": ProcessId(1, 2000), "facts": facts(id=ProcessId(1, 2000))}),
+    ("ourselves", "Sentinel", {"id": ProcessId(US.pid, 1), "facts": facts(id=ProcessId(US.pid, 1))}),
+    ("ourselves", "its parent", {"id": ProcessId(40, 1), "facts": facts(id=ProcessId(40, 1))}),
+    ("ourselves", "its process group", {"facts": facts(group=US.group)}),
+    ("other-user", "root's", {"facts": facts(uid=0)}),
+    ("other-user", "a neighbour's", {"facts": facts(uid=1001)}),
+    ("other-user", "nobody's", {"facts": facts(uid=65534)}),
+    ("other-namespace", "a container's", {"facts": facts(foreign_namespace=True)}),
+    ("other-namespace", "docker exec", {"facts": facts(parent=0)}),
+    ("other-namespace", "both", {"facts": facts(parent=0, foreign_namespace=True)}),
+    ("kernel-thread", "a kernel thread", {"facts": facts(kernel_thread=True)}),
+    ("kernel-thread", "one with a friendly name", {"facts": facts(kernel_thread=True, name="node")}),
+    ("kernel-thread", "one that runs", {"facts": facts(kernel_thread=True, state="R")}),
+    ("living-session", "an agent in a closed pane", {"world": world(roots={TARGET: INNER})}),
+    ("living-session", "a nested run", {"world": world(roots={TARGET: OUTER_RUN})}),
+    ("living-session", "a tmux server", {"world": world(roots={TARGET: session(Kind.TMUX, root=TARGET)})}),
+    ("tmux-server", "a tmux server of a dead agent", {"facts": facts(name="tmux: server")}),
+    ("tmux-server", "of a pane", {"facts": facts(name="tmux: server"), "session": session(Kind.PANE)}),
+    (
+        "tmux-server",
+        "of an Overmind, but not its own",
+        {"facts": facts(name="tmux: server"), "session": session(Kind.OVERMIND)},
+    ),
+    ("live-pane", "under a server", {"chain": (above(300, "tmux: server"),)}),
+    ("live-pane", "further up", {"chain": (above(250), above(300, "tmux: server"))}),
+    (
+        "live-pane",
+        "under another Overmind's server",
+        {
+            "session": session(Kind.OVERMIND),
+            "chain": (above(300, "tmux: server", 3000),),
+            "world": world(manager_servers={SERVER: "another@1"}),
+        },
+    ),
+    (
+        "adopted",
+        "under a living agent",
+        {"chain": (above(300, "claude", 3000),), "world": world(roots={SERVER: INNER})},
+    ),
+    (
+        "adopted",
+        "further up",
+        {"chain": (above(250), above(300, "claude", 3000)), "world": world(roots={SERVER: INNER})},
+    ),
+    (
+        "adopted",
+        "under a living Overmind",
+        {"chain": (above(300, "overmind", 3000),), "world": world(roots={SERVER: session(Kind.OVERMIND, root=SERVER)})},
+    ),
+    ("stopped", "stopped by Ctrl-Z", {"facts": facts(state="T")}),
+    ("stopped", "at a breakpoint", {"facts": facts(state="t")}),
+    ("stopped", "traced while it runs", {"facts": facts(tracer=77)}),
+    ("nohup", "nohup", {"facts": facts(hangup_ignored=True)}),
+    ("nohup", "nohup into a pipe", {"facts": facts(hangup_ignored=True), "stdio": PIPE}),
+    ("nohup", "in a session of its own", {"facts": facts(hangup_ignored=True, session=TARGET.pid)}),
+    ("daemonised", "the last of a double fork", {"member": left(), "facts": facts(session=150)}),
+    ("daemonised", "one that leads its session", DAEMON),
+    ("daemonised", "nobody told how its parent ended", {**DAEMON, "member": left(clean=None)}),
+    ("daemonised", "its parent was killed long before", {**DAEMON, "member": left(clean=False)}),
+    ("daemonised", "its parent left in order a moment before", {**DAEMON, "member": left(at=DIED - 0.01)}),
+    ("daemonised", "nobody told what its parent ran", {"member": left(forked_only=None), "facts": facts(session=149)}),
+    ("disowned", "disowned", {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid)}),
+    (
+        "disowned",
+        "its shell ended by itself",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid), "death": Death(DIED, 1 << 8)},
+    ),
+    (
+        "disowned",
+        "nobody told how its shell ended",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid), "death": Death(DIED)},
+    ),
+    ("policy", "only reported", {"policy": KindPolicy(survivors=Survivors.REPORT)}),
+    (
+        "policy",
+        "only reported after exit",
+        {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 0)},
+    ),
+    (
+        "policy",
+        "only reported, whatever the end",
+        {"policy": KindPolicy(survivors=Survivors.REPORT), "death": Death(DIED, 3 << 8)},
+    ),
+]
+
+CONDEMNED = [
+    ("not-in-ledger", "as it is", {}),
+    ("owner-alive", "dead, but nobody told how", {"death": Death(DIED)}),
+    ("unknown", "nobody had to ask", {"stdio": None}),
+    ("identity", "the very same", {"facts": facts(id=TARGET)}),
+    ("ourselves", "another group", {"facts": facts(group=US.group + 1)}),
+    ("other-user", "ours", {"facts": facts(uid=US.uid)}),
+    ("other-namespace", "lost to init", {"facts": facts(parent=1)}),
+    ("kernel-thread", "a name in brackets", {"facts": facts(name="[kworker]")}),
+    ("living-session", "another is a root", {"world": world(roots={SERVER: INNER})}),
+    ("tmux-server", "a tmux client", {"facts": facts(name="tmux: client")}),
+    (
+        "tmux-server",
+        "the server of its own dead Overmind",
+        {"facts": facts(name="tmux: server"), "session": session(Kind.OVERMIND), "member": member(manager_server=True)},
+    ),
+    (
+        "live-pane",
+        "under the server of its own dead Overmind",
+        {
+            "session": session(Kind.OVERMIND),
+            "chain": (above(300, "tmux: server", 3000),),
+            "world": world(manager_servers={SERVER: session(Kind.OVERMIND).key}),
+        },
+    ),
+    (
+        "adopted",
+        "fell to the subreaper of an outer run",
+        {"chain": (above(300, "sentinel", 3000),), "world": world(roots={SERVER: OUTER_RUN})},
+    ),
+    ("adopted", "under a stranger", {"chain": (above(300, "systemd"),)}),
+    ("stopped", "in an uninterruptible wait", {"facts": facts(state="D")}),
+    ("nohup", "ignores the hang-up, and holds the terminal", {"facts": facts(hangup_ignored=True), "stdio": TERMINAL}),
+    ("daemonised", "still a child", {"facts": facts(session=TARGET.pid)}),
+    ("daemonised", "in the root's session", {"member": left()}),
+    ("daemonised", "holds a terminal", {**DAEMON, "stdio": TERMINAL}),
+    ("daemonised", "holds a pipe", {**DAEMON, "stdio": PIPE}),
+    (
+        "daemonised",
+        "its parent died with the session",
+        {**DAEMON, "member": left(clean=False, at=DIED - CASCADE_SECONDS)},
+    ),
+    ("daemonised", "daemons are to be ended", {**DAEMON, "policy": KindPolicy(daemons=Daemons.END)}),
+    (
+        "daemonised",
+        "a job of a tool's shell that led a session",
+        {"member": left(forked_only=False), "facts": facts(session=150)},
+    ),
+    ("daemonised", "still the command's child at the command's end", {**DAEMON, "session": session(command=150)}),
+    ("daemonised", "nobody told what its parent ran, in the root's session", {"member": left(forked_only=None)}),
+    (
+        "daemonised",
+        "a tmux server of its own",
+        {"facts": facts(session=TARGET.pid), "member": member(left=LEFT_ON_PURPOSE, manager_server=True)},
+    ),
+    (
+        "disowned",
+        "its shell was killed",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid), "death": Death(DIED, 9)},
+    ),
+    (
+        "disowned",
+        "caught the hang-up",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid, hangup_caught=True), "death": Death(DIED, 1)},
+    ),
+    (
+        "disowned",
+        "ignored the hang-up on its terminal",
+        {
+            "session": session(Kind.PANE),
+            "facts": facts(session=ROOT.pid, hangup_ignored=True),
+            "stdio": TERMINAL,
+            "death": Death(DIED, 1),
+        },
+    ),
+    ("disowned", "in another session", {"session": session(Kind.PANE), "death": Death(DIED, 1)}),
+    ("disowned", "no pane", {"facts": facts(session=ROOT.pid), "death": Death(DIED, 1)}),
+    ("policy", "left with a status", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1 << 8)}),
+    ("policy", "killed", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1)}),
+]
+
+PANE_DEATH = {"death": Death(DIED, 1)}
+
+
+def of(changes):
+    """A pane's shell is hung up, unless the sample says otherwise."""
+    given = changes.get("session")
+    if given is not None and given.kind is Kind.PANE and "death" not in changes:
+        return case(**{**changes, **PANE_DEATH})
+    return case(**changes)
+
+
+@pytest.mark.parametrize(("guard", "why", "changes"), SPARED, ids=[f"{g}: {w}" for g, w, _ in SPARED])
+def test_mercy(guard, why, changes):
+    verdict = judge(of(changes))
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == guard
+    assert verdict.reason
+
+
+UNLOOKED_AT = {"it cannot be looked at"}
+
+
+@pytest.mark.parametrize(("guard", "why", "changes"), SPARED, ids=[f"{g}: {w}" for g, w, _ in SPARED])
+def test_without_its_guard_nothing_else_spares_it(guard, why, changes):
+    verdict = judge(of(changes), [g for g in GUARDS if g.id != guard])
+    if why in UNLOOKED_AT:
+        assert isinstance(verdict, Spared)  # the judge itself ends nothing that it has not seen
+    else:
+        assert isinstance(verdict, Condemned), verdict
+
+
+@pytest.mark.parametrize(("guard", "why", "changes"), CONDEMNED, ids=[f"{g}: {w}" for g, w, _ in CONDEMNED])
+def test_what_comes_near_a_guard_is_condemned_all_the_same(guard, why, changes):
+    assert isinstance(judge(of(changes)), Condemned)
+
+
+def test_no_guard_is_without_samples():
+    for guard in GUARDS:
+        assert sum(name == guard.id for name, *_ in SPARED) >= (2 if guard.id == "nohup" else 3), guard.id
+        assert any(name == guard.id for name, *_ in CONDEMNED), guard.id
+        assert guard.title
+
+
+def test_every_guard_has_its_row_in_the_docs():
+    from pathlib import Path
+
+    rows = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    for guard in GUARDS:
+        assert f"| `{guard.id}` |" in rows
+
+
+def test_the_dead_need_no_verdict():
+    assert judge(case(facts=Gone())) == Absent(TARGET)
+    assert judge(case(facts=facts(state="Z"))) == Absent(TARGET)
+    assert judge(case(facts=facts(state="X"))) == Absent(TARGET)
+
+
+def test_another_ones_zombie_is_not_ours():
+    verdict = judge(case(facts=facts(state="Z", id=ProcessId(TARGET.pid, 7))))
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == "identity"
+
+
+def test_all_objections_are_told_and_the_first_is_the_reason():
+    doubtful = case(facts=facts(uid=0, state="T", parent=0))
+    assert [guard.id for guard, _ in objections(doubtful)] == ["other-user", "other-namespace", "stopped"]
+    assert judge(doubtful).guard == "other-user"
+
+
+def test_evidence_tells_ownership_death_and_place():
+    verdict = judge(case(member=member(left=Departure(DIED, clean=False))))
+    assert isinstance(verdict, Condemned)
+    told = " / ".join(verdict.evidence)
+    for part in ("born of process 150", session().key, "its birth was seen", "lost", "SIGKILL", "parent 1"):
+        assert part.replace("lost", "its parent ended while the session lived") in told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "departure", "ignored"),
+    [(False, None, False), (True, LEFT_ON_PURPOSE, False), (True, None, True)],
+)
+def test_stdio_is_asked_for_only_when_a_guard_will_ask(wanted, departure, ignored):
+    assert wants_stdio(member(left=departure), facts(hangup_ignored=ignored)) is wanted
+    assert wants_stdio(None, facts(hangup_ignored=ignored)) is ignored
+
+
+def test_the_condemned_case_is_condemned():
+    assert isinstance(judge(case()), Condemned)
+    assert judge(case()).evidence
