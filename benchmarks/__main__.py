@@ -23,7 +23,7 @@ from benchmarks.table import Figure, machine, table
 Part = Callable[[Lab, int], Iterator[Figure]]
 PARTS: Mapping[str, tuple[Part, int, int]] = {
     "latency": (latency, 300, 40),
-    "run": (wrapped, 30, 5),
+    "run": (wrapped, 25, 5),
     "idle": (idle, 60, 5),
     "load": (load, 15, 2),
     "soak": (soak, 300, 30),
@@ -52,7 +52,8 @@ def main() -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     print(table(figures))
-    print(f"\n{about}; {time.monotonic() - began:.0f} s")
+    print("\nFour numbers are median, 90th and 99th percentile and maximum; ratios are of medians.")
+    print(f"{about}; {time.monotonic() - began:.0f} s")
     return int(any(figure.grave and figure.met is False for figure in figures))
 
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.lab import ROOT, Lab, dismiss
-from benchmarks.table import Figure, percentile
+from benchmarks.lab import ROOT, Lab, dismiss, first_line
+from benchmarks.table import Figure, percentile, spread
 
 _PAUSE = 0.012
 """Seconds between two changes: a lone event, and not a batch."""
@@ -21,11 +21,12 @@ def files(lab: Lab, changes: int) -> Iterator[Figure]:
     ours = _spans(lab, _PROBE, changes)
     floor = _spans(lab, [lab.actor("inotify")], changes)
     for index, what in enumerate(("created", "unlinked")):
-        for percent in (50, 99):
-            value, least = percentile(ours[index], percent), percentile(floor[index], percent)
-            yield Figure(
-                f"file {what} -> event in the loop, p{percent}", f"{value:.2f} ms", f"{least:.2f} ms", value / least
-            )
+        yield Figure(
+            f"file {what} -> event in the loop",
+            f"{spread(ours[index])} ms",
+            f"{spread(floor[index])} ms",
+            percentile(ours[index], 50) / percentile(floor[index], 50),
+        )
 
 
 def _spans(lab: Lab, probe: Sequence[str], changes: int) -> tuple[list[float], list[float]]:
@@ -35,8 +36,7 @@ def _spans(lab: Lab, probe: Sequence[str], changes: int) -> tuple[list[float], l
     done: list[tuple[int, int]] = []
     process = lab.start([*probe, str(directory)], {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]})
     try:
-        assert process.stdout is not None
-        process.stdout.readline()
+        first_line(process)
         for number in range(changes):
             path = directory / str(number)
             created = time.monotonic_ns()

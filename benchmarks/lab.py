@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[1]
 ACTORS = Path(__file__).parent / "actors"
@@ -97,7 +97,9 @@ class Lab:
         """Path of a compiled actor."""
         return str(self.directory / name)
 
-    def start(self, argv: Sequence[str], environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, argv: Sequence[str], environment: dict[str, str] | None = None, errors: IO[str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start something as the user, in a session of its own, with pipes for input and output."""
         return subprocess.Popen(
             argv,
@@ -108,6 +110,7 @@ class Lab:
             env=environment or {"PATH": os.environ["PATH"], "HOME": str(self.directory)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
             start_new_session=True,
         )
@@ -117,19 +120,21 @@ class Lab:
         """An actor, from the line in which it says that it is ready until its input is closed."""
         process = self.start(argv)
         try:
-            assert process.stdout is not None
-            process.stdout.readline()
+            first_line(process)
             yield process
         finally:
             dismiss(process)
 
     @contextlib.contextmanager
-    def agent(self, wishes: str = QUIET, interpreter: Sequence[str] = ()) -> Iterator[Agent]:
+    def agent(
+        self, wishes: str = QUIET, interpreter: Sequence[str] = (), errors: IO[str] | None = None
+    ) -> Iterator[Agent]:
         """The real agent, with directories of its own, from its greeting until it has ended.
 
         Args:
             wishes: Its ``sentinel.toml``.
             interpreter: Options of Python.
+            errors: Where its standard error goes.
         """
         directory = Path(tempfile.mkdtemp(prefix="agent-", dir=self.directory))
         environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "LANG": "C.UTF-8"}
@@ -141,16 +146,20 @@ class Lab:
         directory.chmod(0o755)
         (directory / "config" / "sentinel.toml").write_text(wishes)
         environment["PYTHONPATH"] = str(ROOT)
-        process = self.start([SENTINEL[0], *interpreter, *SENTINEL[1:], "agent"], environment)
+        command = [SENTINEL[0], *interpreter, *SENTINEL[1:], "agent"]
+        process = self.start(["setpriv", "--pdeathsig", "TERM", "--", *command], environment, errors)
         try:
-            assert process.stdout is not None
-            greeting = process.stdout.readline().strip()
-            if not greeting:
+            if not (greeting := first_line(process)):
                 raise CannotMeasureError("the agent did not start")
             yield Agent(process, directory, environment, greeting)
         finally:
             process.terminate()
             dismiss(process)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What it says first; empty when it ended without a word."""
+    return process.stdout.readline().strip() if process.stdout is not None else ""
 
 
 def dismiss(process: subprocess.Popen[str]) -> str:
@@ -163,7 +172,7 @@ def dismiss(process: subprocess.Popen[str]) -> str:
     return str(said)
 
 
-def until(met: Any, what: str, patience: float = _PATIENCE) -> None:
+def until(met: Callable[[], bool], what: str, patience: float = _PATIENCE) -> None:
     """Return once ``met()`` is true.
 
     Raises:
@@ -183,5 +192,6 @@ def _vacant_uid() -> int:
         with contextlib.suppress(OSError):
             owners.add(os.stat(f"/proc/{entry}").st_uid)
     known = {user.pw_uid for user in pwd.getpwall()}
-    start = 61184 + os.getpid() % 1000  # beyond what distributions give to people and to services
-    return next(uid for uid in range(start, 65000) if uid not in owners | known)
+    # systemd's list of uid ranges calls these unused; people, services and containers have others.
+    vacant = [uid for uid in range(60578, 61184) if uid not in owners | known]
+    return vacant[os.getpid() % len(vacant)]

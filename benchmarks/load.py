@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks import gauges
-from benchmarks.lab import Agent, Lab, dismiss
+from benchmarks.lab import Agent, Lab, dismiss, first_line
 from benchmarks.table import Figure
 
 RATE = 1000
@@ -37,9 +37,8 @@ def _storm(lab: Lab, what: str, argv: list[str]) -> Iterator[Figure]:
         time.sleep(0.5)
         before, began = gauges.cpu(agent.pid), time.monotonic()
         forker = lab.start(argv)
-        assert forker.stdout is not None
         try:
-            births, took, *stayed = map(int, forker.stdout.readline().split())
+            births, took, *stayed = map(int, first_line(forker).split())
             share = 100 * (gauges.cpu(agent.pid) - before) / (time.monotonic() - began)
             missed = _end(forker.pid, stayed) if stayed else 0
         finally:

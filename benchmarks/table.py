@@ -15,9 +15,11 @@ class Figure:
 
     what: str
     measured: str
+    """Where there are four numbers: median, 90th and 99th percentile, maximum."""
     floor: str = ""
     """The same, done by the least that can do it, in the same run."""
     ratio: float | None = None
+    """Measured by floor, of the medians."""
     goal: str = ""
     met: bool | None = None
     """None: nothing was promised."""

@@ -18,7 +18,7 @@
 
 #define MOST_CHILDREN 64
 /* Seconds after which an actor ends by itself, whatever became of whoever started it. */
-#define LIFETIME 600
+#define LIFETIME 7200
 
 struct child {
     pid_t pid;

@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     int bystanders[BYSTANDERS], hurt = 0;
 
     leave_parent();
-    alarm(LIFETIME * 6);
+    alarm(LIFETIME);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (count > MOST_CHILDREN || (memory = memfd_create("board", 0)) < 0 || ftruncate(memory, sizeof *board))
         fail("memfd");
