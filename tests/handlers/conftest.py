@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import sys
+from functools import partial
 
 import pytest
 
-from tests.handlers.room import HANG, PUPPET, Room, end_everything
+from tests.handlers.room import HANG, Room, end_everything, make_program
 
 
 @pytest.fixture
@@ -31,15 +31,7 @@ def run():
 @pytest.fixture
 def program(tmp_path):
     """Make a puppet that is recognised by the name of its program."""
-
-    def program(name):
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!{sys.executable} -IS\n{PUPPET}")
-        path.chmod(0o755)
-        return str(path)
-
-    return program
+    return partial(make_program, tmp_path)
 
 
 @pytest.fixture

@@ -198,6 +198,15 @@ def ended(status=0):
     return Death(time.monotonic(), status << 8)
 
 
+def make_program(directory, name):
+    """A puppet that is recognised by the name of its program."""
+    path = directory / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!{sys.executable} -IS\n{PUPPET}")
+    path.chmod(0o755)
+    return str(path)
+
+
 def end_everything():
     """End what the test left, and reap it. Only where nothing but the test has a number."""
     assert os.environ.get("SENTINEL_TEST_NAMESPACE")

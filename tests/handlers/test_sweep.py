@@ -24,6 +24,11 @@ SLEEP = "os.execv('/bin/sleep', ['sleep', '60'])"
 """Another program: a child that is still the agent's own would be taken for one."""
 
 
+def become(*pids):
+    """Wait until these are what they are to be."""
+    until(lambda: all(processes.comm(pid) == "sleep" for pid in pids))
+
+
 @pytest.fixture
 def sweep(room):
     shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.keep_books()}
@@ -70,6 +75,7 @@ def test_a_second_look_finds_nothing_new(room, sweep, family):
 def test_who_lost_its_parent_before_we_came_is_nobodys(room, sweep, program):
     agent = room.start(program("claude"))
     between, orphan = agent.bear_through(SLEEP)
+    become(orphan)
     agent.do(f"os.waitpid({between}, 0)[0]")
     sweep.look()
     assert processes.above(orphan).parent == 1
@@ -102,6 +108,7 @@ def test_a_root_that_died_unseen_keeps_what_was_known_to_be_its_own(room, sweep,
     known = agent.do(f"bear({SLEEP!r})")
     sweep.look()
     unknown = agent.do(f"bear({SLEEP!r})")
+    become(unknown)
     agent.end()
     room.bus.publish(EventsLost("a source", "a test says so"))
     assert [member.id.pid for member in room.ledger.members(opened(room)[0].key)] == [known]
@@ -126,6 +133,7 @@ def test_wrappers_are_found_by_their_marks_and_marks_of_the_dead_are_taken_away(
 def test_a_parent_that_changes_while_we_look_makes_nobody_a_member(room, sweep, program, monkeypatch):
     agent = room.start(program("claude"))
     between, child = agent.bear_through(SLEEP, between=SLEEP)
+    become(between, child)
     real = processes.tree
 
     def tree():

@@ -1,0 +1,91 @@
+"""What a command does itself when no agent is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from sentinel import runs
+from sentinel.cli import alone
+from sentinel.errors import NoSuchThing
+from sentinel.observe import processes
+from tests.handlers.room import Room, dead, end_everything, make_program, until
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+@pytest.fixture
+def room(where):
+    it = Room(where)
+    yield it
+    it.close()
+    end_everything()
+
+
+@pytest.fixture
+def wrapper(room):
+    """Stands in for `sentinel run`: what is left hangs under it."""
+    wrapper = room.start()
+    assert wrapper.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0
+    return wrapper
+
+
+def clean_up(room, wrapper, command, status=9):
+    mark = runs.Mark(processes.boot_id(), wrapper.pid, wrapper.who.start, "ma\x1bke", "/", command.pid)
+    alone.clean_up(room.where, mark, command, status)
+
+
+def test_what_hangs_under_the_wrapper_is_ended_and_said(room, wrapper, capsys):
+    command, fallen = wrapper.bear_through()
+    who = processes.identify(command)
+    wrapper.do(f"os.waitpid({command}, 0)[0]")
+    child, grandchild = wrapper.bear_through(between="time.sleep(60)")
+    clean_up(room, wrapper, who)
+    assert all(dead(pid) for pid in (fallen, child, grandchild))
+    assert wrapper.poll() is None
+    assert capsys.readouterr().err == 'sentinel: "ma\\x1bke" was killed by SIGKILL: 3 processes ended.\n'
+
+
+def test_a_daemon_is_spared(room, wrapper, capsys):
+    who = processes.identify(wrapper.do("bear('pass')"))
+    wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
+    daemon = wrapper.do("letting_go()")
+    until(lambda: processes.look(daemon).session == daemon)
+    clean_up(room, wrapper, who)
+    assert not dead(daemon)
+    assert capsys.readouterr().err == ""
+
+
+def test_when_the_journal_cannot_be_written_nothing_is_ended(room, wrapper, capsys):
+    who = processes.identify(wrapper.do("bear('pass')"))
+    wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
+    child = wrapper.do("bear()")
+    room.where.journal.unlink()
+    room.where.journal.mkdir()
+    clean_up(room, wrapper, who)
+    assert not dead(child)
+    assert "1 could not be cleaned" in capsys.readouterr().err
+
+
+def test_a_look_of_ones_own_finds_who_hangs_under_a_living_agent(room, tmp_path):
+    agent = room.start(make_program(tmp_path, "claude"))
+    child = agent.do("bear(\"os.execv('/bin/sleep', ['sleep', '60'])\")")
+    until(lambda: processes.comm(child) == "sleep")
+    told = alone.explain(room.where, str(child))
+    assert told["alone"] is True
+    assert told["would"] == f"leave it alone: its session claude (pid {agent.pid}) is alive"
+    assert alone.explain(room.where, "claude")["pid"] == agent.pid
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(NoSuchThing):
+        alone.explain(room.where, "codex")
+
+
+def test_a_look_writes_nothing_down(room, tmp_path):
+    before = room.where.journal.read_bytes()
+    agent = room.start(make_program(tmp_path, "claude"))
+    agent.do("1")
+    alone.explain(room.where, "claude")
+    assert room.where.journal.read_bytes() == before

@@ -1,0 +1,131 @@
+"""`sentinel explain`: from the agent, or from a look of one's own, and from the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from sentinel.cli.explain import command
+from sentinel.core.actions import Outcome, Result
+from sentinel.core.events import AgentStarted, CleanedUp, SessionDied
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.sessions import Kind, Session
+from sentinel.errors import NoSuchThing, NotRunning, SentinelError
+from sentinel.journal import Journal
+from tests.cli.standin import StandIn
+
+CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7))
+TOLD = {
+    "kind": "process",
+    "what": "process 17 (node)",
+    "identity": "17@5",
+    "would": "leave it alone: its session is alive",
+    "evidence": ["born of process 4231"],
+    "against": [{"guard": "owner-alive", "reason": "its session is alive"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def here(where, monkeypatch):
+    for name in ("config", "state", "runtime"):
+        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
+
+
+@pytest.fixture
+def agent(where):
+    with contextlib.ExitStack() as stack:
+        yield lambda answer: stack.enter_context(contextlib.closing(StandIn(where.inbox, lambda _: answer)))
+
+
+@pytest.fixture
+def story(where):
+    journal = Journal(where.journal, "deadbeef")
+    journal.record(AgentStarted("1", "polling"))
+    journal.record(SessionDied(CLAUDE, Death(1.0, 9)))
+    journal.record(CleanedUp(CLAUDE, (Outcome("17@5", Result.ENDED, name="node"),), 0.004), 2)
+    journal.close()
+
+
+def explain(*arguments):
+    done = CliRunner().invoke(command, arguments)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+def test_what_the_agent_knows_is_shown(agent):
+    it = agent(TOLD)
+    lines = explain("17").splitlines()
+    assert it.asked == [{"ask": "explain", "what": "17"}]
+    assert lines[:2] == [
+        "process 17 (node), identity 17@5",
+        "  Sentinel would now: leave it alone: its session is alive",
+    ]
+    assert "    - its session is alive [owner-alive]" in lines
+
+
+def test_json_is_one_object_with_its_past(agent, story):
+    agent(TOLD)
+    told = json.loads(explain("17", "--json"))
+    assert {**told, **TOLD} == told
+    assert [record["seq"] for record in told["past"]] == [3]
+
+
+def test_a_path_is_made_absolute_before_it_is_asked_about(agent, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    it = agent({"kind": "path", "what": "x", "would": "nothing"})
+    explain("./o.sock")
+    assert it.asked[0]["what"] == str(tmp_path / "o.sock")
+
+
+@pytest.mark.parametrize("what", ["17", "claude", "claude-4231", "claude-4231@7", "4231"])
+def test_what_is_gone_is_known_from_the_journal(agent, story, what):
+    agent(NoSuchThing("there is no such thing"))
+    out = explain(what)
+    assert "Sentinel would now: nothing: there is no such thing" in out
+    assert "What was done:" in out
+
+
+def test_what_nobody_knows_is_an_error(agent, story):
+    agent(NoSuchThing("no session is called nobody"))
+    with pytest.raises(NoSuchThing, match="no session is called nobody, and the journal does not mention it"):
+        explain("nobody")
+
+
+def test_an_event_is_shown_with_what_led_to_it_and_what_followed(story):
+    told = json.loads(explain("e2", "--json"))
+    assert (told["because"], told["event"]["seq"], [r["seq"] for r in told["then"]]) == ([], 2, [3])
+    told = json.loads(explain("deadbeef-3", "--json"))
+    assert ([r["seq"] for r in told["because"]], told["event"]["seq"]) == ([2], 3)
+    out = explain("e3")
+    assert out.index("Because") < out.index("This")
+    with pytest.raises(NoSuchThing, match="there is no event e99 in the journal"):
+        explain("e99")
+
+
+def test_an_agent_that_answers_nonsense_is_an_error(agent):
+    agent(["what?"])
+    with pytest.raises(SentinelError, match="cannot be read"):
+        explain("17")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+def test_without_an_agent_a_look_of_ones_own_is_said_to_be_one():
+    out = explain(str(os.getpid()))
+    assert out.startswith(f"process {os.getpid()} (")
+    assert "no session that Sentinel watches bore it" in out or "is alive" in out
+    assert "(no agent is running: this is what a look from here shows)" in out
+    assert json.loads(explain(str(os.getpid()), "--json"))["alone"] is True
+
+
+@pytest.mark.parametrize("what", ["999999999", "nobody", "\u00b2", "9" * 5000, "e", "\x1b[2J"])
+def test_without_an_agent_what_is_not_there_is_an_error(what):
+    with pytest.raises(NoSuchThing) as refusal:
+        explain(what)
+    assert not isinstance(refusal.value, NotRunning)
+    assert str(refusal.value).isprintable()
