@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from sentinel.core.facts import Unknown
+from sentinel.core.guards import GUARDS
+from sentinel.core.judge import evidence, judge
+from sentinel.core.verdicts import Condemned, Grade, Spared
+from tests.core.cases import TARGET, case, facts
+
+
+def test_the_first_guard_that_speaks_gives_the_reason():
+    verdict = judge(case(facts=facts(uid=0, state="T")))
+    assert isinstance(verdict, Spared)
+    assert (verdict.guard, verdict.name, verdict.id) == ("other-user", "node", TARGET)
+    assert verdict.evidence
+
+
+def test_what_nobody_saw_is_spared_even_without_any_guard():
+    verdict = judge(case(facts=Unknown("what it is", "no answer")), guards=[])
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == "unknown"
+
+
+def test_a_condemned_one_is_proven_and_carries_what_was_seen():
+    verdict = judge(case())
+    assert isinstance(verdict, Condemned)
+    assert verdict.grade is Grade.PROVEN
+    assert verdict.facts == facts()
+    assert verdict.evidence == evidence(case())
+
+
+def test_evidence_of_a_living_session_and_of_nobodys_process():
+    assert any("is alive" in sentence for sentence in evidence(case(death=None)))
+    assert evidence(case(member=None)) == ("parent 1, session 90, terminal none, state S",)
+    assert evidence(case(member=None, facts=Unknown("a", "b"))) == ()
+
+
+def test_the_guards_have_names_of_their_own():
+    assert len({guard.id for guard in GUARDS}) == len(GUARDS)

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.ledger import Ledger, Witness
+from sentinel.core.sessions import Kind, Session
+
+KILLED, ENDED, FAILED = 9, 0, 1 << 8
+
+
+def root(pid, kind=Kind.RUN, **fields):
+    return Session(kind, f"s{pid}", ProcessId(pid, pid * 10), **fields)
+
+
+def who(pid):
+    return ProcessId(pid, pid * 10)
+
+
+def family(*births, session=None):
+    """A ledger with a session rooted at 100, and births told as (parent, child)."""
+    ledger = Ledger()
+    ledger.open(session or root(100), 0.0)
+    for parent, child in births:
+        ledger.enter(who(child), parent, 1.0)
+    return ledger
+
+
+def owned(ledger, pid=100):
+    return sorted(m.id.pid for m in ledger.members(root(pid).key))
+
+
+def test_descendants_belong_to_the_session():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    assert owned(ledger) == [1, 2, 3]
+    assert 3 in ledger
+    assert 4 not in ledger
+    assert ledger.member(3).parent == 2
+
+
+def test_what_a_stranger_bore_is_nobodys():
+    ledger = family()
+    assert ledger.enter(who(5), 4, 1.0) is None
+    assert 5 not in ledger
+
+
+def test_a_new_root_shadows_the_outer_session():
+    ledger = family((100, 1), (1, 200))
+    ledger.open(root(200), 2.0)
+    ledger.enter(who(201), 200, 3.0)
+    assert owned(ledger) == [1]
+    assert owned(ledger, 200) == [201]
+    assert ledger.rooted_at(200) == root(200)
+
+
+def test_what_a_root_had_borne_before_goes_over_to_it_but_not_what_is_inside():
+    ledger = family((100, 200), (200, 1), (200, 300), (300, 2))
+    ledger.open(root(300), 2.0)
+    ledger.open(root(200), 3.0)
+    assert owned(ledger) == []
+    assert owned(ledger, 200) == [1]
+    assert owned(ledger, 300) == [2]
+
+
+def test_opening_twice_changes_nothing():
+    ledger = family((100, 1))
+    record = ledger.record(root(100).key)
+    assert ledger.open(root(100), 9.0) is record
+    assert owned(ledger) == [1]
+
+
+def test_a_root_whose_number_another_had_is_its_own():
+    ledger = family((100, 200))
+    later = Session(Kind.RUN, "later", ProcessId(200, 9999))
+    ledger.open(later, 5.0)
+    assert owned(ledger) == []
+    assert ledger.member(200).id == later.root
+    assert ledger.member(200).owner == later.key
+
+
+def test_a_number_that_comes_again_is_another_process():
+    ledger = family((100, 1), (1, 2))
+    again = ProcessId(1, 777)
+    member = ledger.enter(again, 100, 4.0)
+    assert member.id == again
+    assert ledger.member(1) is member
+    assert member.children == set()
+    assert ledger.enter(again, 100, 5.0) is member
+
+
+def test_the_death_of_the_root_is_told_and_what_is_left_stays():
+    ledger = family((100, 1), (1, 2))
+    assert ledger.exited(1, Death(5.0, ENDED)) is None
+    session = ledger.exited(100, Death(6.0, KILLED))
+    assert session == root(100)
+    record = ledger.record(session.key)
+    assert record.death == Death(6.0, KILLED)
+    assert owned(ledger) == [2]
+    assert ledger.rooted_at(100) == session
+    ledger.close(session.key)
+    assert len(ledger) == 0
+    assert ledger.rooted_at(100) is None
+    assert list(ledger.sessions()) == []
+
+
+def test_the_end_of_a_stranger_says_nothing():
+    assert family().exited(7, Death(1.0)) is None
+
+
+def test_who_loses_its_parent_while_the_session_lives_has_left():
+    ledger = family((100, 1), (1, 2), (100, 3), (3, 4))
+    ledger.exited(1, Death(5.0, ENDED))
+    assert ledger.member(2).left == (5.0, True, True)
+    ledger.exited(3, Death(6.0, FAILED))
+    assert ledger.member(4).left == (6.0, False, True)
+    ledger.enter(who(5), 2, 7.0)
+    ledger.enter(who(6), 5, 7.0)
+    ledger.exited(5, Death(8.0))
+    assert ledger.member(6).left == (8.0, None, True)
+
+
+def test_who_loses_its_parent_after_the_session_has_not():
+    ledger = family((100, 1), (1, 2))
+    ledger.exited(100, Death(5.0, KILLED))
+    assert ledger.member(1).left is None
+    ledger.exited(1, Death(5.1, KILLED))
+    assert ledger.member(2).left is None
+
+
+def test_only_a_parent_that_never_ran_a_program_is_the_middle_of_a_double_fork():
+    ledger = family((100, 1), (1, 2), (100, 3), (3, 4))
+    ledger.executed(1)
+    ledger.executed(99)
+    ledger.enter(ProcessId(8, 80), 100, 1.0, Witness.LOOK)
+    ledger.enter(ProcessId(9, 90), 8, 1.0, Witness.LOOK)
+    ledger.executed(8)
+    for pid in (1, 3, 8):
+        ledger.exited(pid, Death(5.0, ENDED))
+    assert [ledger.member(pid).left.forked_only for pid in (2, 4, 9)] == [False, True, None]
+
+
+def test_a_root_that_daemonised_goes_on_under_its_heir():
+    ledger = family((100, 1), (1, 2))
+    ledger.open(Session(Kind.AGENT, "inner", who(2), outer=root(100).key), 2.0)
+    ledger.manages(ledger.member(1))
+    ledger.exited(100, Death(5.0, ENDED))
+    session = ledger.succeed(root(100).key, who(1))
+    assert session.root == who(1)
+    record = ledger.record(session.key)
+    assert record.death is None
+    assert ledger.record(root(100).key) is None
+    assert ledger.rooted_at(1) == session
+    assert ledger.rooted_at(100) is None
+    assert ledger.member(1).owner == session.key
+    assert ledger.manager_servers == {who(1): session.key}
+    assert ledger.rooted_at(2).outer == session.key
+
+
+def test_an_amended_session_is_the_same():
+    ledger = family((100, 1))
+    ledger.amend(root(100, directory="/srv"))
+    assert ledger.record(root(100).key).session.directory == "/srv"
+    assert owned(ledger) == [1]
+
+
+def test_manager_servers_are_forgotten_with_their_end():
+    ledger = family((100, 1))
+    ledger.manages(ledger.member(1))
+    assert ledger.member(1).manager_server
+    ledger.exited(1, Death(2.0))
+    assert ledger.manager_servers == {}
+
+
+def test_a_hundred_thousand_forks_leave_nothing():
+    ledger = family()
+    for pid in range(1_000, 101_000):
+        ledger.enter(who(pid), 100, 1.0)
+        ledger.exited(pid, Death(2.0, ENDED))
+    assert len(ledger) == 1
+    assert ledger.member(100).children == set()
+    assert owned(ledger) == []
+
+
+class Forest(RuleBasedStateMachine):
+    """Births, sessions and ends at random; the model knows who truly bore whom."""
+
+    def __init__(self):
+        super().__init__()
+        self.ledger = Ledger()
+        self.start = 1000
+        self.owner: dict[int, str] = {}
+        self.names: dict[int, ProcessId] = {}
+        self.parent: dict[int, int] = {}
+        self.roots: dict[str, int] = {}
+        self.dead: set[str] = set()
+
+    def fresh(self, pid):
+        self.start += 1
+        return ProcessId(pid, self.start)
+
+    def living(self):
+        return sorted(self.owner)
+
+    @rule(pid=st.integers(2, 30))
+    def a_session_begins(self, pid):
+        if pid in self.owner or self.ledger.rooted_at(pid) is not None:
+            return
+        name = self.fresh(pid)
+        session = Session(Kind.RUN, "s", name)
+        self.ledger.open(session, 0.0)
+        self.owner[pid], self.names[pid], self.roots[session.key] = session.key, name, pid
+
+    @precondition(lambda self: self.owner)
+    @rule(data=st.data(), pid=st.integers(2, 30))
+    def a_child_is_born(self, data, pid):
+        parent = data.draw(st.sampled_from(self.living()))
+        if pid in self.owner or self.ledger.rooted_at(pid) is not None:
+            return
+        name = self.fresh(pid)
+        self.ledger.enter(name, parent, 0.0)
+        self.owner[pid], self.names[pid], self.parent[pid] = self.owner[parent], name, parent
+
+    @precondition(lambda self: self.owner)
+    @rule(data=st.data())
+    def a_member_becomes_a_root(self, data):
+        pid = data.draw(st.sampled_from(self.living()))
+        if pid in self.roots.values():
+            return
+        session = Session(Kind.AGENT, "a", self.names[pid])
+        before = self.owner[pid]
+        self.ledger.open(session, 0.0)
+        self.roots[session.key] = pid
+        for other in self.living():
+            if self.owner[other] == before and self.is_below(other, pid):
+                self.owner[other] = session.key
+
+    def is_below(self, pid, top):
+        while pid != top:
+            if pid in self.roots.values() or pid not in self.parent or self.parent[pid] not in self.owner:
+                return False
+            pid = self.parent[pid]
+        return True
+
+    @precondition(lambda self: self.owner)
+    @rule(data=st.data(), status=st.sampled_from([None, KILLED, ENDED]))
+    def one_ends(self, data, status):
+        pid = data.draw(st.sampled_from(self.living()))
+        key = self.owner.pop(pid)
+        told = self.ledger.exited(pid, Death(1.0, status))
+        was_root = self.roots.get(key) == pid
+        assert (told is not None) is was_root
+        for child in [c for c, p in self.parent.items() if p == pid]:
+            del self.parent[child]
+        self.parent.pop(pid, None)
+        if was_root:
+            self.dead.add(key)
+        if key in self.dead and key not in self.owner.values():
+            self.ledger.close(key)
+            del self.roots[key]
+            self.dead.discard(key)
+
+    @invariant()
+    def the_ledger_says_what_is_true(self):
+        assert {pid: self.ledger.member(pid).owner for pid in self.owner} == self.owner
+        assert len(self.ledger) == len(self.owner)
+        assert {record.session.key for record in self.ledger.sessions()} == set(self.roots)
+
+    @invariant()
+    def its_indexes_agree(self):
+        for record in self.ledger.sessions():
+            for pid, member in record.members.items():
+                assert self.ledger.member(pid) is member
+                assert member.owner == record.session.key
+            assert self.ledger.rooted_at(record.session.root.pid) is not None
+            assert (record.death is not None) is (record.session.key in self.dead)
+
+
+Forest.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestForest = Forest.TestCase
