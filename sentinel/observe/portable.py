@@ -22,6 +22,12 @@ _STATES = {
 _MICROSECONDS = 1_000_000
 
 
+def _process(pid: int) -> psutil.Process:
+    if pid < 0:  # psutil calls that a mistake of its caller; here a pid may come from anywhere
+        raise psutil.NoSuchProcess(pid)
+    return psutil.Process(pid)
+
+
 def boot_id() -> str:
     """The moment of boot: macOS has no random id that psutil could tell."""
     return f"boot-{int(psutil.boot_time())}"
@@ -30,7 +36,7 @@ def boot_id() -> str:
 def identify(pid: int) -> ProcessId | Gone | Unknown:
     """Who has this pid now."""
     try:
-        return ProcessId(pid, round(psutil.Process(pid).create_time() * _MICROSECONDS))
+        return ProcessId(pid, round(_process(pid).create_time() * _MICROSECONDS))
     except psutil.NoSuchProcess:
         return Gone()
     except psutil.Error as error:
@@ -40,7 +46,7 @@ def identify(pid: int) -> ProcessId | Gone | Unknown:
 def look(pid: int) -> ProcessFacts | Gone | Unknown:
     """What psutil and POSIX tell of a process."""
     try:
-        process = psutil.Process(pid)
+        process = _process(pid)
         with process.oneshot():
             return ProcessFacts(
                 id=ProcessId(pid, round(process.create_time() * _MICROSECONDS)),
@@ -67,7 +73,7 @@ def above(pid: int) -> Above | Gone | Unknown:
 def children(pid: int) -> list[int] | Unknown:
     """The pids of its children now."""
     try:
-        return [child.pid for child in psutil.Process(pid).children()]
+        return [child.pid for child in _process(pid).children()]
     except psutil.Error as error:
         return Unknown(f"which children process {pid} has", str(error))
 
@@ -97,7 +103,7 @@ def ticks_per_second() -> int:
 def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
     """Path of the executable and the arguments."""
     try:
-        process = psutil.Process(pid)
+        process = _process(pid)
         return process.exe(), tuple(process.cmdline())
     except psutil.Error as error:
         return Unknown(f"what process {pid} runs", str(error))
@@ -106,7 +112,7 @@ def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
 def working_directory(pid: int) -> str:
     """Where it works; empty when that cannot be read."""
     try:
-        return psutil.Process(pid).cwd()
+        return _process(pid).cwd()
     except psutil.Error:
         return ""
 
@@ -114,7 +120,7 @@ def working_directory(pid: int) -> str:
 def environment(pid: int, name: str) -> str | Unknown:
     """One variable of its environment. Hardened programs of macOS show none: unknown."""
     try:
-        variables = psutil.Process(pid).environ()
+        variables = _process(pid).environ()
     except (psutil.Error, OSError) as error:
         return Unknown(f"the environment of process {pid}", str(error))
     if not variables:
