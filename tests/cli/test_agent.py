@@ -1,0 +1,124 @@
+"""`sentinel agent`: who may run it, and what it does before it watches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sentinel import instance
+from sentinel.cli import agent
+from sentinel.core.events import SessionDied
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.sessions import Kind, Session
+from sentinel.errors import AlreadyRunning, ConfigError, SentinelError
+from sentinel.handlers.enquiries import Condition
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def here(where, monkeypatch):
+    for name in ("config", "state", "runtime"):
+        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
+    monkeypatch.setattr(agent, "_leave_the_group_of_our_starter", lambda: None)  # pytest stays in its own
+
+
+@pytest.fixture
+def nobody_serves(monkeypatch):
+    """No agent is ever run here: what ends processes is tested in a namespace."""
+
+    def run(coroutine):
+        coroutine.close()
+        pytest.fail("an agent was run")
+
+    monkeypatch.setattr(agent.asyncio, "run", run)
+
+
+def invoke(*options):
+    return CliRunner().invoke(agent.command, options)
+
+
+def test_root_is_refused_with_the_way_out(nobody_serves, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.delenv("SENTINEL_ALLOW_ROOT", raising=False)
+    error = invoke().exception
+    assert isinstance(error, SentinelError)
+    assert "SENTINEL_ALLOW_ROOT=1" in str(error)
+
+
+def test_a_second_one_says_who_runs_and_ends_well(nobody_serves, where, monkeypatch):
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    with instance.claim(where):
+        error = invoke().exception
+    assert isinstance(error, AlreadyRunning)
+    assert str(error).startswith(f"already running (PID {os.getpid()}, since ")
+    assert error.exit_code == 0
+
+
+def test_wishes_that_cannot_be_read_are_refused_before_anything_is_made(nobody_serves, where, monkeypatch):
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+    where.config.mkdir(exist_ok=True)
+    where.config_file.write_text("mode = 7\n")
+    error = invoke().exception
+    assert isinstance(error, ConfigError)
+    assert error.exit_code == 78
+    assert not where.lock.exists()
+
+
+def test_an_agent_that_fails_leaves_the_word_that_it_crashed(where, monkeypatch):
+    monkeypatch.setenv("SENTINEL_ALLOW_ROOT", "1")
+
+    def run(coroutine):
+        coroutine.close()
+        assert instance.look(where).condition is instance.Condition.RUNNING
+        raise OSError("a test says so")
+
+    monkeypatch.setattr(agent.asyncio, "run", run)
+    assert isinstance(invoke().exception, OSError)
+    assert instance.look(where).condition is instance.Condition.CRASHED
+
+
+def test_the_greeting_says_how_it_watches_and_how_to_end_it(capsys):
+    agent._greet(Condition("1.2", "polling", "this is a container"), "")
+    assert capsys.readouterr().out == "sentinel 1.2 watches by polling (this is a container). Ctrl-C ends it.\n"
+    agent._greet(Condition("1.2", "proc connector"), "the state directory is on a network")
+    told = capsys.readouterr()
+    assert told.out == "sentinel 1.2 watches by proc connector. Ctrl-C ends it.\n"
+    assert told.err == "sentinel: the state directory is on a network\n"
+
+
+def test_what_happens_is_said_in_one_harmless_line(capsys):
+    session = Session(Kind.RUN, "x\x1b[2J\n\u202e", ProcessId(4231, 7))
+    agent._echo(SessionDied(session, Death(1.0, 9)))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.isprintable()
+    assert line.endswith("was killed by SIGKILL")
+
+
+LEAVES = (
+    "import os; from sentinel.cli import agent; before = os.getpgrp(); agent._leave_the_group_of_our_starter();"
+    "print(before != os.getpid(), os.getpgrp() == os.getpid())"
+)
+
+
+def test_in_the_background_it_has_a_group_of_its_own():
+    done = subprocess.run(
+        ["setsid", "sh", "-c", f'{sys.executable} -c "$1"; :', "sh", LEAVES],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert done.stdout == "True True\n"
+
+
+def test_a_leader_of_a_session_stays_what_it_is():
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES], capture_output=True, text=True, cwd=ROOT, check=True, start_new_session=True
+    )
+    assert done.stdout == "False True\n"
