@@ -20,18 +20,21 @@ _LARGEST = 30.0
 """MiB."""
 _SETTLE = 4.0
 """Seconds after the last session's birth: the last look for its sockets comes after 3."""
-_FOLLOWS = 0.02
-"""Seconds for which a wake-up with nothing to read still belongs to the one before: a storm of
-notices is read with pauses, and its end is seen when nothing more comes."""
+_FOLLOWS = 0.1
+"""Seconds for which a pause that is over still belongs to the wake-up before: a storm of notices
+is read with pauses, and its end is seen when nothing more comes."""
 
-_CALL = re.compile(r"(?P<pid>\d+) +(?P<at>\d+\.\d+) (?P<text>.*)")
-_WAITS = ("epoll_wait(", "epoll_pwait(", "poll(", "select(", "futex(", "clock_nanosleep(")
-_READS = ("recvfrom(", "recvmsg(", "read(", "accept4(", "accept(")
+_WAIT = re.compile(
+    r"\d+ +(?P<at>\d+\.\d+) (?P<resumed><\.\.\. )?"
+    r"(?:epoll_p?wait2?|p?poll|p?select6?|futex|clock_nanosleep|nanosleep|restart_syscall)\b"
+    r".* = (?P<result>-?\d+).* <(?P<took>\d+\.\d+)>"
+)
+"""A finished wait in the log of ``strace -ttt -T``: said when it began, or when it was resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wakeups:
-    """How often a process stopped waiting, and how often without anything to read."""
+    """How often a process stopped waiting, and how often because its time was over."""
 
     all: int
     uncaused: int
@@ -81,7 +84,7 @@ def watch(pid: int, seconds: float, log: Path) -> Wakeups:
     """
     if shutil.which("strace") is None:
         raise CannotMeasureError("counting wake-ups needs strace: apt-get install strace")
-    strace = subprocess.Popen(["strace", "-f", "-ttt", "-o", log, "-p", str(pid)], stderr=subprocess.DEVNULL)
+    strace = subprocess.Popen(["strace", "-f", "-ttt", "-T", "-o", log, "-p", str(pid)], stderr=subprocess.DEVNULL)
     try:
         until(lambda: strace.poll() is not None or gauges.status(pid, "TracerPid") == strace.pid, "strace")
         time.sleep(0.5)  # attaching interrupts a wait, which is taken up again
@@ -95,30 +98,22 @@ def watch(pid: int, seconds: float, log: Path) -> Wakeups:
 
 
 def count(lines: Iterable[str], began: float, ended: float) -> Wakeups:
-    """Count wake-ups in the log of ``strace -f -ttt`` between two wall-clock times.
+    """Count wake-ups in the log of ``strace -f -ttt -T`` between two wall-clock times.
 
-    A thread was woken when it makes a call after the one that it waited in. It was woken for
-    something when one of the calls before it waits again reads something.
+    Something caused a wake-up if the wait returned what is ready, and not because its time
+    was over.
     """
     every = uncaused = 0
     last_cause = 0.0
-    awake: dict[str, tuple[float, bool]] = {}
     for line in lines:
-        call = _CALL.match(line)
-        if call is None or not began <= (at := float(call["at"])) <= ended:
+        if (wait := _WAIT.match(line)) is None:
             continue
-        text, thread = call["text"], call["pid"]
-        if text.startswith(_WAITS) and thread in awake:
-            since, caused = awake.pop(thread)
-            every += 1
-            uncaused += not caused and since - last_cause > _FOLLOWS
-            last_cause = at if caused else last_cause
-        elif not text.startswith(_WAITS):
-            _, caused = awake.get(thread, (at, False))
-            awake[thread] = (at, caused or _has_read(text))
+        at = float(wait["at"]) + (0.0 if wait["resumed"] else float(wait["took"]))
+        if not began <= at <= ended or wait["result"] == "-1":  # a signal: strace comes and goes with one
+            continue
+        every += 1
+        if wait["result"] != "0":
+            last_cause = at
+        elif at - last_cause > _FOLLOWS:
+            uncaused += 1
     return Wakeups(every, uncaused)
-
-
-def _has_read(text: str) -> bool:
-    result = text.rpartition("= ")[2]
-    return text.startswith(_READS) and result[:1].isdigit() and result[:1] != "0"

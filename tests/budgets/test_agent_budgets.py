@@ -82,7 +82,7 @@ def test_it_does_not_wake_up_for_nothing(agent, tmp_path):
     if shutil.which("strace") is None:
         pytest.skip("missing: strace")
     wakeups = watch(agent.pid, 5, tmp_path / "strace")
-    assert wakeups.uncaused == 0, (tmp_path / "strace").read_text()
+    assert wakeups.uncaused == 0
 
 
 def test_it_wakes_up_for_something_and_that_is_seen(agent, lab, tmp_path):
@@ -120,20 +120,18 @@ def test_it_imports_nothing_heavy(lab, tmp_path):
 # -- how wake-ups are told apart -------------------------------------------------------
 
 LOG = """\
-7  100.000000 epoll_wait(4, [{events=EPOLLIN}], 4, -1) = 1 <0.5>
-7  100.500000 recvfrom(8, "..."..., 1024, 0, NULL, NULL) = 76
-7  100.500100 recvfrom(8, 0x1, 1024, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)
-7  100.500200 epoll_wait(4, [], 3, 4) = 0
-7  100.504300 recvfrom(8, 0x1, 1024, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)
-7  100.504400 epoll_wait(4, [], 3, -1) = 0
-7  102.000000 getpid() = 7
-7  102.000100 epoll_wait(4, [], 3, -1) = 0
-9  103.000000 read(5, "", 4096) = 0
-9  103.000100 poll([{fd=5}], 1, -1) = 1
-7  200.000000 getpid() = 7
-7  200.000100 epoll_wait(4, [], 3, -1) = 0
+7  100.000000 epoll_wait(4, [{events=EPOLLIN, data={u32=8, u64=8}}], 4, -1) = 1 <0.500000>
+7  100.500100 recvfrom(8, "..."..., 1024, 0, NULL, NULL) = 76 <0.000010>
+7  100.500200 epoll_wait(4, [], 3, 4) = 0 <0.004100>
+7  100.504400 epoll_wait(4,  <unfinished ...>
+7  102.000000 <... epoll_wait resumed>[], 3, 1500) = 0 <1.495600>
+7  102.000100 read(5, "1 (init) S 0 1 1 0"..., 8192) = 269 <0.000010>
+7  102.000200 epoll_wait(4, [], 3, 1000) = 0 <1.000200>
+9  103.100000 poll([{fd=5}], 1, -1) = 1 ([{fd=5, revents=POLLIN}]) <0.100000>
+9  103.200000 epoll_wait(4, 0x7f, 3, -1) = -1 EINTR (Interrupted system call) <0.200000>
+7  200.000000 epoll_wait(4, [], 3, 1000) = 0 <1.000200>
 """
 
 
-def test_a_wake_up_with_nothing_to_read_is_one_for_nothing():
-    assert count(LOG.splitlines(), 99.0, 199.0) == Wakeups(all=4, uncaused=2)
+def test_a_wake_up_because_time_is_over_is_one_for_nothing_but_at_the_end_of_a_storm():
+    assert count(LOG.splitlines(), 99.0, 199.0) == Wakeups(all=5, uncaused=2)
