@@ -92,16 +92,9 @@ def _death(data: Data) -> str:
 
 def _session_judged(data: Data) -> str:
     verdicts = Counter(verdict["verdict"] for verdict in data["processes"])
-    stale = [verdict for verdict in data["files"] if verdict["verdict"] == "stale"]
-    sockets = sum(bool(verdict["socket"]) for verdict in stale)
-    doomed = [
-        count(verdicts["condemned"], "process") if verdicts["condemned"] else "",
-        count(sockets, "socket") if sockets else "",
-        count(len(stale) - sockets, "directory", "directories") if len(stale) > sockets else "",
-    ]
-    said = f"{_list(doomed)} to clean up" if any(doomed) else "nothing to clean up"
-    kept = verdicts["spared"] + len(data["files"]) - len(stale)
-    return f"{_death(data)}; {said}" + (f", {kept} spared" if kept else "") + _left_out(data)
+    doomed = f"{count(verdicts['condemned'], 'process')} to end" if verdicts["condemned"] else "nothing to end"
+    spared = f", {verdicts['spared']} spared" if verdicts["spared"] else ""
+    return f"{data['session']['id']}: {doomed}{spared}" + _left_out(data)
 
 
 def _action_intended(data: Data) -> str:
@@ -131,6 +124,8 @@ def _cleaned_up(data: Data) -> str:
         parts.append(f"{results['gone']} had ended before")
     if results["removed"]:
         parts.append(f"removed {count(results['removed'], 'file')}")
+    if results["kept"]:
+        parts.append(f"kept {count(results['kept'], 'file')}")
     if results["survived"]:
         parts.append(f"{count(results['survived'], 'process')} survived")
     if results["refused"]:
@@ -203,9 +198,6 @@ def _verdicts(data: Data) -> list[str]:
                 why = "it had ended before"
         name = f" {verdict['name']}" if verdict.get("name") else ""
         lines.append(f"{_pid(verdict['id'])}{name}: {verdict['verdict']}, {why}")
-    for verdict in data["files"]:
-        why = verdict["reason"] if verdict["verdict"] == "kept" else _first(verdict["evidence"])
-        lines.append(f"{verdict['path']}: {verdict['verdict']}, {why}")
     return lines
 
 

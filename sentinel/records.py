@@ -135,15 +135,10 @@ def _session_opened(event: SessionOpened) -> dict[str, object]:
 
 
 def _session_judged(event: SessionJudged) -> dict[str, object]:
-    sockets = {mark.path for mark in event.session.belongings.sockets}
     return {
         "session": _session(event.session),
         "death": _death(event.death),
         "processes": [_plain(verdict) for verdict in event.processes],
-        "files": [
-            {**_fields(verdict), **_VERDICT_WORDS[type(verdict)], "socket": verdict.path in sockets}
-            for verdict in event.files
-        ],
     }
 
 

@@ -9,7 +9,7 @@ from sentinel.core import events
 from sentinel.core.actions import Outcome, RemoveSocket, Result, Terminate, Unstick
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
-from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 from sentinel.narrate import _SENTENCES, details, duration, kind, sentence
 
 CLAUDE = Session(
@@ -32,8 +32,8 @@ def record(thing):
     return json.loads(new.line("deadbeef"))
 
 
-def judged(processes=(), files=(), death=None):
-    return events.SessionJudged(CLAUDE, death or Death(1.0, 9), tuple(processes), tuple(files))
+def judged(processes=(), death=None):
+    return events.SessionJudged(CLAUDE, death or Death(1.0, 9), tuple(processes))
 
 
 STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
@@ -62,16 +62,12 @@ SAMPLES = [
     (events.SessionDied(CLAUDE, Death(1.0, 3 << 8)), "claude-4231 ended with status 3"),
     (events.SessionDied(CLAUDE, Death(1.0, 0)), "claude-4231 ended in good order"),
     (events.SessionDied(CLAUDE, Death(1.0)), "claude-4231 ended (the kernel did not tell how)"),
-    (judged(), "claude-4231 was killed by SIGKILL; nothing to clean up"),
+    (judged(), "claude-4231: nothing to end"),
     (
-        judged([*map(condemned, range(1, 13)), spared(20), Absent(ProcessId(21, 7))], [STALE]),
-        "claude-4231 was killed by SIGKILL; 12 processes and 1 socket to clean up, 1 spared",
+        judged([*map(condemned, range(1, 13)), spared(20), Absent(ProcessId(21, 7))]),
+        "claude-4231: 12 processes to end, 1 spared",
     ),
-    (
-        judged([condemned(1)], [STALE, DIRECTORY, Kept("/p/b", "young", "it is young")]),
-        "claude-4231 was killed by SIGKILL; 1 process, 1 socket and 1 directory to clean up, 1 spared",
-    ),
-    (judged([spared(1)]), "claude-4231 was killed by SIGKILL; nothing to clean up, 1 spared"),
+    (judged([spared(1)]), "claude-4231: nothing to end, 1 spared"),
     (
         Terminate(CLAUDE, (condemned(1), condemned(2)), 2.0),
         "about to end 2 processes of claude-4231: SIGTERM, SIGKILL after 2 s",
@@ -91,6 +87,7 @@ SAMPLES = [
         cleaned(Result.ENDED, Result.GONE, Result.REMOVED, Result.SURVIVED),
         "claude-4231: ended 1 process in 4 ms (1 ended), 1 had ended before, removed 1 file and 1 process survived",
     ),
+    (cleaned(Result.KEPT), "claude-4231: kept 1 file"),
     (cleaned(Result.REFUSED), "claude-4231: 1 refused"),
     (cleaned(), "claude-4231: nothing was done"),
     (events.SessionClosed(CLAUDE), "claude-4231 is closed: nothing of it is left"),
@@ -126,13 +123,10 @@ def test_there_is_a_sentence_and_a_sample_for_each_type():
 
 
 def test_a_judgement_in_detail():
-    files = [STALE, Kept("/p/b", "young", "it is young")]
-    assert details(record(judged([condemned(1), spared(2), Absent(ProcessId(3, 7))], files))) == [
+    assert details(record(judged([condemned(1), spared(2), Absent(ProcessId(3, 7))]))) == [
         "pid 1 node: condemned, born of claude",
         "pid 2 tmux: server: spared, it is a tmux server",
         "pid 3: absent, it had ended before",
-        "/p/a.sock: stale, nobody is bound to it",
-        "/p/b: kept, it is young",
     ]
 
 
@@ -141,11 +135,13 @@ def test_a_clean_up_in_detail():
         Outcome("1@7", Result.ENDED, name="node"),
         Outcome("2@7", Result.SURVIVED, "it did not end"),
         Outcome("/p/a.sock", Result.REMOVED),
+        Outcome("/p/b.sock", Result.KEPT, "a living process holds it"),
     )
     assert details(record(events.CleanedUp(CLAUDE, outcomes, 0.1))) == [
         "pid 1 node: ended",
         "pid 2: survived, it did not end",
         "/p/a.sock: removed",
+        "/p/b.sock: kept, a living process holds it",
     ]
 
 
@@ -187,7 +183,7 @@ def test_escapes_that_somebody_wrote_into_the_file_are_shown():
         (cleaned(Result.ENDED), "outcomes", None),
         (judged(), "death", {"at": 1, "status": "9"}),
         (judged(), "session", "claude"),
-        (judged(), "files", [{}]),
+        (judged(), "processes", [{}]),
     ],
 )
 def test_data_of_a_wrong_kind_is_told_as_it_is(thing, key, value):

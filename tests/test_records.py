@@ -11,7 +11,7 @@ from sentinel.core import events
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
-from sentinel.core.verdicts import Absent, Condemned, Kept, Spared, Stale
+from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 
 SESSION = Session(
     Kind.AGENT,
@@ -40,7 +40,6 @@ EVENTS = [
         SESSION,
         DEATH,
         (condemned(1), Spared(ProcessId(2, 7), "tmux", "it is a tmux server"), Absent(ProcessId(3, 7))),
-        (STALE, Kept("/p/b", "young", "it is young")),
     ),
     events.CleanedUp(SESSION, (Outcome("1@7", Result.ENDED, name="node"),), 0.004, 4),
     events.SessionClosed(SESSION),
@@ -123,7 +122,6 @@ def test_what_is_told_of_a_judgement():
     data = written(EVENTS[4])["data"]
     assert data["death"] == {"at": 12.5, "status": 9, "cause": "killed by", "signal": "SIGKILL", "code": None}
     assert [verdict["verdict"] for verdict in data["processes"]] == ["condemned", "spared", "absent"]
-    assert [(file["verdict"], file["socket"]) for file in data["files"]] == [("stale", True), ("kept", False)]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\x9b", "exe\u202etxt", "\udcff\ud800", "\x7f", "\u2028"])

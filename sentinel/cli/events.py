@@ -136,7 +136,7 @@ class _Printer:
             when = "at an unknown time"
         kind = narrate.kind(entry.record)
         head = click.style(f"{kind:17}", bold=True) if self._bold else f"{kind:17}"
-        told = [f"{when}  {head}  {narrate.sentence(entry.record)}"]
+        told = [f"{when}  {f'e{entry.seq}':6}  {head}  {narrate.sentence(entry.record)}"]
         return "\n".join([*told, *(f"    {line}" for line in narrate.details(entry.record))])
 
 

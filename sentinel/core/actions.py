@@ -61,6 +61,8 @@ class Result(StrEnum):
     """It is still there."""
     REFUSED = "refused"
     """The reaper would not touch it; the reason says why."""
+    KEPT = "kept"
+    """The file stays; the reason says why."""
     REMOVED = "removed"
     """The file is in quarantine."""
     CURED = "cured"

@@ -12,7 +12,7 @@ from typing import ClassVar
 from sentinel.core.actions import Outcome
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Session
-from sentinel.core.verdicts import FileVerdict, ProcessVerdict
+from sentinel.core.verdicts import ProcessVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +133,13 @@ class SessionDied(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionJudged(Event):
-    """What a dead session left was judged."""
+    """The processes that a dead session left were judged."""
 
     type: ClassVar[str] = "session.judged"
 
     session: Session
     death: Death
     processes: tuple[ProcessVerdict, ...]
-    files: tuple[FileVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

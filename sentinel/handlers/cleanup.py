@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from sentinel.bus import Bus
-from sentinel.core.actions import Outcome
+from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import CleanedUp, HandlerFailed, SessionClosed, SessionDied, SessionEmptied, SessionJudged
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
@@ -93,7 +93,8 @@ class CleanUp:
     async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
         session = record.session
         outcomes: list[Outcome] = []
-        files = {outcome.target: outcome for outcome in self._leftovers.remove(session, self._policy())}
+        # What is held by a process that is about to end is judged again after its end.
+        early = [o for o in self._leftovers.remove(session, self._policy()) if o.result is not Result.KEPT]
         intent = strike.intent if strike is not None else 0
         struck: set[ProcessId] = set()
         rounds = 0
@@ -106,8 +107,8 @@ class CleanUp:
             self._catch_up()
             newborn = [verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck]
             strike = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
-        files |= {outcome.target: outcome for outcome in self._leftovers.remove(session, self._policy())}
-        outcomes += files.values()
+        outcomes += early
+        outcomes += self._leftovers.remove(session, self._policy())
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
 

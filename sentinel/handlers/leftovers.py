@@ -38,13 +38,20 @@ class Leftovers:
         return [*self._sockets(session), *self._directories(session)]
 
     def remove(self, session: Session, policy: Policy) -> list[Outcome]:
-        """Judge now, and move what is stale into quarantine."""
+        """Judge now, move what is stale into quarantine, and say why the rest stays."""
         if policy.mode is Mode.OBSERVE or not (session.belongings.sockets or session.belongings.title):
             return []
-        stale = [verdict for verdict in self._sockets(session) if isinstance(verdict, Stale)]
-        outcomes = [self._perform(RemoveSocket(session, verdict)) for verdict in stale]
-        stale = [verdict for verdict in self._directories(session) if isinstance(verdict, Stale)]
-        return outcomes + [self._perform(RemoveDirectory(session, verdict)) for verdict in stale]
+        # One kind after the other: a directory is judged by the sockets that are there then.
+        outcomes = [
+            self._perform(RemoveSocket(session, verdict)) if isinstance(verdict, Stale) else _kept(verdict)
+            for verdict in list(self._sockets(session))
+        ]
+        for verdict in list(self._directories(session)):
+            if isinstance(verdict, Stale):
+                outcomes.append(self._perform(RemoveDirectory(session, verdict)))
+            elif verdict.path in session.belongings.directories:
+                outcomes.append(_kept(verdict))
+        return outcomes
 
     def _perform(self, action: RemoveSocket | RemoveDirectory) -> Outcome:
         try:
@@ -112,6 +119,10 @@ class Leftovers:
         known = {mark.path for other in others for mark in other.sockets}
         held = {verdict.path for verdict in self._sockets(session) if isinstance(verdict, Kept)}
         return any(not other.directories for other in others) or not held <= known
+
+
+def _kept(verdict: Kept) -> Outcome:
+    return Outcome(verdict.path, Result.KEPT, verdict.reason)
 
 
 def _bound_names() -> frozenset[str] | Unknown:

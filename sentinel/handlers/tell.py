@@ -44,7 +44,7 @@ class Tell:
     def cleaned(self, event: CleanedUp) -> None:
         """Say what was done. Nothing waits for it."""
         death, spared = self._deaths.pop(event.session.key, (None, 0))
-        done = [outcome for outcome in event.outcomes if outcome.result is not Result.GONE]
+        done = [outcome for outcome in event.outcomes if outcome.result not in {Result.GONE, Result.KEPT}]
         if self._notifier is None or not done or len(done) < self._threshold():
             return
         body = summary(event.session, death, done, spared)

@@ -167,7 +167,7 @@ def test_newer_types_and_damaged_data_are_shown_as_they_are(journal, state):
         file.write('{"seq":2,"type":"dev.sentinel.session.died","data":[]}\n')
     lines = run().stdout.splitlines()
     assert lines[0].endswith('novel.thing {"a":1}')
-    assert lines[1].startswith("at an unknown time  session.died")
+    assert lines[1].startswith("at an unknown time  e2      session.died")
 
 
 def test_a_cursor_file_goes_on_where_the_last_call_ended(story, tmp_path):

@@ -59,6 +59,15 @@ def mark(path):
     return SocketMark(str(path), status.st_dev, status.st_ino)
 
 
+def moved(leftovers, session):
+    """What was moved away; the rest is said to stay, with a reason."""
+    outcomes = leftovers.remove(session, Policy())
+    kept = [outcome for outcome in outcomes if outcome.result is Result.KEPT]
+    assert all(outcome.reason for outcome in kept)
+    assert not kept or leftovers.verdicts(session)
+    return [outcome for outcome in outcomes if outcome not in kept]
+
+
 def script_directory(place, title="shop", word=WORD, mode=0o700):
     directory = place / f"overmind-{title}-{word}"
     directory.mkdir(mode=mode)
@@ -80,7 +89,8 @@ def test_a_dead_socket_is_kept_in_quarantine_and_recorded_first(room, leftovers,
 def test_a_socket_that_somebody_holds_stays(room, leftovers, place):
     with bind(place / "o.sock"):
         session = die(room, Belongings((mark(place / "o.sock"),)))
-        assert leftovers.remove(session, Policy()) == []
+        (outcome,) = leftovers.remove(session, Policy())
+        assert (outcome.result, outcome.reason) == (Result.KEPT, "a living process holds this socket")
         assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["in-use"]
     assert os.listdir(place) == ["o.sock"]
 
@@ -91,14 +101,14 @@ def test_a_socket_that_the_next_one_made_in_its_place_stays(room, leftovers, pla
         (place / "o.sock").rename(place / "away")  # so that its inode is not given to the next
     with bind(place / "o.sock"):
         pass
-    assert leftovers.remove(session, Policy()) == []
+    assert not moved(leftovers, session)
     assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["identity"]
 
 
 def test_a_file_that_is_no_socket_stays(room, leftovers, place):
     (place / "o.sock").write_text("precious")
     session = die(room, Belongings((SocketMark(str(place / "o.sock")),)))
-    assert leftovers.remove(session, Policy()) == []
+    assert not moved(leftovers, session)
     assert (place / "o.sock").read_text() == "precious"
 
 
@@ -149,7 +159,7 @@ def test_directories_of_other_titles_and_other_names_stay(room, leftovers, place
     script_directory(place, "shopping")
     (place / "overmind-shop-short").mkdir(mode=0o700)
     (place / "shop").mkdir(mode=0o700)
-    assert leftovers.remove(die(room, shop(place)), Policy()) == []
+    assert not moved(leftovers, die(room, shop(place)))
     assert len(os.listdir(place)) == 3
 
 
@@ -176,7 +186,7 @@ def test_while_another_of_its_title_lives_only_its_own_is_moved(room, leftovers,
 def test_a_directory_that_others_can_enter_is_not_overminds(room, leftovers, place):
     script_directory(place).chmod(0o755)
     session = die(room, shop(place))
-    assert leftovers.remove(session, Policy()) == []
+    assert not moved(leftovers, session)
     assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["not-overmind"]
 
 
@@ -184,7 +194,7 @@ def test_a_directory_that_a_living_tmux_server_has_the_name_of_stays(room, lefto
     directory = script_directory(place)
     with tempfile.TemporaryDirectory() as short, bind(f"{short}/{directory.name}"):
         session = die(room, shop(place, directories=(str(directory),)))
-        assert leftovers.remove(session, Policy()) == []
+        assert not moved(leftovers, session)
         assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["in-use"]
 
 
@@ -194,7 +204,7 @@ def test_when_it_cannot_be_told_which_sockets_live_everything_stays(room, leftov
         belongings = shop(place, sockets=(mark(place / "o.sock"),))
     session = die(room, belongings)
     monkeypatch.setattr(sockets, "bound_inodes", lambda: Unknown("which sockets are bound", "a test says so"))
-    assert leftovers.remove(session, Policy()) == []
+    assert not moved(leftovers, session)
     assert [type(verdict) for verdict in leftovers.verdicts(session)] == [Kept, Kept]
 
 
