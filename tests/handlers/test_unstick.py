@@ -83,6 +83,15 @@ def test_a_server_that_reaps_is_left_in_peace(room, later, server):
     assert room.told(ServerUnstuck) == []
 
 
+def test_a_pane_that_lives_after_all_is_no_reason(room, later, server):
+    room.open(server.pid, Kind.TMUX, "default")
+    pane = room.forked(server.pid, server.do("bear()"))
+    room.bus.publish(ProcessExited(pane, killed()))
+    assert later
+    pass_time(later)
+    assert room.told(ServerUnstuck) == []
+
+
 def test_an_overminds_own_server_is_healed_too(room, later, server):
     manager = room.start()
     room.open(manager.pid, Kind.OVERMIND, "shop")
