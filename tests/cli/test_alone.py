@@ -53,7 +53,6 @@ def test_a_daemon_is_spared(room, wrapper, capsys):
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
     daemon = wrapper.do("letting_go()")
-    until(lambda: processes.look(daemon).session == daemon)
     clean_up(room, wrapper, who)
     assert not dead(daemon)
     assert capsys.readouterr().err == ""
