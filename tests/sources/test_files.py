@@ -211,6 +211,64 @@ def test_paths_are_told_as_the_directory_was_spelled():
         assert told == [f"{base}/link/socket", f"{base}/link/socket", f"{base}/link"]
 
 
+# -- the watchers themselves, where the source asks before it calls them --------------
+
+
+@contextmanager
+def watching(watcher):
+    told = []
+    made = watcher(told.append, lambda: None)
+    try:
+        yield made, told
+    finally:
+        made.stop()
+
+
+def wait(true):
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.005)
+
+
+def test_a_path_that_became_a_symlink_or_a_file_meanwhile_is_refused(tmp_path, watcher):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    with watching(watcher) as (made, _):
+        for name in ("file", "link"):
+            with pytest.raises(NotADirectoryError):
+                made.add(str(tmp_path / name), writes=False)
+            assert not made.holds(str(tmp_path / name))
+
+
+def test_a_directory_that_is_gone_is_not_held_whoever_gets_its_inode(tmp_path, watcher):
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    with watching(watcher) as (made, told):
+        made.add(str(watched), writes=False)
+        assert made.holds(str(watched))
+        watched.rmdir()
+        watched.mkdir()
+        wait(lambda: str(watched) in told and not made.holds(str(watched)))
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_adding_again_takes_the_place_of_what_was_there(tmp_path, watcher, writes):
+    (tmp_path / "mark").mkdir()
+    with watching(watcher) as (made, told):
+        made.add(str(tmp_path / "mark"), writes=False)
+        made.add(str(tmp_path), writes=False)
+        made.add(str(tmp_path), writes=writes)
+        (tmp_path / "a").mkdir()
+        wait(lambda: str(tmp_path / "a") in told)
+        made.remove(str(tmp_path))
+        (tmp_path / "b").mkdir()
+        (tmp_path / "mark/a").mkdir()
+        wait(lambda: str(tmp_path / "mark/a") in told)
+        assert told.count(str(tmp_path / "a")) == 1
+        assert str(tmp_path / "b") not in told
+
+
 # -- wishes -------------------------------------------------------------------------
 
 
