@@ -50,15 +50,17 @@ class CleanUp:
         self._policy = policy
         self._catch_up = catch_up
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._causes: dict[str, int] = {}
+        """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
         bus.subscribe(SessionDied, self.died)
-        bus.subscribe(SessionEmptied, lambda event: self._close_if_empty(event.key, bus.current))
+        bus.subscribe(SessionEmptied, lambda event: self._close_if_empty(event.key))
 
     def died(self, event: SessionDied) -> None:
         """Judge and strike at once; waiting, tidying and reporting are a task."""
         record = self._ledger.record(event.session.key)
         if record is None:
             return
-        cause = self._bus.current
+        cause = self._causes[event.session.key] = self._bus.current
         began = time.monotonic()
         strike = None
         try:
@@ -88,7 +90,7 @@ class CleanUp:
             self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
         finally:
             del self._tasks[key]
-        self._close_if_empty(key, cause)
+        self._close_if_empty(key)
 
     async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
         session = record.session
@@ -112,9 +114,9 @@ class CleanUp:
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
 
-    def _close_if_empty(self, key: str, cause: int) -> None:
+    def _close_if_empty(self, key: str) -> None:
         """Forget a dead session of which nothing is left, once it was cleaned up after."""
         record = self._ledger.record(key)
         if record is not None and record.death is not None and not record.members and key not in self._tasks:
             self._ledger.close(key)
-            self._bus.publish(SessionClosed(record.session), cause)
+            self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))

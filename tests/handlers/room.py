@@ -42,7 +42,8 @@ def bear(script="time.sleep(60)"):
 def letting_go(script="time.sleep(60)"):
     "Bear one that makes a session of its own and holds nothing of ours."
     return bear(
-        "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]; ready()\\n" + script)
+        "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]; ready()\\n"
+        + script)
 
 def bear_through(script="time.sleep(60)", between=""):
     "Bear one that bears another and then runs a script of its own. Returns both."

@@ -329,6 +329,22 @@ def test_files_that_cannot_be_tidied_are_a_failure_that_is_told_and_the_session_
     assert failure.error == "OSError: a test says so"
 
 
+def test_a_session_that_is_closed_long_after_is_closed_because_of_the_death(room, run):
+    room.policy = Policy(mode=Mode.OBSERVE)
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent("time.sleep(60)")
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        os.kill(child, signal.SIGKILL)
+        await stage.closed()
+
+    run(scenario())
+    records = {e.record["type"].removeprefix("dev.sentinel."): e.record for e in History(room.where.journal).read()}
+    assert records["session.closed"]["cause"] == records["session.died"]["seq"]
+
+
 @pytest.mark.parametrize("scripts", [(), ("time.sleep(60)",)])
 def test_a_judgement_that_fails_is_told_and_does_not_keep_the_session_for_ever(room, run, monkeypatch, scripts):
     async def scenario():
