@@ -143,7 +143,7 @@ def test_a_daemonised_one_is_followed_and_cleaned_up_after(stage, source, overmi
     time.sleep(0.5)
     assert alive(shop.pid)
     # Between two samples its first process comes and goes unseen, or dies without an heir.
-    assert not stage.journal("cleanup.done" if source == "polling" else "session.died")
+    assert not stage.journal("action.intended" if source == "polling" else "session.died")
     stage.kill(shop.pid)
     nothing_left(shop)
 

@@ -163,8 +163,17 @@ def test_watchdog_alone_tells_of_each_reading(tmp_path):
 
 
 def test_a_rename_out_of_the_directory_holds_nothing_back(tmp_path):
-    """watchdog alone holds what follows back for half a second: ours has told it all by then."""
-    watched, elsewhere = tmp_path / "watched", tmp_path / "elsewhere"
+    """watchdog alone holds what follows back for half a second: ours has told it all by then.
+
+    A machine that is busy for half a second can hold ours back as long: so it gets some tries,
+    and watchdog alone would need half a second in each of them.
+    """
+    assert any(tells_at_once(tmp_path / str(number)) for number in range(5))
+
+
+def tells_at_once(place):
+    watched, elsewhere = place / "watched", place / "elsewhere"
+    place.mkdir()
     for directory in (watched, elsewhere):
         directory.mkdir()
     for name in ("a", "b"):
@@ -177,10 +186,11 @@ def test_a_rename_out_of_the_directory_holds_nothing_back(tmp_path):
                 (watched / "a").rename(elsewhere / "a")
                 (watched / "b").unlink()
                 await until(lambda: {str(watched / "a"), str(watched / "b")} <= set(heard.paths()))
-                assert not any(event.src_path == str(watched / "b") for event in seen)
+                first = not any(event.src_path == str(watched / "b") for event in seen)
                 await until(lambda: any(event.src_path == str(watched / "b") for event in seen))
+                return first
 
-    asyncio.run(scenario())
+    return asyncio.run(scenario())
 
 
 def test_a_name_that_is_no_utf8_is_told_as_the_system_spells_it(tmp_path, watcher):
