@@ -184,6 +184,11 @@ def until(true, what="it"):
     return answer
 
 
+def becomes(pid, name):
+    """Wait until a process runs the program of that name: it has the name a moment before the arguments."""
+    until(lambda: processes.comm(pid) == name and processes.program(pid)[1], f"{pid} as {name}")
+
+
 def dead(pid):
     """Whether a process has ended, reaped or not."""
     now = processes.above(pid)

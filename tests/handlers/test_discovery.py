@@ -14,7 +14,7 @@ from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.discovery import Discovery
 from sentinel.observe import overmind, processes
-from tests.handlers.room import dead, until
+from tests.handlers.room import becomes, dead, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -81,7 +81,7 @@ def test_a_launcher_and_the_program_directly_under_it_are_one_session(room, prog
     inner = room.forked(
         launcher.pid, launcher.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid")
     )
-    until(lambda: processes.comm(inner) == "claude")
+    becomes(inner, "claude")
     room.bus.publish(ProcessExecuted(inner))
     assert len(opened(room)) == 1
     assert room.owner(inner) == opened(room)[0].key
@@ -90,7 +90,7 @@ def test_a_launcher_and_the_program_directly_under_it_are_one_session(room, prog
 def test_another_agent_directly_under_it_is_a_session_of_its_own(room, program, discovery):
     outer = start(room, program)
     inner = room.forked(outer.pid, outer.do(f"subprocess.Popen([{program('codex')!r}], stdin=subprocess.PIPE).pid"))
-    until(lambda: processes.comm(inner) == "codex")
+    becomes(inner, "codex")
     room.bus.publish(ProcessExecuted(inner))
     assert [(session.name, session.outer) for session in opened(room)] == [
         ("claude", ""),
@@ -104,7 +104,7 @@ def test_the_same_agent_through_a_shell_is_a_session_of_its_own(room, program, d
     command = f"subprocess.Popen(['/bin/sh', '-c', '{program('claude')}; :'], stdin=subprocess.PIPE).pid"
     shell = room.forked(outer.pid, outer.do(command))
     (inner,) = until(lambda: [link.id.pid for link in processes.descendants(shell)])
-    until(lambda: processes.comm(inner) == "claude")
+    becomes(inner, "claude")
     room.forked(shell, inner)
     room.bus.publish(ProcessExecuted(inner))
     assert [session.root.pid for session in opened(room)] == [outer.pid, inner]
@@ -115,7 +115,7 @@ def test_the_same_agent_through_a_shell_is_a_session_of_its_own(room, program, d
 def test_a_root_that_replaces_its_program_stays_the_same_session(room, program, discovery):
     agent = start(room, program)
     agent.tell(f"os.execv({program('codex')!r}, ['codex'])")
-    until(lambda: processes.comm(agent.pid) == "codex")
+    becomes(agent.pid, "codex")
     room.bus.publish(ProcessExecuted(agent.pid))
     assert [session.name for session in opened(room)] == ["claude"]
 
@@ -280,7 +280,7 @@ def test_a_name_of_a_pane_that_is_an_attack_stays_out_of_ids(room, discovery, tm
     server = server_pid()
     room.bus.publish(ProcessRenamed(server))
     pane = int(tmux("display-message", "-p", "#{pane_pid}"))
-    until(lambda: processes.comm(pane) == "sleep")
+    becomes(pane, "sleep")
     room.forked(server, pane)
     room.bus.publish(ProcessExecuted(pane))
     session = opened(room)[1]

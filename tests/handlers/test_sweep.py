@@ -16,7 +16,7 @@ from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.sweep import Sweep
 from sentinel.observe import processes
-from tests.handlers.room import dead, until
+from tests.handlers.room import becomes, dead, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -44,7 +44,7 @@ def family(room, program):
     command = f"subprocess.Popen(['/bin/sh', '-c', '{program('codex')}; :'], stdin=subprocess.PIPE).pid"
     shell = outer.do(command)
     (inner,) = until(lambda: [link.id.pid for link in processes.descendants(shell)])
-    until(lambda: processes.comm(inner) == "codex")
+    becomes(inner, "codex")
     return outer, shell, inner
 
 
