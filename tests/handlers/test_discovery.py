@@ -338,6 +338,7 @@ def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
     client = manager.do(
         f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
     )
+    until(lambda: processes.program(client)[1] == tuple(command))
     room.forked(manager.pid, client)
     room.bus.publish(ProcessRenamed(overminds_server))
     member = room.ledger.member(overminds_server)
