@@ -8,9 +8,11 @@ ratio to the floor, which suffers alike. Exit status 1: something was missed or 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 
 from benchmarks.commands import commands
 from benchmarks.deaths import latency, soak, wrapped
@@ -40,6 +42,8 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="this part (may be said more than once)")
     parser.add_argument("--amount", type=int, help="rounds, runs or seconds of each part")
     wishes = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):  # to be left in good order, also when a shell has us ignore Ctrl-C
+        signal.signal(number, _leave)
     about, began = machine(), time.monotonic()
     figures: list[Figure] = []
     try:
@@ -55,6 +59,10 @@ def main() -> int:
     print("\nFour numbers are median, 90th and 99th percentile and maximum; ratios are of medians.")
     print(f"{about}; {time.monotonic() - began:.0f} s")
     return int(any(figure.grave and figure.met is False for figure in figures))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ class Deaths:
     floor: list[Round]
     missed: int
     hurt: int
+    rounds: int
+    """Of those that were watched, the first ones too."""
 
 
 def play(
@@ -81,7 +83,7 @@ def play(
     watched = [one for one in played if one.watched]
     whole = [one for one in watched[_WARM_UP:] if not one.missed]
     bare = [one for one in played if not one.watched][_WARM_UP:]
-    return Deaths(whole, bare, sum(one.missed for one in watched), hurt)
+    return Deaths(whole, bare, sum(one.missed for one in watched), hurt, len(watched))
 
 
 def latency(lab: Lab, rounds: int) -> Iterator[Figure]:
@@ -98,7 +100,7 @@ def latency(lab: Lab, rounds: int) -> Iterator[Figure]:
             yield from breakdown(deaths.watched, records)
         else:
             yield _growth(before, deaths)
-        yield _missed(deaths, f"missed, and bystanders hurt ({where})", rounds + _WARM_UP)
+        yield _missed(deaths, f"missed, and bystanders hurt ({where})")
         before = deaths
 
 
@@ -111,7 +113,7 @@ def wrapped(lab: Lab, rounds: int) -> Iterator[Figure]:
         where = f"{crowd:,} other processes"
         watched = f"{spread([one.all_termed for one in deaths.watched])} ms"
         yield Figure(f"sentinel run: command killed -> SIGTERM in all of {CHILDREN} ({where})", watched)
-        yield _missed(deaths, f"sentinel run: missed, and bystanders hurt ({where})", rounds + _WARM_UP)
+        yield _missed(deaths, f"sentinel run: missed, and bystanders hurt ({where})")
 
 
 def soak(lab: Lab, rounds: int) -> Iterator[Figure]:
@@ -119,9 +121,7 @@ def soak(lab: Lab, rounds: int) -> Iterator[Figure]:
     with lab.agent(_ENDS_DAEMONS) as agent:
         deaths = play(lab, rounds, shape="mixed", floor=False)
         lost = agent.count("source.lost")
-    yield _missed(
-        deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})", rounds
-    )
+    yield _missed(deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})")
     yield Figure("soak: root killed -> SIGTERM in all", f"{spread([one.all_termed for one in deaths.watched])} ms")
 
 
@@ -152,9 +152,9 @@ def _growth(before: Deaths, after: Deaths) -> Figure:
     )
 
 
-def _missed(deaths: Deaths, what: str, rounds: int) -> Figure:
+def _missed(deaths: Deaths, what: str) -> Figure:
     right = not deaths.missed and not deaths.hurt
-    return Figure(what, f"{deaths.missed}, {deaths.hurt} of {rounds} rounds", goal="0, 0", met=right, grave=True)
+    return Figure(what, f"{deaths.missed}, {deaths.hurt} of {deaths.rounds} rounds", goal="0, 0", met=right, grave=True)
 
 
 def breakdown(rounds: list[Round], journal: list[dict[str, Any]]) -> Iterator[Figure]:

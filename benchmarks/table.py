@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -48,7 +49,9 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent are not above (nearest rank)."""
+    """The value that so many percent are not above (nearest rank); NaN of nothing."""
+    if not values:
+        return math.nan
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 

@@ -18,6 +18,8 @@
 
 #define PATIENCE 5000
 #define BYSTANDERS 8
+/* Rounds in which somebody was missed after which it is of no use to go on. */
+#define ENOUGH 10
 
 static int memory;
 static struct board *board;
@@ -72,7 +74,7 @@ static void reap(pid_t floor)
         ;
 }
 
-static void play(char **prefix, char **role, int count, int settle, int is_floor)
+static int play(char **prefix, char **role, int count, int settle, int is_floor)
 {
     int fds[MOST_CHILDREN], missed = 0;
     pid_t floor = 0;
@@ -110,6 +112,7 @@ static void play(char **prefix, char **role, int count, int settle, int is_floor
     ended(root, PATIENCE);
     close(root);
     reap(floor);
+    return missed;
 }
 
 static void leave_parent(void)
@@ -141,8 +144,8 @@ int main(int argc, char **argv)
     board = map_board(memory);
     for (int i = 0; i < BYSTANDERS; i++)
         bystanders[i] = pidfd_of(spawn(bystander));
-    for (int round = 0; round < rounds && !dismissed(); round++) {
-        play(argv + 8, role, count, settle, 0);
+    for (int round = 0, bad = 0; round < rounds && bad < ENOUGH && !dismissed(); round++) {
+        bad += play(argv + 8, role, count, settle, 0) > 0;
         if (with_floor)
             play(worker, role, count, settle, 1);
     }
