@@ -52,6 +52,9 @@ journal: what is not through by then is left, and the journal shows it."""
 
 _SECOND_WORD = 0.002
 """Seconds for which a pidfd leaves the word on a death to the connector."""
+_REAPED_BY_THEN = 0.05
+"""Seconds after which, where there is no connector, a death is told: by then its parent has
+reaped it, and the kernel says how it died."""
 
 
 class ProcessSource(Protocol):
@@ -126,7 +129,7 @@ def build(
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
     handles, us = Handles(), find_ourselves(with_group=not shares_group)
     catch_up = births.drain if births is not None else _nothing
-    exits = _open_exits(bus, handles, catch_up, 0.0 if births is None or births.sampled else _SECOND_WORD)
+    exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if births is None or births.sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)
     signaller = Signaller(handles, journal, us)
     leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)

@@ -70,7 +70,13 @@ def _thing(what: str, where: paths.Paths, history: list[Entry]) -> dict[str, obj
     except (NoSuchThing, SentinelError) as error:
         if not past:
             raise NoSuchThing(f"{error}, and the journal does not mention it") from error
-        told = {"kind": "past", "what": clean(what), "would": f"nothing: it is not there any more ({error})", "evidence": [], "against": []}
+        told = {
+            "kind": "past",
+            "what": clean(what),
+            "would": f"nothing: it is not there any more ({error})",
+            "evidence": [],
+            "against": [],
+        }
     return {**told, "past": past}
 
 

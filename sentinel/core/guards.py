@@ -282,9 +282,13 @@ def policy_reports(case: Case) -> str | None:
     kind = case.session.kind
     if case.policy.survivors is Survivors.REPORT:
         return f"what a {kind} session leaves is only reported (policy.{kind}.survivors)"
-    ended_by_itself = case.death.cause is Cause.EXITED and case.death.code == 0
-    if ended_by_itself and case.policy.after_exit is Survivors.REPORT:
+    if case.policy.after_exit is not Survivors.REPORT:
+        return None
+    if case.death.cause is Cause.EXITED and case.death.code == 0:
         return f"the {kind} was left in good order: what it leaves is only reported (policy.{kind}.after_exit)"
+    outer_lives = any(root.key == case.session.outer for root in case.world.roots.values())
+    if case.death.cause is Cause.UNTOLD and outer_lives:
+        return f"nobody told how the {kind} ended: it may have been left in good order (policy.{kind}.after_exit)"
     return None
 
 

@@ -200,12 +200,15 @@ class Ledger:
 
         Returns the session under its new key.
         """
+        return self.become(key, replace(self._records[key].session, root=heir))
+
+    def become(self, key: str, session: Session) -> Session:
+        """What was known under ``key`` is ``session`` from now on, living, with all that it owns."""
         record = self._records.pop(key)
         self._by_root.pop(record.session.root.pid, None)
-        session = replace(record.session, root=heir)
         record.session, record.death = session, None
         self._records[session.key] = record
-        self._by_root[heir.pid] = session.key
+        self._by_root[session.root.pid] = session.key
         for member in record.members.values():
             member.owner = session.key
         for server, owner in self.manager_servers.items():

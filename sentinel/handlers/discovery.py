@@ -65,8 +65,9 @@ class Discovery:
     def consider(self, pid: int, how: str) -> None:
         """Open a session if ``pid`` is the root of one."""
         if (rooted := self._ledger.rooted_at(pid)) is not None and self._handles.ended(rooted.root) is False:
-            return
-        if processes.comm(pid) == TMUX_SERVER:
+            if rooted.kind is Kind.PANE:
+                self._replaced(rooted, how)
+        elif processes.comm(pid) == TMUX_SERVER:
             self._tmux_server(pid, how)
         elif (found := recognise_process(pid, just_born=how == BORN)) is not None:
             self._program(pid, found, how)
@@ -79,19 +80,24 @@ class Discovery:
         who = self.take(pid)
         if who is None:
             return
-        if self._continues(pid, found):
+        session = None if self._continues(pid, found) else _session(who, found)
+        if session is None:
             self._let_go(who)
             return
-        if found.kind is Kind.AGENT:
-            self.open(Session(Kind.AGENT, found.name, who, directory=processes.working_directory(pid)), how)
+        self.open(session, how)
+        if session.kind is Kind.OVERMIND:
+            self._look_later(pid)
+
+    def _replaced(self, pane: Session, how: str) -> None:
+        """The shell of a pane made room for what it was asked to run: ``tmux new-window claude``."""
+        found = recognise_process(pane.root.pid, just_born=how == BORN)
+        session = _session(pane.root, found) if found is not None else None
+        if session is None:
             return
-        about = overmind.describe(pid)
-        if isinstance(about, Unknown):
-            self._let_go(who)
-            return
-        belongings = Belongings((SocketMark(about.socket_path),), (), about.title, about.script_root)
-        session = Session(Kind.OVERMIND, about.title, who, directory=about.directory, belongings=belongings)
-        self._look_later(self.open(session, how).root.pid)
+        session = replace(session, outer=pane.outer, born=pane.born, sid=pane.sid)
+        self._bus.publish(SessionOpened(self._ledger.become(pane.key, session), how))
+        if session.kind is Kind.OVERMIND:
+            self._look_later(session.root.pid)
 
     def _continues(self, pid: int, found: Recognised) -> bool:
         """Whether its parent is a session of the same program: a launcher and what it launches."""
@@ -236,3 +242,14 @@ class Discovery:
         marks = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
         belongings = replace(had, sockets=tuple(marks.values()), directories=(*had.directories, directory))
         self._ledger.amend(replace(session, belongings=belongings))
+
+
+def _session(root: ProcessId, found: Recognised) -> Session | None:
+    """The session of a recognised program; None when an Overmind cannot be described."""
+    if found.kind is Kind.AGENT:
+        return Session(Kind.AGENT, found.name, root, directory=processes.working_directory(root.pid))
+    about = overmind.describe(root.pid)
+    if isinstance(about, Unknown):
+        return None
+    belongings = Belongings((SocketMark(about.socket_path),), (), about.title, about.script_root)
+    return Session(Kind.OVERMIND, about.title, root, directory=about.directory, belongings=belongings)

@@ -51,7 +51,7 @@ class Examiner:
 
     def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
         """Judge everything that a session owns but its root."""
-        world, seen = self._world(), dict[int, Above]()
+        world, seen = self._world(record), dict[int, Above]()
         return tuple(
             judge(self._case(member.id, member, record, world, seen))
             for member in self._ledger.members(record.session.key)
@@ -67,10 +67,13 @@ class Examiner:
         if member is not None and member.id != who:
             member = None
         record = self._ledger.record(member.owner) if member is not None else None
-        return self._case(who, member, record, self._world(), {})
+        return self._case(who, member, record, self._world(record), {})
 
-    def _world(self) -> World:
+    def _world(self, record: Record | None) -> World:
         roots = {r.session.root: r.session for r in self._ledger.sessions() if r.death is None}
+        outer = self._ledger.record(record.session.outer) if record is not None else None
+        if outer is not None and self._handles.ended(outer.session.root) is True:
+            roots.pop(outer.session.root, None)  # its death has not been told yet: they died together
         return World(self._ourselves, roots, self._ledger.manager_servers)
 
     def _case(

@@ -133,6 +133,16 @@ SPARED = [
     ),
     (
         "policy",
+        "nobody told how it ended, and its server lives",
+        {
+            "policy": KindPolicy(after_exit=Survivors.REPORT),
+            "death": Death(DIED),
+            "session": session(outer=INNER.key),
+            "world": world(roots={SERVER: INNER}),
+        },
+    ),
+    (
+        "policy",
         "only reported, whatever the end",
         {"policy": KindPolicy(survivors=Survivors.REPORT), "death": Death(DIED, 3 << 8)},
     ),
@@ -216,6 +226,11 @@ CONDEMNED = [
     ("disowned", "in another session", {"session": session(Kind.PANE), "death": Death(DIED, 1)}),
     ("disowned", "no pane", {"facts": facts(session=ROOT.pid), "death": Death(DIED, 1)}),
     ("policy", "left with a status", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1 << 8)}),
+    (
+        "policy",
+        "nobody told how it ended, and its server is dead too",
+        {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED), "session": session(outer=INNER.key)},
+    ),
     ("policy", "killed", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1)}),
 ]
 

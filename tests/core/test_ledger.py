@@ -158,6 +158,15 @@ def test_a_root_that_daemonised_goes_on_under_its_heir():
     assert ledger.rooted_at(2).outer == session.key
 
 
+def test_a_session_that_turns_out_to_be_another_keeps_all_that_it_owns():
+    ledger = family((100, 1), session=root(100, Kind.PANE))
+    agent = Session(Kind.AGENT, "claude", who(100))
+    assert ledger.become(root(100).key, agent) == agent
+    assert ledger.rooted_at(100) == agent
+    assert ledger.member(1).owner == agent.key
+    assert [record.session for record in ledger.sessions()] == [agent]
+
+
 def test_an_amended_session_is_the_same():
     ledger = family((100, 1))
     ledger.amend(root(100, directory="/srv"))

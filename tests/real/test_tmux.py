@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -113,3 +114,19 @@ def test_a_server_without_its_socket_is_no_dead_server(stage, server):
     until(lambda: json.loads(stage.sentinel("sessions", "--json").stdout), "an answer")
     assert alive(job)
     assert alive(server.pid)
+
+
+def test_an_agent_that_a_pane_was_made_for_is_an_agent(stage, server):
+    """Its shell makes room for it, so it was a pane first; a crash of it is an agent's."""
+    program = stage.file("bin/claude")
+    shutil.copy2("/usr/bin/python3", program)
+    program.chmod(0o755)
+    bear = "print(subprocess.Popen(['sleep', '600']).pid, file=open('child', 'w'), flush=True)"
+    stage.file("agent.py", f"import subprocess, time; {bear}; time.sleep(600)")
+    server.tmux("new-window", "-d", f"exec {program} agent.py")
+    child = stage.pid("child")
+    session = stage.watched("claude")
+    assert session["session_kind"] == "agent"
+    known(stage, child)
+    stage.kill(session["pid"], signal.SIGTERM)
+    until(lambda: not alive(child), "the end of what it bore")
