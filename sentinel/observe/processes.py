@@ -82,6 +82,22 @@ def tree() -> dict[int, list[Above]]:
 
 def descendants(pid: int) -> list[Above]:
     """Everything that lives under ``pid`` now, parents before their children."""
+    found: list[Above] = []
+    todo = [pid]
+    while todo:
+        parent = todo.pop(0)
+        below = children(parent)
+        if isinstance(below, Unknown) and parent == pid:
+            return _descendants_by_tree(pid)  # a kernel that does not list children
+        for child in below if isinstance(below, list) else ():
+            link = above(child)
+            if isinstance(link, Above) and not link.dead and link.parent == parent:
+                found.append(link)
+                todo.append(child)
+    return found
+
+
+def _descendants_by_tree(pid: int) -> list[Above]:
     below = tree()
     found: list[Above] = []
     todo = below.get(pid, [])
