@@ -7,7 +7,7 @@ process that is not in the ledger is nobody's to end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -99,7 +99,7 @@ class Ledger:
         record = self._records.get(key)
         if record is None:
             return []
-        return [m for pid, m in record.members.items() if pid != record.session.root.pid]
+        return [member for member in record.members.values() if member.id != record.session.root]
 
     # -- told ----------------------------------------------------------------------
 
@@ -180,27 +180,31 @@ class Ledger:
         record = self._records[member.owner]
         is_root = record.session.root == member.id
         if not is_root and record.death is None:
-            departure = Departure(
-                death.at,
-                clean=None if death.status is None else death.status == 0,
-                forked_only=None if member.executed is None else not member.executed,
-            )
-            for child in member.children:
-                orphan = self._by_pid.get(child)
-                if orphan is not None and orphan.left is None and orphan.parent == pid:
-                    orphan.left = departure
+            self._leave(member.children, death, forked_only=None if member.executed is None else not member.executed)
         self._forget(member)
         if not is_root:
             return None
         record.death = death
         return record.session
 
+    def _leave(self, children: Iterable[int], death: Death, *, forked_only: bool | None) -> None:
+        """Write into the entries of a dead parent's children that their session outlived it."""
+        departure = Departure(death.at, None if death.status is None else death.status == 0, forked_only)
+        for child in children:
+            if (orphan := self._by_pid.get(child)) is not None and orphan.left is None:
+                orphan.left = departure
+
     def succeed(self, key: str, heir: ProcessId) -> Session:
         """The root daemonised itself: ``heir`` goes on as the same session.
 
+        The other children of the old root have lost their parent while their session lives.
         Returns the session under its new key.
         """
-        return self.become(key, replace(self._records[key].session, root=heir))
+        record = self._records[key]
+        if record.death is not None:
+            borne = [pid for pid, member in record.members.items() if member.parent == record.session.root.pid]
+            self._leave(borne, record.death, forked_only=False)  # it was recognised by the program that it ran
+        return self.become(key, replace(record.session, root=heir))
 
     def become(self, key: str, session: Session) -> Session:
         """What was known under ``key`` is ``session`` from now on, living, with all that it owns."""

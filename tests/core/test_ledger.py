@@ -167,6 +167,25 @@ def test_a_session_that_turns_out_to_be_another_keeps_all_that_it_owns():
     assert [record.session for record in ledger.sessions()] == [agent]
 
 
+def test_what_the_old_root_bore_beside_its_heir_has_left():
+    ledger = family((100, 1), (100, 2), (2, 3))
+    ledger.exited(2, Death(4.0, FAILED))
+    ledger.enter(who(4), 1, 4.5)
+    ledger.enter(who(5), 100, 4.5)
+    ledger.exited(100, Death(5.0, ENDED))
+    ledger.succeed(root(100).key, who(1))
+    assert ledger.member(3).left == (4.0, False, True)
+    assert ledger.member(4).left is None
+    assert ledger.member(5).left == (5.0, True, False)
+
+
+def test_a_member_that_got_the_number_of_its_dead_root_is_one_of_those_left():
+    ledger = family((100, 1))
+    ledger.exited(100, Death(5.0, KILLED))
+    again = ledger.enter(ProcessId(100, 7777), 1, 6.0)
+    assert ledger.members(root(100).key) == [ledger.member(1), again]
+
+
 def test_an_amended_session_is_the_same():
     ledger = family((100, 1))
     ledger.amend(root(100, directory="/srv"))
