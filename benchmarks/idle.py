@@ -25,11 +25,12 @@ _FOLLOWS = 0.1
 is read with pauses, and its end is seen when nothing more comes."""
 
 _WAIT = re.compile(
-    r"\d+ +(?P<at>\d+\.\d+) (?P<resumed><\.\.\. )?"
+    r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?P<resumed><\.\.\. )?"
     r"(?:epoll_p?wait2?|p?poll|p?select6?|futex|clock_nanosleep|nanosleep|restart_syscall)\b"
     r".* = (?P<result>-?\d+).* <(?P<took>\d+\.\d+)>"
 )
 """A finished wait in the log of ``strace -ttt -T``: said when it began, or when it was resumed."""
+_RECEIVED = re.compile(r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?:recvfrom|recvmsg|accept4?)\(.* = [1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,20 @@ def watch(pid: int, seconds: float, log: Path) -> Wakeups:
 def count(lines: Iterable[str], began: float, ended: float) -> Wakeups:
     """Count wake-ups in the log of ``strace -f -ttt -T`` between two wall-clock times.
 
-    Something caused a wake-up if the wait returned what is ready, and not because its time
-    was over.
+    Something caused a wake-up if the wait returned what is ready, or if its time was over and
+    there was something to receive: so a storm of notices is read.
     """
     every = uncaused = 0
     last_cause = 0.0
+    in_doubt: set[str] = set()  # threads whose time was over, and that have received nothing since
     for line in lines:
+        if (received := _RECEIVED.match(line)) is not None:
+            in_doubt.discard(received["thread"])
+            last_cause = float(received["at"])
         if (wait := _WAIT.match(line)) is None:
             continue
+        uncaused += wait["thread"] in in_doubt
+        in_doubt.discard(wait["thread"])
         at = float(wait["at"]) + (0.0 if wait["resumed"] else float(wait["took"]))
         if not began <= at <= ended or wait["result"] == "-1":  # a signal: strace comes and goes with one
             continue
@@ -115,5 +122,5 @@ def count(lines: Iterable[str], began: float, ended: float) -> Wakeups:
         if wait["result"] != "0":
             last_cause = at
         elif at - last_cause > _FOLLOWS:
-            uncaused += 1
-    return Wakeups(every, uncaused)
+            in_doubt.add(wait["thread"])
+    return Wakeups(every, uncaused + len(in_doubt))
