@@ -128,7 +128,7 @@ class Ledger:
         yield member
         for pid in member.children:
             child = self._by_pid.get(pid)
-            if child is not None and child.owner == member.owner and pid not in self._by_root:
+            if child is not None and child.owner == member.owner:
                 yield from self._below(child)
 
     def _hand_over(self, member: Member, key: str) -> None:

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sentinel.core.facts import Death, ProcessId
+from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 
@@ -40,6 +40,11 @@ def test_descendants_belong_to_the_session():
     assert ledger.member(3).parent == 2
 
 
+def test_nobody_says_who_bore_a_root_that_was_found():
+    assert family().member(100).parent == 0
+    assert family().members("nobody@1") == []
+
+
 def test_what_a_stranger_bore_is_nobodys():
     ledger = family()
     assert ledger.enter(who(5), 4, 1.0) is None
@@ -48,7 +53,8 @@ def test_what_a_stranger_bore_is_nobodys():
 
 def test_a_new_root_shadows_the_outer_session():
     ledger = family((100, 1), (1, 200))
-    ledger.open(root(200), 2.0)
+    record = ledger.open(root(200), 2.0)
+    assert record is ledger.record(root(200).key)
     ledger.enter(who(201), 200, 3.0)
     assert owned(ledger) == [1]
     assert owned(ledger, 200) == [201]
@@ -61,6 +67,16 @@ def test_what_a_root_had_borne_before_goes_over_to_it_but_not_what_is_inside():
     ledger.open(root(200), 3.0)
     assert owned(ledger) == []
     assert owned(ledger, 200) == [1]
+    assert owned(ledger, 300) == [2]
+
+
+def test_what_goes_over_may_have_the_number_of_a_dead_root():
+    ledger = family((100, 1), (1, 200), (200, 300), (300, 2))
+    ledger.open(root(300), 1.0)
+    ledger.exited(300, Death(2.0, KILLED))
+    ledger.enter(ProcessId(300, 7777), 200, 3.0)
+    ledger.open(root(200), 4.0)
+    assert owned(ledger, 200) == [300]
     assert owned(ledger, 300) == [2]
 
 
@@ -105,6 +121,17 @@ def test_the_death_of_the_root_is_told_and_what_is_left_stays():
     assert list(ledger.sessions()) == []
 
 
+def test_closing_a_session_leaves_the_next_one_at_its_number():
+    ledger = family((100, 1))
+    ledger.exited(100, Death(5.0, KILLED))
+    later = Session(Kind.RUN, "later", ProcessId(100, 9999))
+    ledger.open(later, 6.0)
+    ledger.close(root(100).key)
+    assert ledger.rooted_at(100) == later
+    assert owned(ledger) == []
+    assert 1 not in ledger
+
+
 def test_the_end_of_a_stranger_says_nothing():
     assert family().exited(7, Death(1.0)) is None
 
@@ -119,6 +146,13 @@ def test_who_loses_its_parent_while_the_session_lives_has_left():
     ledger.enter(who(6), 5, 7.0)
     ledger.exited(5, Death(8.0))
     assert ledger.member(6).left == (8.0, None, True)
+
+
+def test_who_had_left_before_leaves_no_second_time():
+    ledger = family((100, 1), (1, 2))
+    ledger.member(2).left = Departure(3.0, None)
+    ledger.exited(1, Death(5.0, ENDED))
+    assert ledger.member(2).left == (3.0, None, None)
 
 
 def test_who_loses_its_parent_after_the_session_has_not():
@@ -184,6 +218,18 @@ def test_a_member_that_got_the_number_of_its_dead_root_is_one_of_those_left():
     ledger.exited(100, Death(5.0, KILLED))
     again = ledger.enter(ProcessId(100, 7777), 1, 6.0)
     assert ledger.members(root(100).key) == [ledger.member(1), again]
+
+
+def test_a_root_that_daemonised_takes_nothing_of_its_neighbours():
+    ledger = family((100, 1), (100, 2), session=root(100, Kind.OVERMIND))
+    ledger.open(root(200, Kind.OVERMIND), 1.0)
+    ledger.open(Session(Kind.AGENT, "a", who(300), outer=root(200).key), 1.0)
+    ledger.manages(ledger.enter(who(3), 200, 1.0))
+    ledger.manages(ledger.member(2))
+    ledger.exited(100, Death(5.0, ENDED))
+    session = ledger.succeed(root(100).key, who(1))
+    assert ledger.manager_servers == {who(2): session.key, who(3): root(200).key}
+    assert ledger.rooted_at(300).outer == root(200).key
 
 
 def test_an_amended_session_is_the_same():
