@@ -3,8 +3,9 @@ from __future__ import annotations
 from sentinel.core.facts import Unknown
 from sentinel.core.guards import GUARDS
 from sentinel.core.judge import evidence, judge
+from sentinel.core.ledger import Witness
 from sentinel.core.verdicts import Condemned, Grade, Spared
-from tests.core.cases import TARGET, case, facts
+from tests.core.cases import TARGET, case, facts, member, session
 
 
 def test_the_first_guard_that_speaks_gives_the_reason():
@@ -32,6 +33,16 @@ def test_evidence_of_a_living_session_and_of_nobodys_process():
     assert any("is alive" in sentence for sentence in evidence(case(death=None)))
     assert evidence(case(member=None)) == ("parent 1, session 90, terminal none, state S",)
     assert evidence(case(member=None, facts=Unknown("a", "b"))) == ()
+
+
+def test_evidence_says_no_more_than_is_known():
+    told = " / ".join(evidence(case(facts=facts(terminal=34816))))
+    assert "its parent ended" not in told
+    assert "terminal yes" in told
+    found = member(witness=Witness.ROOT)
+    found.parent = 0
+    assert evidence(case(member=found))[0] == f"owned by {session().title} ({session().key}): {Witness.ROOT}"
+    assert not any("alive" in sentence for sentence in evidence(case(death=Unknown("how it is", "no answer"))))
 
 
 def test_the_guards_have_names_of_their_own():

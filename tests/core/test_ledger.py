@@ -106,6 +106,17 @@ def test_a_number_that_comes_again_is_another_process():
     assert ledger.enter(again, 100, 5.0) is member
 
 
+def test_a_number_that_comes_again_elsewhere_is_off_the_first_ones_books():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    ledger.open(root(200), 1.0)
+    ledger.enter(ProcessId(2, 777), 200, 4.0)
+    assert owned(ledger) == [1, 3]
+    assert owned(ledger, 200) == [2]
+    assert ledger.member(1).children == set()
+    ledger.exited(2, Death(5.0, ENDED))
+    assert ledger.member(3).left is None
+
+
 def test_the_death_of_the_root_is_told_and_what_is_left_stays():
     ledger = family((100, 1), (1, 2))
     assert ledger.exited(1, Death(5.0, ENDED)) is None
@@ -298,6 +309,30 @@ class Forest(RuleBasedStateMachine):
 
     @precondition(lambda self: self.owner)
     @rule(data=st.data())
+    def an_end_is_lost_and_the_number_comes_again(self, data):
+        pid = data.draw(st.sampled_from(self.living()))
+        parent = data.draw(st.sampled_from(self.living()))
+        if pid in self.roots.values() or parent == pid:
+            return
+        name = self.fresh(pid)
+        self.ledger.enter(name, parent, 0.0)
+        self.disinherit(pid)
+        before = self.owner[pid]
+        self.owner[pid], self.names[pid], self.parent[pid] = self.owner[parent], name, parent
+        self.close_if_empty(before)
+
+    def disinherit(self, pid):
+        for child in [c for c, p in self.parent.items() if p == pid]:
+            del self.parent[child]
+
+    def close_if_empty(self, key):
+        if key in self.dead and key not in self.owner.values():
+            self.ledger.close(key)
+            del self.roots[key]
+            self.dead.discard(key)
+
+    @precondition(lambda self: self.owner)
+    @rule(data=st.data())
     def a_member_becomes_a_root(self, data):
         pid = data.draw(st.sampled_from(self.living()))
         if pid in self.roots.values():
@@ -325,15 +360,11 @@ class Forest(RuleBasedStateMachine):
         told = self.ledger.exited(pid, Death(1.0, status))
         was_root = self.roots.get(key) == pid
         assert (told is not None) is was_root
-        for child in [c for c, p in self.parent.items() if p == pid]:
-            del self.parent[child]
+        self.disinherit(pid)
         self.parent.pop(pid, None)
         if was_root:
             self.dead.add(key)
-        if key in self.dead and key not in self.owner.values():
-            self.ledger.close(key)
-            del self.roots[key]
-            self.dead.discard(key)
+        self.close_if_empty(key)
 
     @invariant()
     def the_ledger_says_what_is_true(self):
@@ -346,7 +377,9 @@ class Forest(RuleBasedStateMachine):
         for record in self.ledger.sessions():
             for pid, member in record.members.items():
                 assert self.ledger.member(pid) is member
+                assert member.id == self.names[pid]
                 assert member.owner == record.session.key
+                assert member.children == {child for child, parent in self.parent.items() if parent == pid}
             assert self.ledger.rooted_at(record.session.root.pid) is not None
             assert (record.death is not None) is (record.session.key in self.dead)
 
