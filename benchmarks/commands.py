@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.idle import SESSIONS
-from benchmarks.lab import SENTINEL, Agent, Lab
+from benchmarks.lab import Agent, Lab
 from benchmarks.table import Figure
 
 _REFERENCE = 12.0
@@ -24,7 +24,7 @@ def commands(lab: Lab, runs: int) -> Iterator[Figure]:
         took: dict[str, list[float]] = {name: [] for name in ("", *goals)}
         for _ in range(runs):
             for name, spans in took.items():
-                spans.append(_time(lab, agent, [*SENTINEL, name] if name else [sys.executable, "-c", "pass"]))
+                spans.append(_time(lab, agent, [*lab.sentinel, name] if name else [lab.python, "-c", "pass"]))
     floor = statistics.median(took[""])
     for name, goal in goals.items():
         value = statistics.median(took[name])

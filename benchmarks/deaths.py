@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.lab import QUIET, SENTINEL, CannotMeasureError, Lab, dismiss
+from benchmarks.lab import QUIET, CannotMeasureError, Lab, dismiss
 from benchmarks.table import Figure, percentile, spread
 
 CHILDREN = 10
@@ -110,7 +110,7 @@ def wrapped(lab: Lab, rounds: int) -> Iterator[Figure]:
     """The same for the command of a ``sentinel run``: its wrapper has to wake up and tell what it has left."""
     for crowd in (200, 2000):
         with lab.running([lab.actor("crowd"), str(crowd), lab.actor("worker"), "idle"]), lab.agent() as agent:
-            command = [*SENTINEL, "run", "--name", "bench", "--", lab.actor("worker")]
+            command = [*lab.sentinel, "run", "--name", "bench", "--", lab.actor("worker")]
             deaths = play(lab, rounds, floor=False, root=command, environment=agent.environment)
         where = f"{crowd:,} other processes"
         watched = f"{spread([one.all_termed for one in deaths.watched])} ms"

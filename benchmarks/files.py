@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from benchmarks.lab import ROOT, Lab, dismiss, first_line
+from benchmarks.lab import Lab, dismiss, first_line
 from benchmarks.table import Figure, percentile, spread
 
 _PAUSE = 0.012
 """Seconds between two changes: a lone event, and not a batch."""
-_PROBE = (sys.executable, str(Path(__file__).parent / "files_probe.py"))
 
 
 def files(lab: Lab, changes: int) -> Iterator[Figure]:
     """Create and unlink, told by the agent's own source and by the least that can tell it."""
-    ours = _spans(lab, _PROBE, changes)
+    ours = _spans(lab, [lab.python, "-m", "benchmarks.files_probe"], changes)
     floor = _spans(lab, [lab.actor("inotify")], changes)
     for index, what in enumerate(("created", "unlinked")):
         yield Figure(
@@ -34,7 +31,7 @@ def _spans(lab: Lab, probe: Sequence[str], changes: int) -> tuple[list[float], l
     directory = lab.directory / f"files-{os.path.basename(probe[-1])}"
     directory.mkdir()
     done: list[tuple[int, int]] = []
-    process = lab.start([*probe, str(directory)], {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]})
+    process = lab.start([*probe, str(directory)], {"PYTHONPATH": lab.library, "PATH": os.environ["PATH"]})
     try:
         first_line(process)
         for number in range(changes):
