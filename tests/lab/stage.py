@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,8 @@ import pytest
 
 import sentinel
 
-USER = "sentinel-lab"
+USERS = [f"sentinel-lab-{number}" for number in range(1, 10)]
+"""One for each run of the tests that there is at a time: whatever a user owns is ended with its stage."""
 PATIENCE = 15.0
 """Seconds after which what was waited for has not happened. A bound against hanging, no measure."""
 HERE = Path(__file__).parent
@@ -51,15 +53,34 @@ def until(condition, what="what was waited for", patience=PATIENCE):
 
 @functools.cache
 def lab_user():
-    """Uid and gid of the user; made when it is not there."""
+    """Uid and gid of a user that nobody else has for as long as we run; made when it is not there."""
     if os.getuid() != 0:
         pytest.skip("missing: root (to make a user of its own)")
-    try:
-        found = pwd.getpwnam(USER)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/bin/bash", USER], check=True)
-        found = pwd.getpwnam(USER)
+    name = until(_vacant_user, "one of the lab's users being free")
+    if subprocess.run(["id", "-u", name], capture_output=True, check=False).returncode != 0:
+        # Another run may have the user database locked for a moment.
+        make = ["useradd", "--system", "--no-create-home", "--shell", "/bin/bash", name]
+        until(lambda: subprocess.run(make, capture_output=True, check=False).returncode in {0, 9}, "useradd")
+    found = pwd.getpwnam(name)
     return found.pw_uid, found.pw_gid
+
+
+_CLAIMS = []
+"""Open for as long as this process lives: the kernel takes the claims back."""
+
+
+def _vacant_user():
+    """The first user that nobody else has claimed. A claim is an abstract socket of that name."""
+    for name in USERS:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0{name}")
+        except OSError:
+            claim.close()
+        else:
+            _CLAIMS.append(claim)
+            return name
+    return None
 
 
 def as_user(*command):
