@@ -61,6 +61,15 @@ def test_a_failing_handler_keeps_nobody_from_answering(bus, book, caplog):
     assert [event for event, _ in book.kept] == [seen[1]]
 
 
+def test_the_log_has_what_a_handler_failed_of(bus, caplog):
+    bus.subscribe(FileChanged, lambda event: 1 / 0)
+    bus.publish(FileChanged("a"))
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "FileChanged" in record.getMessage()
+    assert record.exc_info[0] is ZeroDivisionError
+
+
 def test_a_handler_that_fails_on_failures_does_not_go_on_for_ever(bus, book, caplog):
     def fails(event):
         raise ValueError
