@@ -6,6 +6,7 @@ same scenario in a pid namespace of its own, where the connector's numbers mean 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.stage import Stage
+from tests.lab.stage import Stage, until
 
 POLLING = '[sources]\nprocesses = "polling"\npoll_interval = 0.05\n'
 
@@ -33,3 +34,32 @@ def stage(source):
     yield stage
     stage.close()
     shutil.rmtree(root, ignore_errors=True)
+
+
+def write(name):
+    """Shell words that write the pid of the last background job into a file."""
+    return f"echo $! > {name}.tmp && mv {name}.tmp {name}"
+
+
+def settled(stage, *names, session="api"):
+    """The pids of these actors, once the agent has all of them in the ledger of that session."""
+    pids = [stage.pid(name) for name in names]
+    key = stage.watched(session)["key"]
+
+    def known():
+        shown = stage.sentinel("explain", key, "--json")
+        members = {m["pid"] for m in json.loads(shown.stdout).get("members", [])} if shown.stdout else set()
+        return members.issuperset(pids)
+
+    until(known, "the agent knowing them all")
+    return pids
+
+
+def owned(stage, *pids):
+    """Wait until the agent has each of these in the ledger of whatever session."""
+
+    def known():
+        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout) for pid in pids]
+        return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
+
+    until(known, "the agent knowing them all")

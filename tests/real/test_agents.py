@@ -2,90 +2,160 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
+from types import SimpleNamespace
 
 import pytest
 
 from tests.lab.stage import alive, until
+from tests.real.conftest import owned
 
 pytestmark = pytest.mark.real
 
 AGENT = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 def bear(name, *command, **options):
     child = subprocess.Popen(command, **options)
     open(name + ".tmp", "w").write(str(child.pid))
-    __import__("os").rename(name + ".tmp", name)
+    os.rename(name + ".tmp", name)
     return child
-quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-bear("server", "bash", "-c", "sleep 600; true", **quiet)
+quiet = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+# What speaks to it through pipes, behind a shell, as an MCP server that `npx` started does.
+bear("wrapper", "sh", "-c", "node server.js; true", **quiet)
 bear("tool", "bash", "-c", "sleep 601 & echo $! > job; exit 0", start_new_session=True).wait()
 bear("tmux", "tmux", "-S", "mine.sock", "-f", "/dev/null", "new-session", "-d", "sleep 602").wait()
 if len(sys.argv) > 1:
-    bear("nested", "bash", "-c", "exec ./inner/claude agent.py")
+    os.chdir("inner")
+    bear("agent", sys.argv[1], "../agent.py")
 time.sleep(600)
+"""
+SERVER = """
+require("fs").writeFileSync("server.tmp", String(process.pid));
+require("fs").renameSync("server.tmp", "server");
+process.stdin.on("data", () => {});
+setInterval(() => {}, 1000);
 """
 
 
 @pytest.fixture
 def claude(stage):
     """A program that is called claude: a copy of an interpreter, for it is the file that counts."""
+    if shutil.which("node") is None:
+        pytest.skip("missing: nodejs")
     program = stage.file("bin/claude")
     shutil.copy2("/usr/bin/python3", program)
     program.chmod(0o755)
     stage.file("agent.py", AGENT)
+    stage.file("server.js", SERVER)
     return str(program)
 
 
-def settle(stage, *pids):
-    def owned():
-        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout) for pid in pids]
-        return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
+class CodingAgent:
+    """A running agent, and what it bore: its server behind a shell, a tool's job, a tmux server."""
 
-    until(owned, "the agent knowing them all")
+    def __init__(self, stage, source, process, directory="."):
+        self.stage, self.process, self.pid = stage, process, process.pid
+        self._directory = directory
+        self.wrapper, self.server, self.job = map(self._pid, ("wrapper", "server", "job"))
+        self._pid("tmux")
+        self.tmux, self.pane = map(int, until(self._ask_tmux, "tmux").split())
+        # A job whose shell ended between two samples was seen under nobody: then it is nobody's.
+        self.born = [self.wrapper, self.server, *([self.job] if source == "connector" else [])]
+        owned(stage, *self.born, self.pane)
+
+    def _pid(self, name):
+        return self.stage.pid(f"{self._directory}/{name}")
+
+    def _ask_tmux(self):
+        socket = self.stage.home / self._directory / "mine.sock"
+        return self.stage.run("tmux", "-S", socket, "display-message", "-p", "#{pid} #{pane_pid}").stdout
+
+    def living(self):
+        """Which of its own live."""
+        return [pid for pid in (self.pid, *self.born) if alive(pid)]
 
 
-def test_a_killed_agent_leaves_nothing_but_its_tmux_server(stage, source, claude):
+@pytest.fixture
+def start(stage, source, claude):
+    """Starts a coding agent in a directory of its own, and waits until all of it is known."""
+
+    def start(directory=".", *words):
+        stage.file(f"{directory}/server.js", SERVER)
+        process = stage.start("env", "-C", str(stage.home / directory), claude, stage.home / "agent.py", *words)
+        return CodingAgent(stage, source, process, directory)
+
+    return start
+
+
+def test_a_killed_agent_leaves_nothing_but_its_tmux_server(stage, start):
+    bystander = stage.start("bash", "-c", "exec -a claude-like sleep 600")
     stage.agent()
-    process = stage.start(claude, "agent.py")
-    server, job = stage.pid("server"), stage.pid("job")
-    stage.pid("tmux")
-    tmux = until(
-        lambda: stage.run("tmux", "-S", "mine.sock", "display-message", "-p", "#{pid} #{pane_pid}").stdout, "tmux"
-    )
-    tmux_server, pane = map(int, tmux.split())
-    # A job whose shell ended between two samples was seen under nobody: then it is nobody's.
-    born = [server, job] if source == "connector" else [server]
-    settle(stage, *born, pane)
-    stage.kill(process.pid)
-    until(lambda: not any(alive(pid) for pid in born), "the end of what it bore")
-    time.sleep(0.3)
-    assert alive(tmux_server)
-    assert alive(pane)
-    assert stage.record("session.died", "claude")["data"]["session"]["kind"] == "agent"
+    agent = start()
+    stage.kill(agent.pid)
+    until(lambda: not agent.living(), "the end of what it bore")
+    session = stage.record("session.died", "claude")["data"]["session"]
+    assert session["kind"] == "agent"
+    outcomes = stage.record("cleanup.done", "claude")["data"]["outcomes"]
+    assert {int(o["target"].split("@")[0]) for o in outcomes} >= {agent.server}
+    assert {o["result"] for o in outcomes} <= {"ended", "gone"}
+    stage.record("session.closed", "claude")
+    assert alive(agent.tmux)
+    assert alive(agent.pane)
+    assert alive(bystander.pid)
 
 
-def test_two_agents_side_by_side(stage, claude):
+def test_two_agents_side_by_side(stage, start):
     stage.agent()
-    stage.file("two/agent.py", AGENT)
-    first = stage.start(claude, "agent.py")
-    second = stage.start("env", "-C", str(stage.home / "two"), claude, "agent.py")
-    mine, others = stage.pid("server"), stage.pid("two/server")
-    settle(stage, mine, others)
+    first, second = start("one"), start("two")
     stage.kill(first.pid)
-    until(lambda: not alive(mine), "its end")
-    time.sleep(0.3)
-    assert alive(others)
-    assert second.poll() is None
+    until(lambda: not first.living(), "the end of what it bore")
+    stage.record("session.closed", "claude")
+    assert second.living() == [second.pid, *second.born]
+    assert alive(first.pane)
+
+
+def test_of_two_nested_agents_the_inner_one_dies_alone(stage, source, start, inner):
+    stage.agent()
+    outer = start(".", *inner)
+    nested = inner_agent(stage, source)
+    stage.kill(nested.pid)
+    until(lambda: not nested.living(), "the end of what the inner one bore")
+    stage.record("session.closed", "codex")
+    assert outer.living() == [outer.pid, *outer.born]
+
+
+def test_when_the_outer_agent_dies_the_inner_one_lives(stage, source, start, inner):
+    """It is a session of its own: whoever ends it, is not us."""
+    stage.agent()
+    outer = start(".", *inner)
+    nested = inner_agent(stage, source)
+    stage.kill(outer.pid)
+    until(lambda: not outer.living(), "the end of what the outer one bore")
+    stage.record("cleanup.done", "claude")
+    assert nested.living() == [nested.pid, *nested.born]
+
+
+@pytest.fixture
+def inner(stage, claude):
+    """What the outer agent is told to start as another one: words for its command line."""
+    program = stage.file("bin/codex")
+    shutil.copy2(claude, program)
+    program.chmod(0o755)
+    stage.file("inner/server.js", SERVER)
+    return (program,)
+
+
+def inner_agent(stage, source):
+    """The inner agent, once all of it is known."""
+    session = stage.watched("codex")
+    return CodingAgent(stage, source, SimpleNamespace(pid=session["pid"]), "inner")
 
 
 @pytest.mark.parametrize(
     "words",
     [
         ("bash", "-c", "exec -a 'vim notes-claude.md' sleep 600"),
-        ("bash", "-c", "sleep 600; true", "claude"),
+        ("bash", "-c", "sleep 600; claude x"),
         ("python3", "-c", "import time; time.sleep(600)", "claude"),
         ("bash", "-c", "exec -a claude-desktop sleep 600"),
     ],
@@ -105,6 +175,7 @@ def test_an_agent_that_ran_before_is_found(stage, claude):
     server = stage.pid("server")
     stage.pid("tmux")
     stage.agent()
-    settle(stage, server)
+    owned(stage, server)
+    assert stage.record("session.opened", "claude")["data"]["how"] == "found"
     stage.kill(process.pid)
     until(lambda: not alive(server), "its end")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pty
 import socket
 import subprocess
 import time
@@ -12,28 +10,9 @@ import time
 import pytest
 
 from tests.lab.stage import alive, interpreter, until
-from tests.real.conftest import POLLING
+from tests.real.conftest import POLLING, settled, write
 
 pytestmark = pytest.mark.real
-
-
-def write(name):
-    """Shell words that write the pid of the last background job into a file."""
-    return f"echo $! > {name}.tmp && mv {name}.tmp {name}"
-
-
-def settled(stage, *names):
-    """The pids of these actors, once the agent has all of them in its ledger."""
-    pids = [stage.pid(name) for name in names]
-    session = stage.watched("api")
-
-    def known():
-        shown = stage.sentinel("explain", session["key"], "--json")
-        members = {m["pid"] for m in json.loads(shown.stdout).get("members", [])} if shown.stdout else set()
-        return members.issuperset(pids)
-
-    until(known, "the agent knowing them all")
-    return pids
 
 
 @pytest.mark.parametrize("victim", ["command", "wrapper"])
@@ -171,26 +150,6 @@ def test_without_an_agent_the_wrapper_cleans_up_itself(stage):
     assert done.returncode == 5
     assert not alive(stage.pid("left"))
     assert "1 process ended" in done.stderr
-
-
-def test_the_terminal_is_the_commands(stage):
-    """Ctrl-C goes to the command, which alone decides; the hang-up of the terminal ends it all."""
-    stage.agent()
-    script = "trap 'echo 1 > caught' INT; test -t 0 && echo 1 > tty; sleep 600 & echo $! > left; while :; do wait; done"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        command = stage.command(*interpreter(), "run", "--name", "api", "--", "bash", "-c", script)
-        os.execvp(command[0], command)  # noqa: S606 - the point is to run it on this terminal
-    try:
-        (left,) = settled(stage, "left")
-        assert (stage.home / "tty").exists()
-        os.write(terminal, b"\x03")
-        until((stage.home / "caught").exists, "the command catching Ctrl-C")
-        assert alive(pid)
-    finally:
-        os.close(terminal)
-    until(lambda: not alive(pid) and not alive(left), "the end of it all")
-    os.waitpid(pid, 0)
 
 
 def test_hostile_names_break_neither_journal_nor_screen(stage):

@@ -10,6 +10,7 @@ import signal
 import pytest
 
 from tests.lab.stage import alive, until
+from tests.real.conftest import owned
 
 pytestmark = pytest.mark.real
 
@@ -46,16 +47,6 @@ def server(stage):
     return Server(stage, "mine")
 
 
-def known(stage, *pids):
-    """Wait until the agent has all of these in its ledger."""
-
-    def owned():
-        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout) for pid in pids]
-        return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
-
-    until(owned, "the agent knowing them all")
-
-
 CLOSE = {
     "kill-server": lambda s: s.tmux("kill-server"),
     "kill-session": lambda s: s.tmux("kill-session", "-t", "work"),
@@ -73,7 +64,7 @@ def test_what_a_closed_session_left_is_ended_and_what_was_meant_to_stay_is_not(s
     catching = server.job("catch", "python3 -c 'import signal,time; signal.signal(1, print); time.sleep(600)'")
     nohup = server.job("nohup", "nohup sleep 600 > /dev/null 2>&1 < /dev/null")
     disowned = server.job("disown", "sleep 600", after="disown")
-    known(stage, trapping, catching, nohup, disowned, stranger)
+    owned(stage, trapping, catching, nohup, disowned, stranger)
     CLOSE[close](server)
     until(lambda: not any(alive(pid) for pid in (trapping, own_session, catching)), "the end of what was left")
     assert alive(nohup)
@@ -90,7 +81,7 @@ def test_what_a_closed_session_left_is_ended_and_what_was_meant_to_stay_is_not(s
 def test_who_types_exit_keeps_the_jobs(stage, server):
     job = server.job("job", "(trap '' HUP; exec sleep 600)")
     pane = server.pane()
-    known(stage, job, pane)
+    owned(stage, job, pane)
     server.type("exit")
     until(lambda: not alive(pane), "the shell's end")
     assert stage.spared("%0")[job] == "policy"
@@ -101,7 +92,7 @@ def test_servers_that_ran_before_the_agent_are_found(stage):
     server = Server(stage, "mine")
     job = server.job("job", "(trap '' HUP; exec sleep 600)")
     stage.agent()
-    known(stage, job)
+    owned(stage, job)
     stage.kill(server.pid)
     until(lambda: not alive(job), "its end")
     until(lambda: not os.path.lexists(server.socket), "the dead socket being removed")
@@ -109,7 +100,7 @@ def test_servers_that_ran_before_the_agent_are_found(stage):
 
 def test_a_server_without_its_socket_is_no_dead_server(stage, server):
     job = server.job("job", "sleep 600")
-    known(stage, job)
+    owned(stage, job)
     server.socket.unlink()
     until(lambda: json.loads(stage.sentinel("sessions", "--json").stdout), "an answer")
     assert alive(job)
@@ -127,6 +118,6 @@ def test_an_agent_that_a_pane_was_made_for_is_an_agent(stage, server):
     child = stage.pid("child")
     session = stage.watched("claude")
     assert session["session_kind"] == "agent"
-    known(stage, child)
+    owned(stage, child)
     stage.kill(session["pid"], signal.SIGTERM)
     until(lambda: not alive(child), "the end of what it bore")
