@@ -14,7 +14,6 @@ import contextlib
 import errno
 import logging
 import os
-import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -85,7 +84,7 @@ class _Wish:
     count: int = 0
     writes: bool = False
     identity: tuple[int, int] | None = None
-    """Device and inode of what is watched; None while nothing is."""
+    """Device and inode of what was taken up; None when that failed."""
 
 
 class FileSource:
@@ -226,8 +225,6 @@ class FileSource:
 
     def _drop_watcher(self) -> None:
         watcher, self._watcher = self._watcher, None
-        for wish in self._wishes.values():
-            wish.identity = None
         if watcher is not None:
             with contextlib.suppress(OSError):  # a dead one may have lost its descriptor
                 watcher.stop()
@@ -296,4 +293,4 @@ def _identity(directory: str) -> tuple[int, int] | None:
         found = os.lstat(directory)
     except (OSError, ValueError):  # ValueError: a path with a NUL in it
         return None
-    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+    return found.st_dev, found.st_ino

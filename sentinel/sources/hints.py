@@ -106,13 +106,13 @@ class HintSource:
         whole, _, rest = text.rpartition(b"\n")
         end = start + len(text) - (len(rest) if len(rest) < _LONGEST else 0)
         self._place = (found.st_dev, found.st_ino, end)
-        if end == found.st_size and end > _ENOUGH:
+        if end > _ENOUGH:
             self._empty()
         lines = whole.split(b"\n")[1 if start > offset else 0 :]  # the first may be the tail of a line
         return list(dict.fromkeys(hook[1].decode("ascii") for line in lines if (hook := _HOOK.fullmatch(line))))
 
     def _empty(self) -> None:
-        """Cut the file, unless it is another one by now or somebody has appended to it.
+        """Cut the file, unless it is another one by now or there is more to read.
 
         A hint written between the last look and the cut is lost, and with it a few
         milliseconds.

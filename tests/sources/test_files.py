@@ -20,6 +20,7 @@ from watchdog.observers import Observer
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from sentinel.core.events import EventsLost, FileChanged, SourceDegraded
+from sentinel.sources import files
 from sentinel.sources.files import FileSource, best_watcher
 from sentinel.sources.observer import ObserverWatcher, _Listener
 
@@ -370,7 +371,7 @@ def test_stopping_ends_the_thread_and_starting_again_takes_the_wishes_up(tmp_pat
             assert threading.active_count() == before
             source.watch(str(tmp_path))
             assert threading.active_count() > before
-            (tmp_path / "told too late").touch()
+            source._changed(str(tmp_path / "told too late"))
             source.stop()
             assert threading.active_count() == before
             await asyncio.sleep(0.05)
@@ -439,6 +440,18 @@ def test_a_storm_on_one_path_is_one_callback_and_few_events(tmp_path, monkeypatc
             await settled(heard, tmp_path)
             assert len(calls) < 20
             assert 0 < heard.paths().count(str(tmp_path / "it")) < 20
+
+    asyncio.run(scenario())
+
+
+def test_batches_rest_between_them(tmp_path):
+    async def scenario():
+        async with listening() as (source, heard):
+            began = time.monotonic()
+            for _ in range(500):  # the loop turns as often, and could publish as often
+                source._changed(str(tmp_path / "it"))
+                await asyncio.sleep(0)
+            assert len(heard.paths()) <= 2 + (time.monotonic() - began) / files._PAUSE
 
     asyncio.run(scenario())
 
@@ -554,7 +567,7 @@ def test_a_directory_replaced_while_a_process_works_in_it_is_found_by_the_check(
     async def scenario():
         async with listening() as (source, heard):
             source.watch(str(watched))
-            inside = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, cwd=watched)
+            inside = [subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, cwd=watched)]
             try:
                 watched.rmdir()
                 watched.mkdir()
@@ -565,11 +578,13 @@ def test_a_directory_replaced_while_a_process_works_in_it_is_found_by_the_check(
                 (watched / "a").touch()
                 await until(lambda: str(watched / "a") in heard.paths())
 
+                inside.append(subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, cwd=watched))
                 shutil.rmtree(watched)
                 source.check()
                 await until(lambda: str(watched) in heard.paths())
             finally:
-                inside.communicate()
+                for process in inside:
+                    process.communicate()
 
     asyncio.run(scenario())
 

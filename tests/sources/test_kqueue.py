@@ -205,7 +205,7 @@ async def test_an_exit_code_is_told_and_details_of_the_end_are_not_taken_for_it(
     room.source.watch(SH)
     room.kernel.happen(SH.pid, EXIT, 3 << 8 | 0x50000)  # NOTE_EXIT_MEMORY and such stand above
     await turn()
-    assert room.heard.taken()[-1].death.code == 3
+    assert room.heard.taken()[-1].death.status == 3 << 8
 
 
 @in_a_room
@@ -232,6 +232,7 @@ async def test_what_was_forgotten_is_not_told_even_if_it_was_in_the_queue(room):
     room.kernel.happen(SH.pid, EXIT)
     room.source.forget(SH)
     room.source.forget(SH)
+    assert room.kernel.knotes == {}
     await turn()
     assert room.heard.taken() == []
 
