@@ -278,7 +278,7 @@ def test_what_comes_near_a_guard_is_condemned_all_the_same(guard, why, changes):
 def test_a_guard_can_be_asked_about_a_case_of_which_anything_is_missing(guard):
     member_s = (None, member(), left(clean=False), left(forked_only=None))
     owners = (None, session(), session(Kind.PANE), session(Kind.OVERMIND))
-    looks = (NOT_KNOWN, Gone(), facts(), facts(name="tmux: server"), facts(session=150), facts(session=TARGET.pid))
+    looks = (NOT_KNOWN, Gone(), facts(name="tmux: server"), *(facts(session=sid) for sid in (90, 150, 200, ROOT.pid)))
     deaths = (None, NOT_KNOWN, Death(DIED), Death(DIED, 9))
     chains = (NOT_KNOWN, (), (above(300, "tmux: server"),))
     for its, owner, look, death, chain in product(member_s, owners, looks, deaths, chains):
@@ -318,6 +318,11 @@ def test_all_objections_are_told_and_the_first_is_the_reason():
     doubtful = case(facts=facts(uid=0, state="T", parent=0))
     assert [guard.id for guard, _ in objections(doubtful)] == ["other-user", "other-namespace", "stopped"]
     assert judge(doubtful).guard == "other-user"
+
+
+def test_that_it_was_daemonised_can_be_told_while_its_session_lives():
+    alive = objections(case(**{**DAEMON, "member": left(clean=False)}, death=None))
+    assert [guard.id for guard, _ in alive] == ["owner-alive", "daemonised"]
 
 
 def test_evidence_tells_ownership_death_and_place():

@@ -224,6 +224,12 @@ def test_what_the_old_root_bore_beside_its_heir_has_left():
     assert ledger.member(5).left == (5.0, True, False)
 
 
+def test_who_succeeds_a_living_root_takes_no_parent_from_anybody():
+    ledger = family((100, 1), (100, 2))
+    ledger.succeed(root(100).key, who(1))
+    assert ledger.member(2).left is None
+
+
 def test_a_member_that_got_the_number_of_its_dead_root_is_one_of_those_left():
     ledger = family((100, 1))
     ledger.exited(100, Death(5.0, KILLED))
