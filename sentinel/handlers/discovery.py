@@ -67,9 +67,11 @@ class Discovery:
         if (rooted := self._ledger.rooted_at(pid)) is not None and self._handles.ended(rooted.root) is False:
             if rooted.kind is Kind.PANE:
                 self._replaced(rooted, how)
-        elif processes.comm(pid) == TMUX_SERVER:
+            return
+        name = processes.comm(pid)
+        if name == TMUX_SERVER:
             self._tmux_server(pid, how)
-        elif (found := recognise_process(pid, just_born=how == BORN)) is not None:
+        elif (found := recognise_process(pid, name, just_born=how == BORN)) is not None:
             self._program(pid, found, how)
         elif (member := self._ledger.member(pid)) is not None:
             self._pane(member, how)
@@ -90,7 +92,7 @@ class Discovery:
 
     def _replaced(self, pane: Session, how: str) -> None:
         """The shell of a pane made room for what it was asked to run: ``tmux new-window claude``."""
-        found = recognise_process(pane.root.pid, just_born=how == BORN)
+        found = recognise_process(pane.root.pid, processes.comm(pane.root.pid), just_born=how == BORN)
         session = _session(pane.root, found) if found is not None else None
         if session is None:
             return

@@ -8,13 +8,12 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.observe import processes
 
 
-def recognise_process(pid: int, *, just_born: bool = False) -> Recognised | None:
+def recognise_process(pid: int, name: str, *, just_born: bool = False) -> Recognised | None:
     """Look what it runs; None when that is nothing in the table or cannot be read.
 
-    Right after its birth a process has the name of its program, and most need no second
+    Right after its birth a process has the ``name`` of its program, and most need no second
     look. Later it may call itself anything.
     """
-    name = processes.comm(pid)
     if just_born and not worth_a_look(name):
         return None
     program = processes.program(pid)
@@ -25,7 +24,7 @@ def recognise_process(pid: int, *, just_born: bool = False) -> Recognised | None
 
 def same_program(pid: int, session: Session) -> bool:
     """Whether a process runs what this session was recognised by."""
-    found = recognise_process(pid)
+    found = recognise_process(pid, processes.comm(pid))
     if found is None or found.kind is not session.kind:
         return False
     return session.kind is Kind.OVERMIND or found.name == session.name

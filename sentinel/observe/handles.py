@@ -80,6 +80,8 @@ class Handles:
         process still lived then: so both are of one process.
         """
         fd = self._open(pid)
+        if isinstance(fd, Gone):
+            return fd
         who = processes.identify(pid)
         if fd is None or not isinstance(who, ProcessId):
             if fd is not None:
@@ -93,11 +95,13 @@ class Handles:
             fd = before
         return who
 
-    def _open(self, pid: int) -> int | None:
+    def _open(self, pid: int) -> int | Gone | None:
         if not HAS_PIDFD:
             return None
         try:
             return os.pidfd_open(pid)
+        except ProcessLookupError:
+            return Gone()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self.exhausted = True

@@ -19,29 +19,31 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 def test_a_program_is_recognised_by_its_file(room, program, just_born):
     agent = room.start(program("codex"))
     agent.do("1")
-    assert recognise_process(agent.pid, just_born=just_born) == Recognised(Kind.AGENT, "codex")
+    assert recognise_process(agent.pid, processes.comm(agent.pid), just_born=just_born) == Recognised(
+        Kind.AGENT, "codex"
+    )
 
 
 def test_words_on_a_command_line_say_nothing(room):
     notes = room.start("/bin/sh", "-c", "read line", "claude")
-    assert recognise_process(notes.pid) is None
-    assert recognise_process(notes.pid, just_born=True) is None
+    assert recognise_process(notes.pid, processes.comm(notes.pid)) is None
+    assert recognise_process(notes.pid, processes.comm(notes.pid), just_born=True) is None
 
 
 def test_one_that_calls_itself_otherwise_later_is_recognised_by_a_look_at_everyone(room, program):
     agent = room.start(program("claude"))
     agent.do("__import__('ctypes').CDLL(None).prctl(15, b'2.1.12', 0, 0, 0)")
     assert processes.comm(agent.pid) == "2.1.12"
-    assert recognise_process(agent.pid, just_born=True) is None
-    assert recognise_process(agent.pid) == Recognised(Kind.AGENT, "claude")
+    assert recognise_process(agent.pid, processes.comm(agent.pid), just_born=True) is None
+    assert recognise_process(agent.pid, processes.comm(agent.pid)) == Recognised(Kind.AGENT, "claude")
 
 
 def test_what_cannot_be_read_is_not_recognised(room, program, monkeypatch):
     agent = room.start(program("claude"))
     agent.do("1")
     monkeypatch.setattr(processes, "program", lambda _: Unknown("what it runs", "a test says so"))
-    assert recognise_process(agent.pid) is None
-    assert recognise_process(2**22) is None
+    assert recognise_process(agent.pid, processes.comm(agent.pid)) is None
+    assert recognise_process(2**22, "claude") is None
 
 
 def test_the_same_program_is_the_same_agent_or_any_overmind(room, program):
