@@ -16,7 +16,7 @@ _WARM_UP = 10
 _SETTLE = 20_000
 """Microseconds between the birth of the last child and the death of the root."""
 _LAST_SENT = "first SIGTERM in -> last SIGTERM sent"
-_ENDS_DAEMONS = QUIET + '[policy.default]\ndaemons = "end"\n'
+ENDS_DAEMONS = QUIET + '[policy.default]\ndaemons = "end"\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def wrapped(lab: Lab, rounds: int) -> Iterator[Figure]:
 
 def soak(lab: Lab, rounds: int) -> Iterator[Figure]:
     """Every other child is a daemon with an empty environment; the policy ends those too."""
-    with lab.agent(_ENDS_DAEMONS) as agent:
+    with lab.agent(ENDS_DAEMONS) as agent:
         deaths = play(lab, rounds, shape="mixed", floor=False)
         lost = agent.count("source.lost")
     yield _missed(deaths, f"soak, half of them daemons: missed, and bystanders hurt (lost notices told: {lost})")
