@@ -138,8 +138,6 @@ class FileSource:
         self._running = False
         with self._lock:
             self._open = self._due = False
-            self._paths.clear()
-            self._loss = ""
         if self._timer is not None:
             self._timer.cancel()
         self._drop_watcher()
