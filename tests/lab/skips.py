@@ -19,6 +19,7 @@ CANNOT_BE_INSTALLED = (
     "a second file system",
     "mount namespaces",
     "overlayfs",
+    "ptrace",  # forbidden in some containers
     "a real overmind",  # in no Debian release and not on PyPI
 )
 _PREFIX = "missing: "

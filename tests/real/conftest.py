@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.stage import Stage, until
+from tests.lab.terminal import Terminal
 
 POLLING = '[sources]\nprocesses = "polling"\npoll_interval = 0.05\n'
 
@@ -34,6 +35,20 @@ def stage(source):
     yield stage
     stage.close()
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def terminal(stage):
+    """Opens terminals, and closes what a failed test left open."""
+    opened = []
+
+    def start(*words):
+        opened.append(Terminal(stage, *words))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
 
 
 def write(name):

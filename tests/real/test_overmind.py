@@ -7,8 +7,8 @@ Debian nor PyPI. Where a real ``overmind`` is on PATH the same cases run against
 from __future__ import annotations
 
 import glob
+import json
 import os
-import pty
 import shutil
 import signal
 import time
@@ -18,6 +18,7 @@ import pytest
 
 from sentinel.observe.sockets import ports_of
 from tests.lab.stage import HERE, alive, until
+from tests.lab.tracing import lose
 
 pytestmark = pytest.mark.real
 
@@ -41,9 +42,10 @@ def overmind(request, stage):
 class Environment:
     """A project in which Overmind runs, and what it made."""
 
-    def __init__(self, stage, overmind, name, port):
+    def __init__(self, stage, overmind, name, port, procfile=PROCFILE):
         self.stage, self.overmind, self.name, self.port = stage, overmind, name, port
-        stage.file(f"{name}/Procfile", PROCFILE)
+        self._sleepers = procfile.count("sleep")
+        stage.file(f"{name}/Procfile", procfile)
         self.home = stage.home / name
         self.socket = self.home / ".overmind.sock"
 
@@ -52,22 +54,23 @@ class Environment:
 
     def started(self):
         """Wait until all of it runs and is watched; the pids of everything but Overmind itself."""
-        session = self.stage.watched(self.name)
-        self.pid = session["pid"]
         until(lambda: self.socket.exists() and self.scripts() and self.tmux_sockets(), "Overmind's files")
         until(self._listening, "the server listening")
         self.pids = until(self._complete, "the agent knowing all of it")
+        self.pid = self.stage.watched(self.name)["pid"]  # not before: one with -D has gone into the background by now
         return self
 
     def _listening(self):
         return any(self.port in ports for ports in (ports_of(self.stage.everyone()) or {}).values())
 
     def _complete(self):
-        import json
-
         shown = json.loads(self.stage.sentinel("explain", str(self.name), "--json").stdout)
         names = sorted(member["name"] for member in shown.get("members", []))
-        whole = names.count("sleep") == 3 and "tmux: server" in names and any(n.startswith("python3") for n in names)
+        whole = (
+            names.count("sleep") == self._sleepers
+            and "tmux: server" in names
+            and any(n.startswith("python3") for n in names)
+        )
         return [member["pid"] for member in shown["members"]] if whole else None
 
     def scripts(self):
@@ -107,7 +110,8 @@ def nothing_left(environment):
     try:
         until(gone, "the end of all of it")
     except AssertionError:
-        raise AssertionError(f"left: {environment.left()}") from None
+        told = environment.stage.journal("session.judged", "cleanup.done", "handler.failed")
+        raise AssertionError(f"left: {environment.left()}; told: {json.dumps(told, indent=1)}") from None
 
 
 END = {
@@ -135,36 +139,47 @@ def test_after_each_end_nothing_is_left_of_it(stage, environments, end):
     assert alive(bystander.pid)
 
 
-def test_a_daemonised_one_is_followed_and_cleaned_up_after(stage, source, overmind):
+def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, overmind):
+    """Its tmux server lost a SIGCHLD: it takes the zombie of its process for alive."""
+    stage.agent()
+    shop = Environment(stage, overmind, "shop", 15100, PROCFILE.splitlines()[0])
+    stage.start(*shop.command("start", "-p", "15100"))
+    shop.started()
+    server = shop.server()
+    lose(server, signal.SIGCHLD, lambda: stage.kill(shop.pid, signal.SIGTERM))
+    nothing_left(shop)
+    unstuck = until(lambda: stage.journal("tmux.unstuck"), "the cure being recorded")[0]["data"]
+    assert unstuck["outcome"]["result"] == "cured"
+    assert unstuck["outcome"]["target"].startswith(f"{server}@")
+
+
+def test_a_daemonised_one_is_followed_and_cleaned_up_after(stage, source, overmind, terminal):
+    """The end of the process that was started is not its death, nor is the end of the terminal."""
     stage.agent()
     shop = Environment(stage, overmind, "shop", 15100)
-    assert stage.run(*shop.command("start", "-D", "-p", "15100")).returncode == 0
+    window = terminal("bash", "--norc", "-i")
+    window.type(f"cd {shop.home} && {overmind} start -D -p 15100\n")
     shop.started()
-    time.sleep(0.5)
-    assert alive(shop.pid)
+    window.close()
+    until(lambda: not alive(window.pid), "the shell's end")
+    stage.sentinel("run", "--name", "later", "--", "true")
+    stage.record("session.closed", "later")
+    assert set(shop.left()) >= {shop.pid, *shop.pids}
     # Between two samples its first process comes and goes unseen, or dies without an heir.
-    assert not stage.journal("action.intended" if source == "polling" else "session.died")
+    ended = stage.journal("action.intended" if source == "polling" else "session.died")
+    assert not [record for record in ended if "shop" in json.dumps(record)]
     stage.kill(shop.pid)
     nothing_left(shop)
 
 
-def test_the_closed_terminal(stage, overmind):
+def test_the_closed_terminal(stage, overmind, terminal):
     stage.agent()
     shop = Environment(stage, overmind, "shop", 15100)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvp("setpriv", stage.command("bash", "-ic", f"cd {shop.home}; {overmind} start -p 15100"))  # noqa: S606
-    import fcntl
-    import struct
-    import termios
-
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
-    os.set_blocking(terminal, False)
+    window = terminal("bash", "-ic", f"cd {shop.home}; {overmind} start -p 15100")
     shop.started()
-    os.close(terminal)
+    window.close()
     nothing_left(shop)
-    until(lambda: not alive(pid), "the shell's end")
-    os.waitpid(pid, 0)
+    until(lambda: not alive(window.pid), "the shell's end")
 
 
 @pytest.mark.parametrize("source", ["connector"], indirect=True)  # it is over between two samples

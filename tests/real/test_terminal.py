@@ -10,24 +10,9 @@ import pytest
 
 from sentinel.observe.sockets import ports_of
 from tests.lab.stage import alive, interpreter, until
-from tests.lab.terminal import Terminal
 from tests.real.conftest import POLLING, settled, write
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def terminal(stage):
-    """Opens terminals, and closes what a failed test left open."""
-    opened = []
-
-    def start(*words):
-        opened.append(Terminal(stage, *words))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 def run(name, script):
