@@ -14,7 +14,16 @@ from typing import Protocol
 from sentinel import __version__
 from sentinel.bus import Bus
 from sentinel.config import Config
-from sentinel.core.events import RECORDED, AgentStarted, AgentStopped, CleanedUp, Event, SourceDegraded, TmuxHinted
+from sentinel.core.events import (
+    RECORDED,
+    AgentStarted,
+    AgentStopped,
+    CleanedUp,
+    Event,
+    EventsLost,
+    SourceDegraded,
+    TmuxHinted,
+)
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
@@ -212,6 +221,7 @@ class Agent:
         SocketKeeper(bus, ledger, files)
         tell = Tell(bus, notifier, lambda: self._config.notify.min_processes)
         bus.subscribe(CleanedUp, lambda _: condition.count())
+        bus.subscribe(EventsLost, lambda _: files.check())
         bus.subscribe(TmuxHinted, lambda _: births.drain())  # a hint only says to hurry
         if self._echo is not None:
             for kind in RECORDED:

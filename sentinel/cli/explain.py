@@ -29,6 +29,7 @@ def command(what: str, *, as_json: bool) -> None:
     nothing is known.
     """
     where = paths.find()
+    what = what.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     history = list(History(where.journal).read())
     if (event := _EVENT.fullmatch(what)) is not None:
         told = _event(int(event["seq"]), history)

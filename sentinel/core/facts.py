@@ -93,7 +93,7 @@ class Departure(NamedTuple):
     at: float
     """Monotonic seconds."""
     clean: bool | None
-    """The parent ended by itself with status 0. None: nobody told us how it ended."""
+    """The parent ended by itself, with whatever status. None: nobody told us how it ended."""
     forked_only: bool | None = None
     """The parent never ran a program of its own: it was the middle one of a double fork.
     None: nobody told us."""

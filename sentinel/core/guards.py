@@ -15,6 +15,7 @@ from sentinel.core.facts import Above, Cause, Death, Gone, ProcessFacts, Process
 from sentinel.core.ledger import Member
 from sentinel.core.policy import Daemons, KindPolicy, Survivors
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Spared
 
 TMUX_SERVER = "tmux: server"
 """What a tmux server calls itself; set by tmux with PR_SET_NAME, so no argv can forge it by accident."""
@@ -63,6 +64,8 @@ class Case:
     """Its parent, that one's parent and so on, as they are now, without pid 1."""
     policy: KindPolicy
     world: World
+    shelter: Spared | None = None
+    """The nearest process above it that the same dead session left and that is spared."""
 
 
 Speaks = Callable[[Case], str | None]
@@ -79,7 +82,7 @@ class Guard:
 
 def wants_stdio(member: Member | None, facts: ProcessFacts) -> bool:
     """Whether a guard will ask where descriptors 0-2 lead. Reading them costs 10 us."""
-    return facts.hangup_ignored or (member is not None and member.left is not None)
+    return facts.hangup_ignored or (member is not None and (member.nohup or member.left is not None))
 
 
 def not_in_ledger(case: Case) -> str | None:
@@ -212,11 +215,19 @@ def stopped(case: Case) -> str | None:
 
 
 def nohup(case: Case) -> str | None:
-    """NK9: started with nohup: hang-ups ignored, and no terminal for input or output."""
+    """NK9: started with nohup, and no terminal for input or output.
+
+    Ignored hang-ups are the sign, but node puts its signals back to their defaults when it
+    starts: so it is also remembered who ran ``nohup``, and whom they bore.
+    """
     if not isinstance(case.facts, ProcessFacts) or not isinstance(case.stdio, Stdio):
         return None
-    if case.facts.hangup_ignored and not case.stdio.terminal:
+    if case.stdio.terminal:
+        return None
+    if case.facts.hangup_ignored:
         return "it was started to outlive its terminal (nohup: it ignores the hang-up and holds no terminal)"
+    if case.member is not None and case.member.nohup:
+        return "it was started with nohup, and holds no terminal"
     return None
 
 
@@ -286,10 +297,19 @@ def policy_reports(case: Case) -> str | None:
         return None
     if case.death.cause is Cause.EXITED and case.death.code == 0:
         return f"the {kind} was left in good order: what it leaves is only reported (policy.{kind}.after_exit)"
+    # A shell that is left after a failed command hands its status on. So in a pane any exit
+    # counts, as long as the server lives: with a dead one, the terminal was hung up.
     outer_lives = any(root.key == case.session.outer for root in case.world.roots.values())
-    if case.death.cause is Cause.UNTOLD and outer_lives:
-        return f"nobody told how the {kind} ended: it may have been left in good order (policy.{kind}.after_exit)"
+    if kind is Kind.PANE and case.death.cause is not Cause.SIGNALLED and outer_lives:
+        return f"the {kind} may have been left on purpose (policy.{kind}.after_exit)"
     return None
+
+
+def sheltered(case: Case) -> str | None:
+    """What hangs under a process that stays is at work for it: a daemon's worker, a window of ``screen``."""
+    if case.shelter is None:
+        return None
+    return f"it hangs under process {case.shelter.id.pid}, which is spared [{case.shelter.guard}]"
 
 
 GUARDS: tuple[Guard, ...] = (
@@ -310,4 +330,5 @@ GUARDS: tuple[Guard, ...] = (
     Guard("daemonised", "daemonised on purpose", daemonised),
     Guard("disowned", "disowned by its shell", disowned),
     Guard("policy", "the person wants a report only", policy_reports),
+    Guard("sheltered", "under a process that is spared", sheltered),
 )

@@ -41,6 +41,8 @@ class Member:
     """It is the tmux server that an Overmind started for itself, and dies with it."""
     executed: bool | None = None
     """It has replaced its program since its birth. None: nobody would have told us."""
+    nohup: bool = False
+    """It, or one that it was born of, ran ``nohup``."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 
@@ -152,7 +154,7 @@ class Ledger:
                 return known
             self._forget(known)
         told = False if witness is Witness.FORK else None
-        member = Member(child, owner.owner, parent, witness, since, executed=told)
+        member = Member(child, owner.owner, parent, witness, since, executed=told, nohup=owner.nohup)
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -162,6 +164,11 @@ class Ledger:
         """``pid`` has replaced its program."""
         if (member := self._by_pid.get(pid)) is not None and member.executed is not None:
             member.executed = True
+
+    def ran_nohup(self, pid: int) -> None:
+        """``pid`` runs ``nohup`` now: what it turns into is to outlive its terminal."""
+        if (member := self._by_pid.get(pid)) is not None:
+            member.nohup = True
 
     def manages(self, member: Member) -> None:
         """``member`` is the tmux server that its session started for itself."""
@@ -180,16 +187,23 @@ class Ledger:
         record = self._records[member.owner]
         is_root = record.session.root == member.id
         if not is_root and record.death is None:
-            self._leave(member.children, death, forked_only=None if member.executed is None else not member.executed)
+            self.outlived(member, death)
         self._forget(member)
         if not is_root:
             return None
         record.death = death
         return record.session
 
+    def outlived(self, member: Member, death: Death) -> None:
+        """``member`` ended before its session did: its children have left. It stays in the book.
+
+        What it bore in its last moment may be told after the word on the session's death.
+        """
+        self._leave(member.children, death, forked_only=None if member.executed is None else not member.executed)
+
     def _leave(self, children: Iterable[int], death: Death, *, forked_only: bool | None) -> None:
         """Write into the entries of a dead parent's children that their session outlived it."""
-        departure = Departure(death.at, None if death.status is None else death.status == 0, forked_only)
+        departure = Departure(death.at, _by_itself(death), forked_only)
         for child in children:
             if (orphan := self._by_pid.get(child)) is not None and orphan.left is None:
                 orphan.left = departure
@@ -239,3 +253,14 @@ class Ledger:
             record.members.pop(pid, None)
         if (parent := self._by_pid.get(member.parent)) is not None:
             parent.children.discard(pid)
+
+
+_AFTER_A_SIGNAL = frozenset((129, 137, 143))
+"""How shells say that they, or what they ran, died of SIGHUP, SIGKILL or SIGTERM."""
+
+
+def _by_itself(death: Death) -> bool | None:
+    """Whether it ended by itself, with whatever status; None when nobody told."""
+    if death.status is None:
+        return None
+    return death.code is not None and death.code not in _AFTER_A_SIGNAL

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sentinel.bus import Bus
 from sentinel.core.events import ProcessExecuted, ProcessExited, ProcessForked, SessionDied, SessionEmptied
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
-from sentinel.core.ledger import Ledger, Member, Witness
+from sentinel.core.ledger import Ledger, Member, Record, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import same_program
@@ -140,11 +140,24 @@ class Bookkeeper:
         self._exits.forget(member.id)
         self._handles.drop(member.id)
         record = self._ledger.record(member.owner)
+        if record is not None and record.death is None and record.session.root == member.id:
+            self._who_ended_before(record)
         session = self._ledger.exited(member.id.pid, death)
         if session is not None:
             self._root_ended(session, death)
         elif record is not None and record.death is not None and not record.members:
             self._bus.publish(SessionEmptied(record.session.key))
+
+    def _who_ended_before(self, record: Record) -> None:
+        """Find who else of a session has ended, before its root is written off.
+
+        Whoever lost a parent while the session lived has left; the words on both ends may come
+        in any order, or the earlier one not at all.
+        """
+        now = time.monotonic()
+        for member in self._ledger.members(record.session.key):
+            if self._handles.ended(member.id) is True:
+                self._ledger.outlived(member, Death(now, self._handles.status(member.id)))
 
     def _root_ended(self, session: Session, death: Death) -> None:
         # Not to know how it ended is no proof that it did not go into the background.

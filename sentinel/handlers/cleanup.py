@@ -13,13 +13,15 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
-from sentinel.core.verdicts import ProcessVerdict
+from sentinel.core.verdicts import Condemned, ProcessVerdict
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.reaper.signals import Signaller, Strike
 
 _ROUNDS = 10
 """How often a dying session is looked at again for what it bore meanwhile."""
+_LOOK_EVERY = 0.05
+"""Seconds between looks for what a dying session has borne, within the grace."""
 _LENIENT_ROUNDS = 2
 """After so many rounds of new births there is no more grace: it is a thing that forks for ever."""
 
@@ -98,21 +100,32 @@ class CleanUp:
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if o.result is not Result.KEPT]
         intent = strike.intent if strike is not None else 0
-        struck: set[ProcessId] = set()
+        known = {member.id for member in record.members.values()}
+        grace = began + (strike.action.grace if strike is not None else 0.0)
         rounds = 0
         while strike is not None:
             outcomes += await self._signaller.finish(strike, self._examiner.verdict)
-            struck.update(target.id for target in strike.action.targets)
+            known.update(target.id for target in strike.action.targets)
             rounds += 1
-            if rounds == _ROUNDS:
-                break
-            self._catch_up()
-            newborn = [verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck]
+            newborn = () if rounds == _ROUNDS else await self._newborn(record, known, grace)
+            known.update(verdict.id for verdict in newborn)
             strike = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
         outcomes += early
         outcomes += self._leftovers.remove(session, self._policy())
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
+
+    async def _newborn(self, record: Record, known: set[ProcessId], grace: float) -> tuple[ProcessVerdict, ...]:
+        """What was born since the death and is still there when the grace (monotonic seconds) is over.
+
+        A process that is asked to end may start others that put its things in order.
+        """
+        while True:
+            self._catch_up()
+            newborn = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in known)
+            if not any(isinstance(v, Condemned) for v in newborn) or time.monotonic() >= grace:
+                return newborn
+            await asyncio.sleep(_LOOK_EVERY)
 
     def _close_if_empty(self, key: str) -> None:
         """Forget a dead session of which nothing is left, once it was cleaned up after."""

@@ -32,6 +32,7 @@ BORN = "born"
 FOUND = "found"
 REGISTERED = "registered"
 """How a session came to be watched: what the journal says of it."""
+_NOHUP = "nohup"
 
 
 class Discovery:
@@ -69,7 +70,9 @@ class Discovery:
                 self._replaced(rooted, how)
             return
         name = processes.comm(pid)
-        if name == TMUX_SERVER:
+        if name == _NOHUP:
+            self._ledger.ran_nohup(pid)
+        elif name == TMUX_SERVER:
             self._tmux_server(pid, how)
         elif (found := recognise_process(pid, name, just_born=how == BORN)) is not None:
             self._program(pid, found, how)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.core.guards import Case, Ourselves, World, wants_stdio
 from sentinel.core.judge import judge
 from sentinel.core.ledger import Ledger, Member, Record
 from sentinel.core.policy import KindPolicy, Policy
-from sentinel.core.verdicts import ProcessVerdict
+from sentinel.core.verdicts import ProcessVerdict, Spared
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
@@ -40,6 +40,16 @@ def find_ourselves(*, with_group: bool = True) -> Ourselves:
     )
 
 
+@dataclass(slots=True)
+class _Look:
+    """What is kept while the processes of one session are judged together."""
+
+    world: World
+    above: dict[int, Above] = field(default_factory=dict)
+    alone: dict[ProcessId, ProcessVerdict] = field(default_factory=dict)
+    """Verdicts on processes for themselves, whatever they hang under."""
+
+
 class Examiner:
     """Builds cases from the ledger and a fresh look, and has them judged."""
 
@@ -51,10 +61,9 @@ class Examiner:
 
     def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
         """Judge everything that a session owns but its root."""
-        world, seen = self._world(record), dict[int, Above]()
+        look = _Look(self._world(record))
         return tuple(
-            judge(self._case(member.id, member, record, world, seen))
-            for member in self._ledger.members(record.session.key)
+            judge(self._case(member.id, member, record, look)) for member in self._ledger.members(record.session.key)
         )
 
     def verdict(self, who: ProcessId) -> ProcessVerdict:
@@ -67,7 +76,7 @@ class Examiner:
         if member is not None and member.id != who:
             member = None
         record = self._ledger.record(member.owner) if member is not None else None
-        return self._case(who, member, record, self._world(record), {})
+        return self._case(who, member, record, _Look(self._world(record)))
 
     def _world(self, record: Record | None) -> World:
         roots = {r.session.root: r.session for r in self._ledger.sessions() if r.death is None}
@@ -76,14 +85,26 @@ class Examiner:
             roots.pop(outer.session.root, None)  # its death has not been told yet: they died together
         return World(self._ourselves, roots, self._ledger.manager_servers)
 
-    def _case(
-        self, who: ProcessId, member: Member | None, record: Record | None, world: World, seen: dict[int, Above]
-    ) -> Case:
+    def _case(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
+        case = self._case_alone(who, member, record, look)
+        if record is None or record.death is None or isinstance(case.chain, Unknown):
+            return case
+        for link in case.chain:
+            bearer = record.members.get(link.id.pid)
+            if bearer is None or bearer.id != link.id:
+                continue
+            if link.id not in look.alone:
+                look.alone[link.id] = judge(self._case_alone(link.id, bearer, record, look))
+            if isinstance(verdict := look.alone[link.id], Spared):
+                return replace(case, shelter=verdict)
+        return case
+
+    def _case_alone(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
         facts = processes.look(who.pid)
         stdio: Stdio | Unknown | None = None
         chain: tuple[Above, ...] | Unknown = ()
         if isinstance(facts, ProcessFacts) and facts.id == who:
-            chain = processes.chain(facts.parent, seen)
+            chain = processes.chain(facts.parent, look.above)
             if wants_stdio(member, facts):
                 stdio = processes.stdio(who.pid)
             ended = self._handles.ended(who)
@@ -100,7 +121,7 @@ class Examiner:
             stdio=stdio,
             chain=chain,
             policy=self._policy_for(record),
-            world=world,
+            world=look.world,
         )
 
     def _policy_for(self, record: Record | None) -> KindPolicy:

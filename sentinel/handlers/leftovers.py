@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
-from sentinel.core.facts import Unknown
+from sentinel.core.facts import SocketFacts, Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Mode, Policy
 from sentinel.core.rules.directories import judge_directory, slug
@@ -70,6 +71,10 @@ class Leftovers:
     def _sockets(self, session: Session) -> Iterator[FileVerdict]:
         for mark in session.belongings.sockets:
             facts = sockets.look_at_socket(mark.path)
+            if mark.inode is None and isinstance(facts, SocketFacts) and facts.modified < session.born - _SLACK:
+                # Nobody saw the session bind it, and it is older: a container may hold it, whose
+                # sockets this network namespace does not show.
+                facts = replace(facts, bound=sockets.answers(mark.path))
             verdict = judge_socket(mark, facts, self._uid, self._owner(session))
             if verdict is not None:
                 yield verdict

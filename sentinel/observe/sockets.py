@@ -183,6 +183,22 @@ def look_at_socket(path: str, bound: Bound | Unknown | None = None) -> SocketFac
     return SocketFacts(path, status.st_dev, status.st_ino, is_socket, status.st_uid, status.st_mtime, held)
 
 
+def answers(path: str) -> bool | Unknown:
+    """Whether somebody answers on a socket, in whatever network namespace: asked by a connection.
+
+    The owner has to accept it, so this is only for sockets that are nobody's by every other sign.
+    Nothing but a refusal says that nobody is there.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as caller:
+        try:
+            caller.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except (OSError, ValueError) as error:
+            return Unknown(f"whether somebody listens on {path}", str(error))
+    return True
+
+
 def listening_sockets_of(pid: int, bound: Bound | Unknown | None = None) -> list[SocketMark] | Unknown:
     """The socket files on which a process listens, as they are now.
 

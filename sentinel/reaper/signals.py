@@ -89,14 +89,16 @@ class Signaller:
 
     async def finish(self, strike: Strike, rejudge: Rejudge) -> tuple[Outcome, ...]:
         """Wait out the grace, judge again what is left, kill it, and say what became of each."""
-        await _await_ends(strike, strike.action.grace, Result.ENDED)
-        if strike.grips:
-            _reconsider(strike, rejudge)
-        if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
-            self._send(strike, signal.SIGKILL)
-            await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
-        for who in list(strike.grips):
-            strike.settle(who, Result.SURVIVED, "it did not end after SIGKILL")
+        try:
+            await _await_ends(strike, strike.action.grace, Result.ENDED)
+            if strike.grips:
+                _reconsider(strike, rejudge)
+            if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
+                self._send(strike, signal.SIGKILL)
+                await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
+        finally:  # also when it is broken off: nothing is held on to
+            for who in list(strike.grips):
+                strike.settle(who, Result.SURVIVED, "its end was not seen")
         return tuple(strike.outcomes[target.id] for target in strike.action.targets)
 
     def unstick(self, action: Unstick) -> Outcome:
@@ -190,10 +192,14 @@ async def _ended(fds: dict[int, ProcessId], deadline: float) -> list[ProcessId]:
     """
     if not fds:
         return []
+    try:
+        poll = select.epoll(len(fds))
+    except OSError:
+        return await _ended_by_looking(fds, deadline)  # no descriptor is left for it
     loop = asyncio.get_running_loop()
     done: list[ProcessId] = []
     woken = asyncio.Event()
-    with select.epoll(len(fds)) as poll:
+    with poll:
         for fd in fds:
             poll.register(fd, select.EPOLLIN)
         loop.add_reader(poll.fileno(), woken.set)
@@ -210,6 +216,16 @@ async def _ended(fds: dict[int, ProcessId], deadline: float) -> list[ProcessId]:
             pass
         finally:
             loop.remove_reader(poll.fileno())
+    return done
+
+
+async def _ended_by_looking(fds: dict[int, ProcessId], deadline: float) -> list[ProcessId]:
+    """The same without a descriptor of its own: look now and then."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    while len(done := [fds[fd] for fd, _ in poll.poll(0)]) < len(fds) and time.monotonic() < deadline:  # noqa: ASYNC110 - there is nothing to wait on
+        await asyncio.sleep(_LOOK_EVERY)
     return done
 
 

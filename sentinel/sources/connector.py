@@ -120,8 +120,8 @@ class ProcConnector:
 
     def drain(self) -> None:
         """Publish what the kernel has queued up to now: asked before a judgement."""
-        if self._socket is not None:
-            self._read(self._socket)
+        while self._socket is not None and self._read(self._socket) == _BATCH:
+            pass  # a judgement on half of what was told would take the living for the lost
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:

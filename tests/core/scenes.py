@@ -201,6 +201,18 @@ class Scene:
         return tuple(chain)
 
     def _case(self, pid: int) -> Case:
+        case = self._alone(pid)
+        if not isinstance(case.death, Death):
+            return case
+        for link in case.chain:
+            bearer = self.ledger.member(link.id.pid)
+            if bearer is None or bearer.id != link.id or bearer.owner != case.session.key:
+                continue
+            if isinstance(verdict := judge(self._alone(link.id.pid)), Spared):
+                return replace(case, shelter=verdict)
+        return case
+
+    def _alone(self, pid: int) -> Case:
         member, seen = self.ledger.member(pid), self._living[pid]
         record = self.ledger.record(member.owner) if member is not None else None
         roots = {r.session.root: r.session for r in self.ledger.sessions() if r.death is None}

@@ -136,11 +136,26 @@ SPARED = [
     ),
     (
         "policy",
+        "a pane whose shell was left after a failed command",
+        {
+            "policy": KindPolicy(after_exit=Survivors.REPORT),
+            "death": Death(DIED, 1 << 8),
+            "session": session(Kind.PANE, outer=INNER.key),
+            "world": world(roots={SERVER: INNER}),
+        },
+    ),
+    (
+        "nohup",
+        "node, which put its signals back to their defaults",
+        {"member": member(nohup=True)},
+    ),
+    (
+        "policy",
         "nobody told how it ended, and its server lives",
         {
             "policy": KindPolicy(after_exit=Survivors.REPORT),
             "death": Death(DIED),
-            "session": session(outer=INNER.key),
+            "session": session(Kind.PANE, outer=INNER.key),
             "world": world(roots={SERVER: INNER}),
         },
     ),
@@ -149,6 +164,11 @@ SPARED = [
         "only reported, whatever the end",
         {"policy": KindPolicy(survivors=Survivors.REPORT), "death": Death(DIED, 3 << 8)},
     ),
+]
+
+SPARED += [
+    ("sheltered", why, {"shelter": Spared(SERVER, by, "it is")})
+    for why, by in [("a daemon's worker", "daemonised"), ("a child of nohup", "nohup"), ("of a stopped job", "stopped")]
 ]
 
 CONDEMNED = [
@@ -235,6 +255,7 @@ CONDEMNED = [
         "nobody told how it ended, and its server is dead too",
         {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED), "session": session(outer=INNER.key)},
     ),
+    ("sheltered", "under one that is not spared", {"chain": (above(300, "node", 3000),), "shelter": None}),
     ("policy", "killed", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1)}),
 ]
 

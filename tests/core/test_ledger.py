@@ -148,7 +148,7 @@ def test_who_loses_its_parent_while_the_session_lives_has_left():
     ledger.exited(1, Death(5.0, ENDED))
     assert ledger.member(2).left == (5.0, True, True)
     ledger.exited(3, Death(6.0, FAILED))
-    assert ledger.member(4).left == (6.0, False, True)
+    assert ledger.member(4).left == (6.0, True, True)  # a failing command is no signal
     ledger.enter(who(5), 2, 7.0)
     ledger.enter(who(6), 5, 7.0)
     ledger.exited(5, Death(8.0))
@@ -160,6 +160,13 @@ def test_who_had_left_before_leaves_no_second_time():
     ledger.member(2).left = Departure(3.0, None)
     ledger.exited(1, Death(5.0, ENDED))
     assert ledger.member(2).left == (3.0, None, None)
+
+
+def test_a_parent_that_a_signal_ended_did_not_leave_by_itself():
+    for status in (KILLED, 15, 129 << 8, 137 << 8, 143 << 8):
+        ledger = family((100, 1), (1, 2))
+        ledger.exited(1, Death(5.0, status))
+        assert ledger.member(2).left.clean is False
 
 
 def test_who_loses_its_parent_after_the_session_has_not():
@@ -215,7 +222,7 @@ def test_what_the_old_root_bore_beside_its_heir_has_left():
     ledger.enter(who(5), 100, 4.5)
     ledger.exited(100, Death(5.0, ENDED))
     ledger.succeed(root(100).key, who(1))
-    assert ledger.member(3).left == (4.0, False, True)
+    assert ledger.member(3).left == (4.0, True, True)
     assert ledger.member(4).left is None
     assert ledger.member(5).left == (5.0, True, False)
 

@@ -112,6 +112,28 @@ def test_input_and_output_that_cannot_be_read_spare(room, monkeypatch):
     assert [verdict.guard for verdict in room.examiner.left_by(room.ledger.record(session.key))] == ["unknown"]
 
 
+def test_what_hangs_under_a_process_that_stays_stays_with_it(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    job, worker = agent.bear_through(between="time.sleep(60)")
+    room.forked(agent.pid, job)
+    room.forked(job, worker)
+    os.kill(job, signal.SIGSTOP)
+    until(lambda: processes.look(job).state == "T")
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    judged = room.examiner.left_by(room.ledger.record(session.key))
+    assert {v.id.pid: v.guard for v in judged} == {job: "stopped", worker: "sheltered"}
+    assert (
+        room.examiner.verdict(processes.identify(worker)).reason
+        == f"it hangs under process {job}, which is spared [stopped]"
+    )
+    os.kill(job, signal.SIGCONT)
+    until(lambda: processes.look(job).state != "T")
+    assert isinstance(room.examiner.verdict(processes.identify(worker)), Condemned)
+
+
 def test_a_stranger_is_nobodys(room):
     stranger = room.start()
     verdict = room.examiner.verdict(stranger.who)
