@@ -50,7 +50,9 @@ class Agent:
     def journal(self) -> list[dict[str, Any]]:
         """Every record that it has written."""
         files = sorted((self.directory / "state").glob("events.jsonl*"), reverse=True)
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        # A line that is being written while we read is not there yet.
+        whole = [file.read_text().rpartition("\n")[0] for file in files]
+        return [json.loads(line) for text in whole for line in text.splitlines()]
 
     def count(self, kind: str) -> int:
         """How many records of a type there are (``session.opened``)."""

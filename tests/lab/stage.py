@@ -238,7 +238,7 @@ class Stage:
     def journal(self, *types):
         """The records, of these types only when some are named."""
         path = self.home / "state" / "events.jsonl"
-        records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        records = [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
         return [r for r in records if not types or r["type"].removeprefix("dev.sentinel.") in types]
 
     def record(self, kind, name):
