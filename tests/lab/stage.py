@@ -238,7 +238,8 @@ class Stage:
     def journal(self, *types):
         """The records, of these types only when some are named."""
         path = self.home / "state" / "events.jsonl"
-        records = [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""  # a line may be half written
+        records = [json.loads(line) for line in whole.splitlines()]
         return [r for r in records if not types or r["type"].removeprefix("dev.sentinel.") in types]
 
     def record(self, kind, name):
