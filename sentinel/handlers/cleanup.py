@@ -13,7 +13,7 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
-from sentinel.core.verdicts import Condemned, ProcessVerdict
+from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.reaper.signals import Signaller, Strike
@@ -24,6 +24,9 @@ _LOOK_EVERY = 0.05
 """Seconds between looks for what a dying session has borne, within the grace."""
 _LENIENT_ROUNDS = 2
 """After so many rounds of new births there is no more grace: it is a thing that forks for ever."""
+_SECOND_LOOKS = (0.02, 0.1, 0.5)
+"""Seconds before each further look at what nobody could tell of: a process that is just ending
+gives no answers (its /proc/PID/fd is closed to its own user), and shelters what hangs under it."""
 
 
 class CleanUp:
@@ -54,8 +57,10 @@ class CleanUp:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._causes: dict[str, int] = {}
         """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
+        self._kept: set[str] = set()
+        """Sessions that are not closed yet and of which files stay."""
         bus.subscribe(SessionDied, self.died)
-        bus.subscribe(SessionEmptied, lambda event: self._close_if_empty(event.key))
+        bus.subscribe(SessionEmptied, self.emptied)
 
     def died(self, event: SessionDied) -> None:
         """Judge and strike at once; waiting, tidying and reporting are a task."""
@@ -64,14 +69,33 @@ class CleanUp:
             return
         cause = self._causes[event.session.key] = self._bus.current
         began = time.monotonic()
-        strike = None
+        strike: Strike | None = None
+        verdicts: tuple[ProcessVerdict, ...] = ()
         try:
             verdicts = self._examiner.left_by(record)
             strike = self._strike(record, verdicts, cause)
             self._bus.publish(SessionJudged(record.session, event.death, verdicts))
         finally:  # what failed is told by the bus; the session is closed all the same
-            work = self._guarded(record, strike, began, cause)
+            work = self._guarded(record, strike, verdicts, began, cause)
             self._tasks[event.session.key] = asyncio.get_running_loop().create_task(work)
+
+    def emptied(self, event: SessionEmptied) -> None:
+        """The last process that it left has ended: files that only that one held are nobody's now."""
+        try:
+            if event.key in self._kept and event.key not in self._tasks:
+                self._tidy_once_more(event.key)
+        finally:
+            self._close_if_empty(event.key)
+
+    def _tidy_once_more(self, key: str) -> None:
+        self._kept.discard(key)
+        began = time.monotonic()
+        if (record := self._ledger.record(key)) is None:
+            return
+        outcomes = tuple(o for o in self._leftovers.remove(record.session, self._policy()) if _is_done(o))
+        if outcomes:
+            tidied = CleanedUp(record.session, outcomes, time.monotonic() - began)
+            self._bus.publish(tidied, self._causes.get(key, 0))
 
     async def settle(self) -> None:
         """Wait until every clean-up that was begun is through."""
@@ -84,36 +108,61 @@ class CleanUp:
         action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
         return self._signaller.strike(action, cause) if action is not None else None
 
-    async def _guarded(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
+    async def _guarded(
+        self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
+    ) -> None:
         key = record.session.key
         try:
-            await self._see_through(record, strike, began, cause)
+            await self._see_through(record, strike, verdicts, began, cause)
         except Exception as error:  # noqa: BLE001 - one clean-up that fails must not leave the others waiting
             self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
         finally:
             del self._tasks[key]
         self._close_if_empty(key)
 
-    async def _see_through(self, record: Record, strike: Strike | None, began: float, cause: int) -> None:
+    async def _see_through(
+        self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
+    ) -> None:
         session = record.session
         outcomes: list[Outcome] = []
         # What is held by a process that is about to end is judged again after its end.
-        early = [o for o in self._leftovers.remove(session, self._policy()) if o.result is not Result.KEPT]
-        intent = strike.intent if strike is not None else 0
+        early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
         known = {member.id for member in record.members.values()}
-        grace = began + (strike.action.grace if strike is not None else 0.0)
+        strikes = [one for one in (strike, await self._look_again(record, verdicts, cause)) if one is not None]
+        intent = strikes[0].intent if strikes else 0
+        grace = began + (strikes[0].action.grace if strikes else 0.0)
         rounds = 0
-        while strike is not None:
-            outcomes += await self._signaller.finish(strike, self._examiner.verdict)
-            known.update(target.id for target in strike.action.targets)
+        while strikes:
+            for one in strikes:
+                outcomes += await self._signaller.finish(one, self._examiner.verdict)
+                known.update(target.id for target in one.action.targets)
             rounds += 1
             newborn = () if rounds == _ROUNDS else await self._newborn(record, known, grace)
             known.update(verdict.id for verdict in newborn)
-            strike = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
-        outcomes += early
-        outcomes += self._leftovers.remove(session, self._policy())
+            again = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
+            strikes = [again] if again is not None else []
+        late = self._leftovers.remove(session, self._policy())
+        if not all(map(_is_done, late)):
+            self._kept.add(session.key)
+        outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
+
+    async def _look_again(self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int) -> Strike | None:
+        """Judge once more what was spared for want of an answer, and strike if there is one now."""
+        death = record.death
+        if death is None or not _lacks_an_answer(verdicts):
+            return None
+        settled = {verdict.id for verdict in verdicts if not isinstance(verdict, Spared)}
+        for pause in _SECOND_LOOKS:
+            await asyncio.sleep(pause)
+            self._catch_up()
+            verdicts = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in settled)
+            if not _lacks_an_answer(verdicts):
+                break
+        strike = self._strike(record, verdicts, cause)
+        self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
+        return strike
 
     async def _newborn(self, record: Record, known: set[ProcessId], grace: float) -> tuple[ProcessVerdict, ...]:
         """What was born since the death and is still there when the grace (monotonic seconds) is over.
@@ -132,4 +181,15 @@ class CleanUp:
         record = self._ledger.record(key)
         if record is not None and record.death is not None and not record.members and key not in self._tasks:
             self._ledger.close(key)
+            self._kept.discard(key)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))
+
+
+def _is_done(outcome: Outcome) -> bool:
+    """Whether a file was dealt with, and did not stay for a reason that may pass."""
+    return outcome.result is not Result.KEPT
+
+
+def _lacks_an_answer(verdicts: Iterable[ProcessVerdict]) -> bool:
+    """Whether one of them is spared only because a witness did not answer."""
+    return any(isinstance(verdict, Spared) and verdict.guard == "unknown" for verdict in verdicts)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -20,8 +21,9 @@ from sentinel.core.events import (
     SessionDied,
     SessionJudged,
 )
-from sentinel.core.policy import Mode, Policy
-from sentinel.core.verdicts import Condemned
+from sentinel.core.policy import KindPolicy, Mode, Policy, Survivors
+from sentinel.core.sessions import Belongings, Kind, SocketMark
+from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.history import History
@@ -398,3 +400,72 @@ def test_a_death_of_a_session_that_nobody_knows_means_nothing(room, run):
 
 def broken(*_):
     raise OSError("a test says so")
+
+
+def nobody_can_tell(room, monkeypatch, times):
+    """Have the first looks at what was left bring no answer.
+
+    A stand-in: what cannot be read is a process that is just ending, and as root not even that.
+    """
+    looks = []
+    really = room.examiner.left_by
+
+    def left_by(record):
+        looks.append(record)
+        verdicts = really(record)
+        return tuple(Spared(v.id, "unknown", "no answer") for v in verdicts) if len(looks) <= times else verdicts
+
+    monkeypatch.setattr(room.examiner, "left_by", left_by)
+    return looks
+
+
+def test_what_nobody_could_tell_of_is_looked_at_again(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        agent, _, children = stage.agent("time.sleep(60)")
+        nobody_can_tell(room, monkeypatch, 2)
+        stage.kill(agent)
+        await stage.closed()
+        return children
+
+    children = run(scenario())
+    assert all(map(dead, children))
+    assert results(room) == [Result.ENDED]
+    assert room.told(CleanedUp)[0].intent
+
+
+def test_what_nobody_can_ever_tell_of_is_spared_in_the_end(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        agent, session, children = stage.agent("time.sleep(60)")
+        looks = nobody_can_tell(room, monkeypatch, 1000)
+        stage.kill(agent)
+        async with asyncio.timeout(HANG):
+            await stage.clean_up.settle()
+        assert len(looks) > 1
+        assert not any(map(dead, children))
+        assert room.ledger.record(session.key) is not None
+
+    run(scenario())
+    assert results(room) == []
+
+
+def test_a_socket_that_the_last_survivor_held_goes_with_it(room, run, tmp_path):
+    async def scenario():
+        path = str(tmp_path / "held.sock")
+        room.policy = Policy(kinds=dict.fromkeys(Kind, KindPolicy(survivors=Survivors.REPORT)))
+        stage = Stage(room)
+        agent, session, (child,) = stage.agent(f"s = __import__('socket').socket(1); s.bind({path!r}); {SLEEP}")
+        belongings = Belongings((SocketMark(path),))
+        room.ledger.amend(replace(room.ledger.record(session.key).session, belongings=belongings))
+        stage.kill(agent)
+        async with asyncio.timeout(HANG):
+            await stage.clean_up.settle()
+        assert os.path.lexists(path)
+        os.kill(child, signal.SIGKILL)
+        await stage.closed()
+        return path
+
+    path = run(scenario())
+    assert not os.path.lexists(path)
+    assert results(room) == [Result.KEPT, Result.REMOVED]
