@@ -139,6 +139,18 @@ def test_after_each_end_nothing_is_left_of_it(stage, environments, end):
     assert alive(bystander.pid)
 
 
+def test_when_the_server_dies_after_its_overmind_nothing_is_left_either(stage, environments):
+    """Both at once: what was still to be ended may be gone before its turn comes."""
+    stage.agent()
+    shop = environments("shop", 15100)
+    server = shop.server()
+    stage.kill(shop.pid)
+    stage.kill(server)
+    nothing_left(shop)
+    stage.record("session.closed", "shop")
+    assert not stage.journal("handler.failed")
+
+
 def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, overmind):
     """Its tmux server lost a SIGCHLD: it takes the zombie of its process for alive."""
     stage.agent()
