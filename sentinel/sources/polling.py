@@ -93,11 +93,14 @@ class Polling:
 
     def _births(self, born: frozenset[int]) -> None:
         at = self._clock()
-        parents = {pid: parent for pid in born if (parent := _parent_of(pid)) is not None}
+        # The young that nobody owns are asked once more: whoever bore one may have ended while
+        # the sample was taken, unseen, and whom it fell to then is watched.
+        lost = [pid for pid in self._young if pid not in self._watched]
+        parents = {pid: parent for pid in (*lost, *born) if (parent := _parent_of(pid)) is not None}
         for pid in _parents_first(parents):
+            since = self._young.setdefault(pid, at)
             if parents[pid] in self._watched:
-                self._bus.publish(ProcessForked(parents[pid], pid, at))
-            self._young[pid] = at
+                self._bus.publish(ProcessForked(parents[pid], pid, since))
         for pid, since in list(self._young.items()):
             self._bus.publish(ProcessExecuted(pid))
             if at - since > _YOUNG:

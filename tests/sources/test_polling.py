@@ -38,6 +38,23 @@ def test_a_sample_shows_who_was_born_and_who_ended():
     assert [e.pid for e in heard.of(ProcessExited)] == [process.pid]
 
 
+def test_one_that_nobody_owned_at_first_is_told_of_once_its_parent_is_watched():
+    """As when it is the last of a double fork, whose middle one ended while the sample was taken."""
+    heard = Heard()
+    watched = set()
+    source = Polling(heard, watched, 60)
+    source.open()
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+        source.drain()
+        assert not heard.of(ProcessForked)
+        watched.add(os.getpid())
+        source.drain()
+        watched.add(process.pid)
+        source.drain()
+        process.stdin.close()
+    assert [(e.parent, e.child) for e in heard.of(ProcessForked)] == [(os.getpid(), process.pid)]
+
+
 def test_what_lived_before_is_not_taken_for_newborn():
     heard = Heard()
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
