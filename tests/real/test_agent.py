@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import signal
-import subprocess
 import time
 
 import pytest
 
-from tests.lab.stage import alive, interpreter, until
+from tests.lab.stage import alive, until
 
 pytestmark = pytest.mark.real
 
@@ -122,41 +118,3 @@ def test_lost_notices_are_said_and_the_ledger_is_right_afterwards(stage, source)
     for process, pid in ((wrapper, child), (late, late_child)):
         stage.kill(process.pid)
         until(lambda pid=pid: not alive(pid), "its end")
-
-
-def test_the_history_is_shown_in_each_way(stage, source):
-    stage.agent()
-    wrapper, child = run_with_child(stage)
-    stage.kill(wrapper.pid)
-    done = stage.record("cleanup.done", "api")
-    assert "api" in stage.sentinel("events", "-n", "5").stdout
-    records = [json.loads(line) for line in stage.sentinel("events", "-o", "json").stdout.splitlines()]
-    assert [r["seq"] for r in records] == sorted(r["seq"] for r in records)
-    by_seq = {r["seq"]: r for r in records}
-    intended = next(r for r in records if r["type"].endswith("action.intended"))
-    assert by_seq[intended["cause"]]["type"].endswith("session.died")
-    only = stage.sentinel("events", "--type", "cleanup", "--session", "api", "-o", "json").stdout.splitlines()
-    assert [json.loads(line)["seq"] for line in only] == [done["seq"]]
-    told = stage.sentinel("explain", f"e{done['seq']}").stdout
-    assert ("was killed by SIGKILL" if source == "connector" else "api-") in told
-    assert str(child) in told
-    cursor = stage.home / "cursor"
-    stage.sentinel("events", "--cursor-file", str(cursor))
-    assert stage.sentinel("events", "--cursor-file", str(cursor)).stdout == ""
-
-
-def test_follow_shows_what_happens(stage):
-    stage.agent()
-    follower = stage.start(*interpreter(), "events", "-f", "-n", "0", "-o", "json", stdout=subprocess.PIPE)
-    os.set_blocking(follower.stdout.fileno(), False)
-    seen = b""
-
-    def shown():
-        nonlocal seen
-        with contextlib.suppress(TypeError):
-            seen += follower.stdout.read() or b""
-        return b"session.died" in seen
-
-    time.sleep(0.5)  # for the follower's own start
-    stage.sentinel("run", "--name", "brief", "--", "true")
-    until(shown, "the death being shown")
