@@ -43,6 +43,8 @@ class Member:
     """It has replaced its program since its birth. None: nobody would have told us."""
     nohup: bool = False
     """It, or one that it was born of, ran ``nohup``."""
+    kept: bool = False
+    """A person said `sentinel keep` of it, of one that it was born of, or of its session."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 
@@ -154,7 +156,7 @@ class Ledger:
                 return known
             self._forget(known)
         told = False if witness is Witness.FORK else None
-        member = Member(child, owner.owner, parent, witness, since, executed=told, nohup=owner.nohup)
+        member = Member(child, owner.owner, parent, witness, since, executed=told, nohup=owner.nohup, kept=owner.kept)
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -169,6 +171,14 @@ class Ledger:
         """``pid`` runs ``nohup`` now: what it turns into is to outlive its terminal."""
         if (member := self._by_pid.get(pid)) is not None:
             member.nohup = True
+
+    def keep(self, member: Member, *, kept: bool = True) -> None:
+        """A person wants ``member`` to stay, whatever its session comes to, with all that it bears.
+
+        ``kept=False`` takes that back.
+        """
+        for below in self._below(member):
+            below.kept = kept
 
     def manages(self, member: Member) -> None:
         """``member`` is the tmux server that its session started for itself."""

@@ -275,3 +275,20 @@ def test_a_hundred_thousand_forks_leave_nothing():
     assert len(ledger) == 1
     assert ledger.member(100).children == set()
     assert owned(ledger) == []
+
+
+def test_what_is_kept_is_kept_with_all_that_it_bears():
+    ledger = family((100, 1), (1, 2), (100, 5))
+    ledger.keep(ledger.member(1))
+    ledger.enter(who(3), 2, 2.0)
+    ledger.enter(who(6), 5, 2.0)
+    assert {pid: ledger.member(pid).kept for pid in (1, 2, 3, 5, 6, 100)} == {
+        1: True,
+        2: True,
+        3: True,
+        5: False,
+        6: False,
+        100: False,
+    }
+    ledger.keep(ledger.member(1), kept=False)
+    assert not any(ledger.member(pid).kept for pid in (1, 2, 3))
