@@ -48,7 +48,7 @@ _STORM = 3
 """More datagrams than this in one wake-up is a storm: then the socket is read every
 ``_STORM_PAUSE`` seconds, since a wake-up costs ten times what a datagram does. Deaths of
 roots do not wait for it: their pidfds wake the loop, and ``drain`` is called first."""
-_STORM_PAUSE = 0.004
+_STORM_PAUSE = 0.008
 
 
 class ProcConnector:
