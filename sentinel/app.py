@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,11 +34,13 @@ from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.residence import Residence
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.sweep import Sweep
 from sentinel.handlers.tell import Tell
 from sentinel.handlers.unstick import UnstickServers
+from sentinel.instance import Claim
 from sentinel.journal import Journal
 from sentinel.notify import Notifier
 from sentinel.observe import processes
@@ -186,9 +188,10 @@ class Agent:
         echo: Called with each recorded event, after everybody has answered it.
     """
 
-    def __init__(self, config: Config, paths: Paths, echo: Callable[[Event], None] | None = None) -> None:
+    def __init__(self, config: Config, paths: Paths, claim: Claim, echo: Callable[[Event], None] | None = None) -> None:
         self._config = config
         self._paths = paths
+        self._claim = claim
         self._echo = echo
         self._stopped = asyncio.Event()
         self._why = ""
@@ -235,38 +238,45 @@ class Agent:
             trouble=lambda: journal.trouble,
         )
         inbox = Inbox(bus, self._paths.inbox, enquiries)
+        residence = Residence(bus, self._paths, self._claim, inbox, self.stop)
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop, f"it got {number.name}")
         bus.publish(AgentStarted(__version__, births.name, why))
         if journal.trouble:
             bus.publish(SourceDegraded("journal", journal.trouble))
-        births.start(loop)
-        core.exits.start(loop)
-        files.start()
-        core.sweep.look()
-        hints.start()
-        await inbox.start()
-        removals.prune(self._paths.quarantine, time.time())
-        gc.collect()
-        gc.freeze()  # what is here now stays: no collection need ever walk it again
-        started(condition)
+        async with contextlib.AsyncExitStack() as farewell:  # what is started last is stopped first
+            farewell.callback(journal.sync)
+            farewell.callback(core.handles.close)
+            farewell.callback(core.exits.close)
+            farewell.callback(births.close)
+            births.start(loop)
+            core.exits.start(loop)
+            farewell.callback(files.stop)
+            files.start()
+            core.sweep.look()
+            farewell.callback(hints.stop)
+            hints.start()
+            if notifier is not None:
+                farewell.push_async_callback(notifier.close)
+            farewell.push_async_callback(_see_through, core.clean_up.settle, tell.close)
+            farewell.push_async_callback(inbox.close)
+            await inbox.start()
+            residence.check()
+            removals.prune(self._paths.quarantine, time.time())
+            gc.collect()
+            gc.freeze()  # what is here now stays: no collection need ever walk it again
+            started(condition)
+            await self._stopped.wait()
+            bus.publish(AgentStopped(self._why))
 
-        await self._stopped.wait()
-        bus.publish(AgentStopped(self._why))
-        await inbox.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
-                await core.clean_up.settle()
-                await tell.close()
-        if notifier is not None:
-            await notifier.close()
-        hints.stop()
-        files.stop()
-        births.close()
-        core.exits.close()
-        core.handles.close()
-        journal.sync()
+
+async def _see_through(*under_way: Callable[[], Awaitable[None]]) -> None:
+    """Give what is under way a moment to come to its end."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FAREWELL):
+            for end in under_way:
+                await end()
 
 
 def _nothing() -> None:

@@ -65,8 +65,47 @@ class State:
     """Why the condition is unknown."""
 
 
+class Claim:
+    """The agent's lock, while this process holds it."""
+
+    def __init__(self, lock: Path) -> None:
+        self._lock = lock
+        self.descriptor = _locked(lock)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the lock is still what others find under its name."""
+        try:
+            found = os.lstat(self._lock)
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self.descriptor))
+
+    def renew(self) -> None:
+        """Take the lock anew: its file or its directory was removed, and it keeps nobody out any more.
+
+        Raises:
+            AlreadyRunning: another agent has it by now.
+            SentinelError: the lock file cannot be made.
+        """
+        fresh = _locked(self._lock)
+        os.close(self.descriptor)
+        self.descriptor = fresh
+
+
+def _locked(lock: Path) -> int:
+    descriptor = _open(lock)
+    try:
+        _lock(descriptor, lock)
+    except SentinelError:
+        os.close(descriptor)
+        raise
+    _write(descriptor)
+    return descriptor
+
+
 @contextmanager
-def claim(paths: Paths) -> Iterator[None]:
+def claim(paths: Paths) -> Iterator[Claim]:
     """Be the agent for as long as the context lasts.
 
     An end in good order empties the file. An error leaves it as it is, like a crash. The
@@ -76,21 +115,17 @@ def claim(paths: Paths) -> Iterator[None]:
         AlreadyRunning: another agent is. Nothing has been written.
         SentinelError: the lock file cannot be used.
     """
-    descriptor = _open(paths.lock)
+    held = Claim(paths.lock)
+    in_good_order = False
     try:
-        _lock(descriptor, paths.lock)
-        _write(descriptor)
-        in_good_order = False
-        try:
-            yield
-            in_good_order = True
-        except (KeyboardInterrupt, SystemExit):
-            in_good_order = True
-            raise
-        finally:
-            _leave(descriptor, empty=in_good_order)
+        yield held
+        in_good_order = True
+    except (KeyboardInterrupt, SystemExit):
+        in_good_order = True
+        raise
     finally:
-        os.close(descriptor)
+        _leave(held.descriptor, empty=in_good_order)
+        os.close(held.descriptor)
 
 
 def look(paths: Paths) -> State:

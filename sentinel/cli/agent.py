@@ -43,7 +43,7 @@ def command(*, quiet: bool, verbose: bool) -> None:
     where = paths.find()
     wishes = config.load(where.config_file)
     trouble = paths.prepare(where)
-    with instance.claim(where):
+    with instance.claim(where) as claim:
         from sentinel.app import Agent
 
         def started(condition: Condition) -> None:
@@ -53,7 +53,7 @@ def command(*, quiet: bool, verbose: bool) -> None:
         echo = None if quiet or not sys.stdout.isatty() else _echo
 
         async def serve() -> None:
-            await Agent(wishes, where, echo).run(started)
+            await Agent(wishes, where, claim, echo).run(started)
 
         asyncio.run(serve())
 

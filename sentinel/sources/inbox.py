@@ -47,6 +47,7 @@ class Inbox:
         self._path = path
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._bound: os.stat_result | None = None
         self._peers = 0
 
     async def start(self) -> None:
@@ -58,6 +59,16 @@ class Inbox:
             self._server = await asyncio.start_unix_server(self._serve, path=self._path, limit=wire.LIMIT)
         finally:
             os.umask(before)
+        self._bound = os.lstat(self._path)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether our socket is still what others find under its name."""
+        try:
+            found = os.lstat(self._path)
+        except OSError:
+            return False
+        return self._bound is not None and os.path.samestat(found, self._bound)
 
     async def close(self) -> None:
         """Stop listening and take the socket away."""

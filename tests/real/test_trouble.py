@@ -127,3 +127,15 @@ def shown(stage, *words):
     done = subprocess.run(stage.command(*interpreter(), *words), capture_output=True, check=False)
     assert b"Traceback" not in done.stderr
     return done.stdout.decode("utf-8")
+
+
+def test_an_agent_whose_runtime_directory_is_removed_takes_it_up_again(stage):
+    agent = stage.agent()
+    shutil.rmtree(stage.home / "runtime")
+    until(lambda: stage.sentinel("status").returncode == 0, "the agent being reached again")
+    second = stage.sentinel("agent")
+    assert (second.returncode, f"PID {agent.pid}" in second.stdout + second.stderr) == (0, True)
+    wrapper, child = with_child(stage, "api")
+    stage.kill(wrapper.pid)
+    stage.record("cleanup.done", "api")
+    until(lambda: not alive(child), "its end")
