@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ProcessForked(Event):
-    """A process of a watched session bore a child."""
+    """A process of a watched session bore a child, or a child got the number of one."""
 
     parent: int
     child: int
@@ -110,6 +110,12 @@ class AgentStopped(Event):
     why: str
 
 
+BORN = "born"
+FOUND = "found"
+"""It was there when we looked."""
+REGISTERED = "registered"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionOpened(Event):
     """A session is watched from now on."""
@@ -118,7 +124,7 @@ class SessionOpened(Event):
 
     session: Session
     how: str
-    """``registered``, ``born`` or ``found`` (it was there when we looked)."""
+    """One of the words above."""
 
 
 @dataclass(frozen=True, slots=True)

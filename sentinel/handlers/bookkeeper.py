@@ -6,10 +6,18 @@ import time
 from dataclasses import replace
 
 from sentinel.bus import Bus
-from sentinel.core.events import ProcessExecuted, ProcessExited, ProcessForked, SessionDied, SessionEmptied
+from sentinel.core.events import (
+    FOUND,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessForked,
+    SessionDied,
+    SessionEmptied,
+    SessionOpened,
+)
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
 from sentinel.core.ledger import Ledger, Member, Record, Witness
-from sentinel.core.sessions import Kind, Session
+from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import same_program
 from sentinel.observe import processes
@@ -58,13 +66,46 @@ class Bookkeeper:
         bearer, known = self._ledger.member(event.parent), self._ledger.member(event.child)
         if any(member is not None and _born_after(member.id, event.at) for member in (bearer, known)):
             return  # told so late that the number of one of them has gone to another whom we know
+        if known is not None and self._gave_up_its_number(known, event.at, born_again=known.witness is Witness.FORK):
+            self.write_off(known, Death(time.monotonic()))
+            known = None
+        if bearer is None:
+            return
+        if self._gave_up_its_number(bearer, event.at):
+            self.write_off(bearer, Death(time.monotonic()))
+            return
         who = self._handles.take(event.child)
         if isinstance(who, ProcessId) and _born_after(who, event.at):
             # The number has gone to another process since: let that one go.
             self._handles.drop(who)
             who = Gone()
-        child = who if isinstance(who, ProcessId) else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
-        self.enter(child, event.parent, event.at, Witness.FORK)
+        if not isinstance(who, ProcessId):
+            who = known.id if known is not None else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
+        self.enter(who, event.parent, event.at, Witness.FORK)
+
+    def _gave_up_its_number(self, member: Member, at: float, *, born_again: bool = False) -> bool:
+        """Whether it had ended at ``at`` (monotonic seconds), unheard, and its number was another's.
+
+        The kernel can lose the word on an end, and what the number's next owner bears is
+        nobody's. One that has merely ended since bore what is told of it: its end is told next.
+        ``born_again``: a second birth of this number is being told.
+        """
+        if self._handles.ended(member.id) is not True:
+            return False
+        if born_again:
+            return True
+        holder = processes.identify(member.id.pid)
+        if not isinstance(holder, ProcessId) or holder == member.id:
+            return False
+        if member.id.start == _GONE_BEFORE_WE_LOOKED and not _born_after(holder, member.since):
+            return False  # it is that very process, dead and not reaped yet
+        return not _certainly_before(at, holder)
+
+    def make_way(self, who: ProcessId) -> None:
+        """Write off whoever is in the book under the number of ``who``: it has ended unheard."""
+        known = self._ledger.member(who.pid)
+        if known is not None and known.id != who:
+            self.write_off(known, Death(time.monotonic()))
 
     def enter_seen(self, child: ProcessId, parent: int, since: float, witness: Witness) -> None:
         """Write down a child, whose handle was taken, that hangs under ``parent`` - if that is still so.
@@ -82,6 +123,7 @@ class Bookkeeper:
 
     def enter(self, child: ProcessId, parent: int, since: float, witness: Witness) -> Member | None:
         """Write a child down under its parent; None when the parent is not watched."""
+        self.make_way(child)
         member = self._ledger.enter(child, parent, since, witness)
         if member is None:
             self._handles.drop(child)
@@ -160,29 +202,40 @@ class Bookkeeper:
                 self._ledger.outlived(member, Death(now, self._handles.status(member.id)))
 
     def _root_ended(self, session: Session, death: Death) -> None:
-        # Not to know how it ended is no proof that it did not go into the background.
-        heir = self._heir(session) if death.code == 0 or death.status is None else None
-        if heir is None:
+        if not self.goes_on(session, death):
             self._bus.publish(SessionDied(session, death))
-            return
-        self._ledger.succeed(session.key, heir)
-        self._exits.watch(heir)
 
-    def _heir(self, session: Session) -> ProcessId | None:
-        """The process that goes on as this session: its root put itself into the background.
+    def goes_on(self, session: Session, death: Death) -> bool:
+        """Whether the session outlives its root, which has ended; if so, it is watched on.
 
-        Such a program forks and ends with status 0 (``overmind start -D``); the child may not
-        have made a session of its own yet. So any child that runs the same program counts:
-        to take one too many for the session only means to wait for its end.
+        Such a root put itself into the background (``overmind start -D``): it forks and ends
+        with status 0. The child may not have made a session of its own yet, so any child that
+        runs the same program counts: to take one too many for a session only means to wait
+        for its end. So the first of them is the session from now on, and each other one of
+        them, at work like it, is one of its own.
         """
-        if session.kind not in {Kind.OVERMIND, Kind.AGENT}:
-            return None
-        for member in self._ledger.members(session.key):
-            if member.parent != session.root.pid:
-                continue
-            if same_program(member.id.pid, session) and self._handles.ended(member.id) is False:
-                return member.id
-        return None
+        # Not to know how it ended is no proof that it did not go into the background.
+        if session.kind not in {Kind.OVERMIND, Kind.AGENT} or (death.code != 0 and death.status is not None):
+            return False
+        heirs = self._heirs(session)
+        if not heirs:
+            return False
+        self._exits.watch(self._ledger.succeed(session.key, heirs[0]).root)
+        for heir in heirs[1:]:
+            sibling = replace(session, root=heir, belongings=Belongings())
+            self._ledger.open(sibling, time.monotonic())
+            self._exits.watch(heir)
+            self._bus.publish(SessionOpened(sibling, FOUND))
+        return True
+
+    def _heirs(self, session: Session) -> list[ProcessId]:
+        return [
+            member.id
+            for member in self._ledger.members(session.key)
+            if member.parent == session.root.pid
+            and same_program(member.id.pid, session)
+            and self._handles.ended(member.id) is False
+        ]
 
     def look_after(self) -> None:
         """Write off every process in the ledger that has ended unnoticed."""
@@ -195,5 +248,10 @@ class Bookkeeper:
 
 def _born_after(who: ProcessId, at: float) -> bool:
     """Whether a process is younger than a birth that was told for ``at`` (monotonic seconds)."""
+    return _certainly_before(at + _BIRTH_SLACK, who)
+
+
+def _certainly_before(at: float, who: ProcessId) -> bool:
+    """Whether ``at`` (monotonic seconds) lies before the birth of ``who``, whose start time is cut to a tick."""
     since_boot = -time.monotonic() + time.clock_gettime(time.CLOCK_BOOTTIME)
-    return who.start / processes.ticks_per_second() > at + since_boot + _BIRTH_SLACK
+    return at + since_boot < who.start / processes.ticks_per_second()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
-from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.events import BORN, ProcessExecuted, ProcessRenamed, SessionOpened
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
 from sentinel.core.ledger import Ledger, Member, Witness
@@ -28,10 +28,6 @@ _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
 after the program is recognised."""
 
-BORN = "born"
-FOUND = "found"
-REGISTERED = "registered"
-"""How a session came to be watched: what the journal says of it."""
 _NOHUP = "nohup"
 
 
@@ -125,7 +121,7 @@ class Discovery:
         if isinstance(about, Unknown):
             about = tmux.TmuxServer(None, "?", is_overminds=False)
         member = self._ledger.member(pid)
-        owner = self._ledger.record(member.owner) if member is not None else None
+        owner = self._ledger.record(member.owner) if member is not None and member.id == who else None
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
             self._manage(member, owner.session, about)
         elif about.is_overminds:
@@ -218,6 +214,7 @@ class Discovery:
             born=time.time(),
             sid=root.session if isinstance(root, ProcessFacts) and root.id == session.root else 0,
         )
+        self._bookkeeper.make_way(session.root)
         self._ledger.open(session, time.monotonic())
         self._exits.watch(session.root)
         self._bookkeeper.adopt_below(session.root.pid)

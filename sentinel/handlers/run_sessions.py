@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sentinel import runs
+from sentinel.core.events import REGISTERED
 from sentinel.core.facts import Above
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import REGISTERED, Discovery
+from sentinel.handlers.discovery import Discovery
 from sentinel.observe import processes
 
 

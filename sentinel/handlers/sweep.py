@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.events import EventsLost, LookDue
+from sentinel.core.events import FOUND, EventsLost, LookDue
 from sentinel.core.facts import Above, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import FOUND, Discovery
+from sentinel.handlers.discovery import Discovery
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 

@@ -56,7 +56,8 @@ class ProcConnector:
 
     Args:
         bus: Where events go.
-        watched: Forks and exits of other processes are dropped here, before they cost more.
+        watched: Forks and exits of other processes are dropped here, before they cost more; not
+            so the birth of one that gets a watched number, whose end must have gone unheard.
     """
 
     name = "proc connector"
@@ -151,7 +152,7 @@ class ProcConnector:
             for count in range(1, _BATCH + 1):  # noqa: B007 - counts the datagrams
                 what, at, _, second, third, fourth = _HEAD.unpack_from(receive(_DATAGRAM), _WHAT)
                 if what == _FORK:
-                    if second in watched:
+                    if second in watched or fourth in watched:
                         publish(ProcessForked(second, fourth, at / 1e9))
                 elif what == _EXEC:
                     publish(ProcessExecuted(second))

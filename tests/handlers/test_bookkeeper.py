@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied
+from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionOpened
 from sentinel.core.facts import Cause, Death, ProcessId, Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.observe import processes
-from tests.handlers.room import born, dead, ended, killed, until
+from tests.handlers.room import becomes, born, dead, ended, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -115,6 +115,68 @@ def test_a_birth_that_took_the_kernel_long_to_tell_is_believed(room):
     session = room.open(agent.pid)
     child = agent.do("bear()")
     room.bus.publish(ProcessForked(agent.pid, child, born(child) + 3.0))
+    assert room.owner(child) == session.key
+
+
+def test_what_the_next_owner_of_a_number_bears_is_nobodys(room):
+    # The word on the end of the one that had the number before was lost.
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    stranger = room.start()
+    before = ProcessId(stranger.pid, stranger.who.start - 500)
+    room.ledger.enter(before, agent.pid, time.monotonic() - 5)
+    heir = room.forked(agent.pid, agent.do("bear()"))
+    room.ledger.member(heir).parent = before.pid
+    room.ledger.member(before.pid).children.add(heir)
+    child = room.forked(stranger.pid, stranger.do("bear()"))
+    assert room.owner(child) is None
+    assert stranger.pid not in room.ledger
+    assert room.handles.fd(processes.identify(child)) is None
+    assert room.ledger.member(heir).left is not None  # the end is written off as any other
+
+
+def test_who_gets_the_number_of_one_in_the_book_has_it_written_off(room):
+    room.keep_books()
+    agent, stranger = room.start(), room.start()
+    session = room.open(agent.pid)
+    between, child = agent.bear_through()
+    room.forked(agent.pid, between)
+    room.forked(between, child)
+    agent.do(f"os.waitpid({between}, 0)[0]")  # its end is not told
+    assert between in room.ledger
+    room.bus.publish(ProcessForked(stranger.pid, between, time.monotonic()))
+    assert between not in room.ledger
+    assert room.ledger.member(child).left is not None
+    agent.end()
+    room.bus.publish(ProcessForked(stranger.pid, agent.pid, time.monotonic()))
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert [event.session for event in room.told(SessionDied)] == [session]
+
+
+def test_the_birth_of_one_that_was_found_before_it_was_told_is_believed(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    child = agent.do("bear('time.sleep(0.5)')")
+    room.bookkeeper.adopt_below(agent.pid)
+    known = room.ledger.member(child)
+    until(lambda: dead(child))
+    room.bus.publish(ProcessForked(agent.pid, child, time.monotonic()))
+    assert room.ledger.member(child) is known
+    assert [event.session for event in room.told(SessionDied)] == []
+    assert room.ledger.record(session.key).members.keys() == {agent.pid, child}
+
+
+def test_what_the_middle_one_of_a_double_fork_bore_is_owned_when_that_is_reaped_by_then(room):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    between, child = agent.bear_through(between="time.sleep(0.3)")
+    room.forked(agent.pid, between)
+    agent.do(f"os.waitpid({between}, 0)[0]")
+    assert room.handles.ended(room.ledger.member(between).id) is True
+    room.forked(between, child)
     assert room.owner(child) == session.key
 
 
@@ -334,14 +396,15 @@ def test_a_root_that_goes_into_the_background_goes_on_as_the_same_session(room, 
     room.keep_books()
     agent = agent_named_claude
     session = room.open(agent.pid)
-    other = room.forked(agent.pid, agent.do("bear()"))
+    other = room.forked(agent.pid, agent.do("bear(\"os.execv('/bin/sleep', ['sleep', '60'])\")"))
+    becomes(other, "sleep")
     heir = daemonise(room, agent)
     room.bus.publish(ProcessExited(agent.pid, ended()))
     assert room.told(SessionDied) == []
     successor = next(room.ledger.sessions()).session
-    assert successor.root.pid in (heir, other)  # both run the same program
+    assert successor.root.pid == heir
     assert successor.key != session.key
-    assert {member.owner for pid in (heir, other) if (member := room.ledger.member(pid))} == {successor.key}
+    assert room.owner(other) == successor.key
     assert successor.root in room.exits.now
     os.kill(successor.root.pid, signal.SIGKILL)
     until(lambda: dead(successor.root.pid))
@@ -359,6 +422,45 @@ def test_a_root_of_which_nobody_told_how_it_ended_may_have_gone_into_the_backgro
     room.bus.publish(ProcessExited(agent.pid, Death(time.monotonic())))
     assert room.told(SessionDied) == []
     assert next(room.ledger.sessions()).session.root.pid == heir
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_each_worker_of_a_launcher_that_ended_is_a_living_session(room, agent_named_claude, told):
+    # Two agents at work under one launcher: neither may be ended when the other one dies.
+    room.keep_books()
+    launcher = agent_named_claude
+    room.open(launcher.pid, outer="outer@1")
+    workers = [room.forked(launcher.pid, launcher.do("letting_go()")) for _ in range(3)]
+    launcher.tell("os._exit(0)")
+    launcher.wait()
+    if not told:
+        room.handles.status = lambda who: None
+    room.bus.publish(ProcessExited(launcher.pid, ended() if told else Death(time.monotonic())))
+    assert room.told(SessionDied) == []
+    assert sorted(record.session.root.pid for record in room.ledger.sessions()) == sorted(workers)
+    assert {record.session.outer for record in room.ledger.sessions()} == {"outer@1"}
+    assert {who.pid for who in room.exits.now} == set(workers)
+    first, *others = [record.session for record in room.ledger.sessions()]
+    assert [event.session for event in room.told(SessionOpened)] == others
+    os.kill(first.root.pid, signal.SIGKILL)
+    until(lambda: dead(first.root.pid))
+    room.bus.publish(ProcessExited(first.root.pid, killed()))
+    assert [event.session for event in room.told(SessionDied)] == [first]
+    assert verdicts(room, first) == ()
+
+
+def test_what_a_worker_bore_goes_with_it_and_what_the_launcher_bore_with_the_first(room, agent_named_claude):
+    room.keep_books()
+    launcher = agent_named_claude
+    room.open(launcher.pid)
+    first = room.forked(launcher.pid, launcher.do("letting_go()"))
+    other, tool = launcher.bear_through(between="time.sleep(60)")
+    room.forked(launcher.pid, other)
+    room.forked(other, tool)
+    launcher.tell("os._exit(0)")
+    launcher.wait()
+    room.bus.publish(ProcessExited(launcher.pid, ended()))
+    assert room.owner(tool) == room.owner(other) != room.owner(first)
 
 
 def test_a_root_that_failed_has_no_heir(room, agent_named_claude):

@@ -107,6 +107,20 @@ def test_births_and_ends_of_others_are_dropped():
     assert not heard.of(ProcessExited)
 
 
+def test_the_birth_of_one_that_gets_a_watched_number_is_told():
+    class Recycled:
+        """Watches every number but our own: the end of whoever had it was not heard."""
+
+        def __contains__(self, pid):
+            return pid != os.getpid()
+
+    source, heard = listening(Recycled())
+    process = subprocess.Popen(["/bin/true"])
+    process.wait()
+    until(source, heard, (ProcessForked, {"parent": os.getpid(), "child": process.pid}))
+    source.close()
+
+
 def test_a_tmux_server_is_told_by_the_name_it_takes():
     source, heard = listening()
     code = "import ctypes,sys; ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)"
