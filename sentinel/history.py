@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from sentinel.atomic import replace_file
 from sentinel.errors import SentinelError
 from sentinel.journalfile import KEEP, is_seq, last_seq, rotated, seq_of
 from sentinel.records import MAX_LINE
@@ -72,15 +73,9 @@ class Cursor:
         Raises:
             SentinelError: It cannot be written.
         """
-        beside = f"{path}.{os.getpid()}.tmp"
         try:
-            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(msgspec.json.encode(self) + b"\n")
-            os.replace(beside, path)
+            replace_file(path, msgspec.json.encode(self) + b"\n")
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(beside)
             raise SentinelError(f"the cursor cannot be written to {path}: {error.strerror}") from error
 
 

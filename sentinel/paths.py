@@ -39,6 +39,11 @@ class Paths:
         return self.state / "events.jsonl"
 
     @property
+    def switches(self) -> Path:
+        """Who is kept, and whether Sentinel is paused. Need not exist."""
+        return self.state / "switches.json"
+
+    @property
     def quarantine(self) -> Path:
         """Where removed files wait, in case somebody wants them back."""
         return self.state / "quarantine"

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from sentinel.atomic import replace_file
 from sentinel.core.facts import ProcessId
 from sentinel.core.sanitise import clean
 
@@ -55,13 +56,7 @@ def write(runtime: Path, mark: Mark) -> None:
     shown = replace(mark, name=clean(mark.name), directory=clean(mark.directory, _LONGEST_PATH))
     path = _file(runtime, mark.pid)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(shown))
-    finally:
-        os.close(fd)
-    fresh.replace(path)
+    replace_file(path, msgspec.json.encode(shown))
 
 
 def erase(runtime: Path, pid: int) -> None:

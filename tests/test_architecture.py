@@ -35,7 +35,8 @@ REMOVERS = {
     "reaper/openat.py": "the hand",
     "reaper/quarantine.py": "the hand",
     "journalfile.py": "rotates the journal's own files",
-    "history.py": "replaces the cursor file that the user named",
+    "atomic.py": "replaces a file of Sentinel's own, or the cursor file that the user named",
+    "switches.py": "sets its own file aside when it is damaged",
     "runs.py": "the marks of its own process",
     "sources/inbox.py": "its own socket, under the agent's lock",
 }

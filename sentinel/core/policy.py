@@ -52,12 +52,52 @@ def _default_kinds() -> Mapping[Kind, KindPolicy]:
 
 
 @dataclass(frozen=True, slots=True)
+class Project:
+    """Wishes for the sessions of one directory and all below it."""
+
+    path: str
+    kinds: Mapping[Kind, KindPolicy]
+
+    def holds(self, directory: str) -> bool:
+        """Whether ``directory`` is its own or lies below it."""
+        return directory == self.path or directory.startswith(self.path.rstrip("/") + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much may be ended within a while before Sentinel mistrusts itself (docs/decisions/0007)."""
+
+    causes: int = 5
+    share: float = 0.5
+    """Of the user's processes, 0 to 1."""
+    seconds: float = 30.0
+
+
+CREW = "gt-*-crew-*"
+"""Gas Town's name for the tmux sessions of its crew: people's own desks, which it never cleans up either."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """All wishes. Without a configuration these are the defaults."""
 
     mode: Mode = Mode.ACT
     kinds: Mapping[Kind, KindPolicy] = field(default_factory=_default_kinds)
+    projects: tuple[Project, ...] = ()
+    protected: tuple[str, ...] = (CREW,)
+    """Patterns (fnmatch) of the names of sessions that nothing is taken from."""
+    protected_programs: tuple[str, ...] = ()
+    """Patterns of the kernel's names of processes that are never ended."""
+    budget: Allowance = Allowance()
+    held: str = ""
+    """Why nothing may be ended or removed now, whatever the mode; empty when it may."""
 
-    def of(self, kind: Kind) -> KindPolicy:
-        """The wishes for sessions of ``kind``."""
-        return self.kinds[kind]
+    @property
+    def acts(self) -> bool:
+        """Whether anything may be ended or removed now."""
+        return self.mode is Mode.ACT and not self.held
+
+    def of(self, kind: Kind, directory: str = "") -> KindPolicy:
+        """The wishes for sessions of ``kind`` in ``directory``: those of the innermost project that holds it."""
+        projects = [project for project in self.projects if project.holds(directory)]
+        return max(projects, key=lambda project: len(project.path)).kinds[kind] if projects else self.kinds[kind]

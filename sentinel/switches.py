@@ -1,0 +1,139 @@
+"""The switches, kept in a file: they hold over restarts, and without an agent.
+
+Agent and command line both write it, each under the same lock. Who acts looks at the file
+before each judgement (2 us), so a pause holds from the moment at which it was written,
+whether or not anybody was told. While the file cannot be understood nothing is ended: what
+it forbade is not known.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from sentinel.atomic import replace_file
+from sentinel.core.sanitise import clean
+from sentinel.core.switches import Halt, Switches
+
+_VERSION = 1
+_LARGEST = 2**20
+"""Bytes: room for 10,000 kept processes."""
+_PATIENCE = 0.25
+"""Seconds to wait for another writer. One that is stopped in its turn must not stop us."""
+_PAUSE = 0.001
+
+Change = Callable[[Switches], Switches]
+_Stamp = tuple[int, int, int, int]
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    version: int
+    boot: str
+    switches: Switches
+
+
+class SwitchBoard:
+    """The switches as the file has them, or as they were set where it could not be written.
+
+    Args:
+        path: The file. It need not be there.
+        boot: The kernel's id of this boot: who was kept in another one is gone.
+    """
+
+    def __init__(self, path: Path, boot: str) -> None:
+        self._path = path
+        self._boot = boot
+        self._stamp: _Stamp | None = None
+        self._switches = Switches()
+        self._damaged = False
+        self.trouble = ""
+        """Empty, or why the last change was not written: it holds until this process ends."""
+
+    def now(self) -> Switches:
+        """Where the switches stand. Looks at the file, and reads it if it is another one."""
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            if self._stamp is not None:
+                self._stamp, self._switches, self._damaged = None, Switches(), False
+            return self._switches
+        except OSError as error:
+            return self._unreadable(error.strerror or str(error))
+        stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp != self._stamp:
+            self._stamp, self._switches = stamp, self._read()
+        return self._switches
+
+    def held(self) -> str:
+        """Why nothing may be ended now; empty when it may."""
+        return self.now().held(time.time())
+
+    def change(self, change: Change) -> Switches:
+        """Have the switches changed, in the file and at once.
+
+        What cannot be written holds in memory, and ``trouble`` says so. A file that cannot be
+        understood is set aside, and the pause that it brought stays.
+        """
+        self.trouble = ""
+        try:
+            with self._turn():
+                before = self.now()
+                self._switches = after = change(before)
+                if after != before:
+                    self._write(after)
+        except OSError as error:
+            after = self._switches = change(self._switches)
+            self.trouble = f"{self._path} cannot be written: {error.strerror or error}"
+        return after
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Be the only writer. The lock is on the directory: the file is another one after each write."""
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while True:
+                with suppress(BlockingIOError):
+                    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(0, "another process keeps it locked")
+                time.sleep(_PAUSE)
+            yield
+        finally:
+            os.close(directory)
+
+    def _write(self, switches: Switches) -> None:
+        if self._damaged:
+            os.replace(self._path, self._path.with_suffix(".damaged"))
+            self._damaged = False
+        content = msgspec.json.encode(_File(_VERSION, self._boot, switches))
+        replace_file(self._path, content + b"\n", sync=True)
+        found = os.stat(self._path, follow_symlinks=False)
+        self._stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def _read(self) -> Switches:
+        self._damaged = False
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(fd, "rb") as file:
+                said = msgspec.json.decode(file.read(_LARGEST), type=_File)
+        except OSError as error:
+            return self._unreadable(error.strerror or str(error))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return self._unreadable(str(error))
+        if said.version != _VERSION:
+            return self._unreadable(f"it is of version {said.version}, and this Sentinel knows {_VERSION}")
+        return said.switches if said.boot == self._boot else replace(said.switches, kept=())
+
+    def _unreadable(self, why: str) -> Switches:
+        self._damaged = True
+        sentence = f"nobody can tell what was to be kept: {self._path} cannot be understood ({clean(why)})"
+        return Switches(pause=Halt(time.time(), sentence))
