@@ -101,14 +101,19 @@ class Discovery:
             self._look_later(session.root.pid)
 
     def _continues(self, pid: int, found: Recognised) -> bool:
-        """Whether its parent is a session of the same program: a launcher and what it launches."""
+        """Whether it is part of a session of the same program.
+
+        That is what a launcher launches directly, and a copy that some process of the session
+        made of itself and that has not replaced its program yet: a tool's shell about to be one.
+        """
         facts = processes.look(pid)
         if not isinstance(facts, ProcessFacts):
             return True
-        above = self._ledger.rooted_at(facts.parent)
-        if above is None or above.kind is not found.kind:
-            return False
-        return found.kind is Kind.OVERMIND or above.name == found.name
+        if _is(self._ledger.rooted_at(facts.parent), found):
+            return True
+        member = self._ledger.member(pid)
+        owner = self._ledger.record(member.owner) if member is not None and member.id == facts.id else None
+        return owner is not None and _is(owner.session, found) and processes.only_forked(pid) is True
 
     def _tmux_server(self, pid: int, how: str) -> None:
         link = processes.above(pid)
@@ -244,6 +249,13 @@ class Discovery:
         marks = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
         belongings = replace(had, sockets=tuple(marks.values()), directories=(*had.directories, directory))
         self._ledger.amend(replace(session, belongings=belongings))
+
+
+def _is(session: Session | None, found: Recognised) -> bool:
+    """Whether a session is of the program that was recognised."""
+    if session is None or session.kind is not found.kind:
+        return False
+    return found.kind is Kind.OVERMIND or session.name == found.name
 
 
 def _session(root: ProcessId, found: Recognised) -> Session | None:

@@ -100,6 +100,11 @@ def ticks_per_second() -> int:
     return _MICROSECONDS
 
 
+def only_forked(pid: int) -> bool | Unknown:
+    """The system knows (P_EXEC), and psutil does not ask it."""
+    return Unknown(f"whether process {pid} is a copy of its parent", "psutil does not tell")
+
+
 def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
     """Path of the executable and the arguments."""
     try:

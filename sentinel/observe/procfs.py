@@ -9,6 +9,7 @@ from functools import cache
 from sentinel.core.facts import SIGHUP_BIT, Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
+_FORKED_ONLY = 0x00000040  # PF_FORKNOEXEC of the same
 _STATUS = re.compile(
     rb"^TracerPid:\s*(?P<tracer>\d+)$"
     rb".*?^Uid:\s*\d+\s+(?P<uid>\d+)"
@@ -174,6 +175,14 @@ def comm(pid: int) -> str:
         return _read(f"/proc/{pid}/comm", 64)[:-1].decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+
+
+def only_forked(pid: int) -> bool | Unknown:
+    """Whether it still runs the program that it was born with: a copy of its parent."""
+    stat = _stat(pid)
+    if not isinstance(stat, _Stat):
+        return stat if isinstance(stat, Unknown) else Unknown(f"what process {pid} runs", "it has ended")
+    return bool(stat.flags & _FORKED_ONLY)
 
 
 def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:

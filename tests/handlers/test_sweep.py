@@ -103,6 +103,27 @@ def test_lost_notices_are_made_up_for(room, sweep, family):
     assert room.owner(unseen) == opened(room)[0].key
 
 
+def test_a_copy_that_has_not_become_its_tool_yet_is_no_session(room, sweep, program):
+    # Where births are sampled, or seen by a look, a tool's shell may still be the agent it was forked from.
+    agent = room.start(program("claude"))
+    between, copy = agent.bear_through(between="time.sleep(60)")
+    sweep.look()
+    assert [session.root for session in opened(room)] == [agent.who]
+    assert room.owner(copy) == room.owner(between) == opened(room)[0].key
+
+
+def test_an_agent_that_a_copy_has_become_is_a_session(room, sweep, program):
+    agent = room.start(program("claude"))
+    _, copy = agent.bear_through(between="time.sleep(60)")
+    inner, _ = agent.bear_through(f"os.execv({program('claude')!r}, ['claude'])", between="time.sleep(60)")
+    (inner,) = until(lambda: [link.id.pid for link in processes.descendants(inner)])
+    until(lambda: processes.only_forked(inner) is False)
+    becomes(inner, "claude")
+    sweep.look()
+    assert [session.root.pid for session in opened(room)] == [agent.pid, inner]
+    assert copy in room.ledger
+
+
 def test_a_root_that_died_unseen_keeps_what_was_known_to_be_its_own(room, sweep, program):
     agent = room.start(program("claude"))
     known = agent.do(f"bear({SLEEP!r})")

@@ -35,6 +35,21 @@ def test_a_process_is_seen_as_what_it_is(child):
     assert not facts.foreign_namespace
 
 
+def test_a_copy_is_told_from_what_has_replaced_its_program(child):
+    assert processes.only_forked(child.pid) is False
+    told, tell = os.pipe()
+    copy = os.fork()
+    if copy == 0:
+        os.read(told, 1)
+        os._exit(0)
+    assert processes.only_forked(copy) is True
+    os.write(tell, b"!")
+    os.waitpid(copy, 0)
+    os.close(told)
+    os.close(tell)
+    assert isinstance(processes.only_forked(copy), Unknown)
+
+
 def test_identity_has_a_start_time_that_a_later_process_does_not_share(child):
     first = processes.identify(child.pid)
     time.sleep(0.03)  # more than one tick of the clock that start times are told in
