@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sentinel.bus import Bus
-from sentinel.core.events import FileChanged, SessionClosed, SessionOpened
+from sentinel.core.events import EventsLost, FileChanged, SessionClosed, SessionOpened
 from sentinel.core.facts import SocketFacts
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import SocketMark
@@ -38,6 +38,7 @@ class SocketKeeper:
         bus.subscribe(SessionOpened, self.opened)
         bus.subscribe(SessionClosed, self.closed)
         bus.subscribe(FileChanged, self.changed)
+        bus.subscribe(EventsLost, self.lost)
 
     def opened(self, event: SessionOpened) -> None:
         """Watch where its sockets are or will be."""
@@ -56,6 +57,12 @@ class SocketKeeper:
         """A file came or went: is it the socket of a session that we know?"""
         for record in list(self._ledger.sessions()):
             if record.death is None and any(mark.path == event.path for mark in record.session.belongings.sockets):
+                self._mark(record.session.key)
+
+    def lost(self, _: EventsLost) -> None:
+        """The word on a socket may be among what was lost."""
+        for record in list(self._ledger.sessions()):
+            if record.death is None:
                 self._mark(record.session.key)
 
     def _mark(self, key: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import FileChanged, LookDue, SessionClosed, SessionOpened
+from sentinel.core.events import EventsLost, FileChanged, LookDue, SessionClosed, SessionOpened
 from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.sockets import SocketKeeper
@@ -68,6 +68,14 @@ def test_a_socket_is_known_by_its_inode_once_it_is_bound(room, watches, tmp_path
     assert marks(room, session)[0].inode is None
     with bind(tmp_path / "o.sock"):
         room.bus.publish(FileChanged(str(tmp_path / "o.sock")))
+        assert marks(room, session)[0].inode == os.lstat(tmp_path / "o.sock").st_ino
+
+
+def test_one_whose_binding_was_not_told_is_known_after_the_word_on_the_loss(room, watches, tmp_path):
+    session = session_at(tmp_path / "o.sock")
+    begin(room, session)
+    with bind(tmp_path / "o.sock"):
+        room.bus.publish(EventsLost("files", "a test"))
         assert marks(room, session)[0].inode == os.lstat(tmp_path / "o.sock").st_ino
 
 
