@@ -36,6 +36,7 @@ from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.run_sessions import RunSessions
+from sentinel.handlers.snapshots import Snapshots
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.sweep import Sweep
 from sentinel.handlers.tell import Tell
@@ -123,7 +124,13 @@ class Core:
     discovery: Discovery
     runs: RunSessions
     sweep: Sweep
+    snapshots: Snapshots
     explanations: Explanations
+
+    def find_out(self) -> None:
+        """Take over from the agent before, then look what has come since."""
+        self.snapshots.take_over()
+        self.sweep.look()
 
 
 def build(
@@ -164,8 +171,19 @@ def build(
     sweep = Sweep(
         bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, discovery=discovery, find_runs=runs.find, uid=us.uid
     )
+    snapshots = Snapshots(
+        bus,
+        ledger=ledger,
+        handles=handles,
+        bookkeeper=bookkeeper,
+        discovery=discovery,
+        path=paths.ledger,
+        policy=policy,
+        later=later,
+        uid=us.uid,
+    )
     explanations = Explanations(ledger, examiner, leftovers, policy)
-    return Core(handles, exits, clean_up, discovery, runs, sweep, explanations)
+    return Core(handles, exits, clean_up, discovery, runs, sweep, snapshots, explanations)
 
 
 def _open_exits(bus: Bus, handles: Handles, catch_up: Callable[[], None], patience: float) -> ExitWatch | KqueueSource:
@@ -226,9 +244,7 @@ class Agent:
         bus.subscribe(CleanedUp, lambda _: condition.count())
         bus.subscribe(EventsLost, lambda _: files.check())
         bus.subscribe(TmuxHinted, lambda _: births.drain())  # a hint only says to hurry
-        if self._echo is not None:
-            for kind in RECORDED:
-                bus.subscribe(kind, self._echo)
+        self._echo_from(bus)
         enquiries = Enquiries(
             ledger=ledger,
             runs=core.runs,
@@ -240,8 +256,7 @@ class Agent:
         inbox = Inbox(bus, self._paths.inbox, enquiries)
         residence = Residence(bus, self._paths, self._claim, inbox, self.stop)
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.stop, f"it got {number.name}")
+        self._heed_signals(loop)
         bus.publish(AgentStarted(__version__, births.name, why))
         if journal.trouble:
             bus.publish(SourceDegraded("journal", journal.trouble))
@@ -254,7 +269,8 @@ class Agent:
             core.exits.start(loop)
             farewell.callback(files.stop)
             files.start()
-            core.sweep.look()
+            farewell.callback(core.snapshots.save)
+            core.find_out()
             farewell.callback(hints.stop)
             hints.start()
             if notifier is not None:
@@ -268,7 +284,17 @@ class Agent:
             gc.freeze()  # what is here now stays: no collection need ever walk it again
             started(condition)
             await self._stopped.wait()
+            births.drain()  # what it was told up to now still counts, also for the next agent
             bus.publish(AgentStopped(self._why))
+
+    def _echo_from(self, bus: Bus) -> None:
+        if self._echo is not None:
+            for kind in RECORDED:
+                bus.subscribe(kind, self._echo)
+
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop, f"it got {number.name}")
 
 
 async def _see_through(*under_way: Callable[[], Awaitable[None]]) -> None:

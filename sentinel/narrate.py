@@ -79,10 +79,18 @@ def _agent_stopped(data: Data) -> str:
     return "Sentinel stopped" + (f": {data['why']}" if data["why"] else "")
 
 
+def _ledger_restored(data: Data) -> str:
+    if data["trouble"]:
+        return f"what the agent before knew was set aside: {data['trouble']}"
+    ended = f" ({data['ended']} had ended)" if data["ended"] else ""
+    what = f"{count(data['sessions'], 'session')} with {count(data['processes'], 'process')}"
+    return f"took over {what} from the agent before{ended}"
+
+
 def _session_opened(data: Data) -> str:
     session = data["session"]
     where = f" in {session['directory']}" if session["directory"] else ""
-    how = {"registered": "registered", "born": "seen at its birth", "found": "found running"}
+    how = {"registered": "registered", "born": "seen at its birth", "found": "found running", "taken over": "as before"}
     return f"{session['id']} is watched: {session['title']}{where}, {how.get(data['how'], data['how'])}"
 
 
@@ -169,6 +177,7 @@ def _refused(data: Data) -> str:
 _SENTENCES: dict[str, Callable[[Data], str]] = {
     "agent.started": _agent_started,
     "agent.stopped": _agent_stopped,
+    "ledger.restored": _ledger_restored,
     "session.opened": _session_opened,
     "session.died": _death,
     "session.judged": _session_judged,

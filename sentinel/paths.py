@@ -44,6 +44,11 @@ class Paths:
         return self.state / "switches.json"
 
     @property
+    def ledger(self) -> Path:
+        """What an agent leaves to the next one."""
+        return self.state / "ledger.json"
+
+    @property
     def quarantine(self) -> Path:
         """Where removed files wait, in case somebody wants them back."""
         return self.state / "quarantine"

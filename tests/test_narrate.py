@@ -53,6 +53,10 @@ SAMPLES = [
     (events.AgentStarted("0.1.0", "polling"), "Sentinel 0.1.0 watches; deaths are told by polling"),
     (events.AgentStopped("it was told to by SIGTERM"), "Sentinel stopped: it was told to by SIGTERM"),
     (events.AgentStopped(""), "Sentinel stopped"),
+    (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
+    (events.LedgerRestored(1, 1, 0), "took over 1 session with 1 process from the agent before"),
+    (events.LedgerRestored(0, 0, 0, "it is damaged"), "what the agent before knew was set aside: it is damaged"),
+    (events.SessionOpened(CLAUDE, "taken over"), "claude-4231 is watched: claude in /p, as before"),
     (events.SessionOpened(CLAUDE, "found"), "claude-4231 is watched: claude in /p, found running"),
     (
         events.SessionOpened(Session(Kind.TMUX, "default", ProcessId(5, 1)), "born"),

@@ -34,6 +34,7 @@ STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
 EVENTS = [
     events.AgentStarted("0.1.0", "polling", "no connector"),
     events.AgentStopped("it was told to"),
+    events.LedgerRestored(1, 2, 3),
     events.SessionOpened(SESSION, "found"),
     events.SessionDied(SESSION, DEATH),
     events.SessionJudged(

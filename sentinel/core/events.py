@@ -110,10 +110,26 @@ class AgentStopped(Event):
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerRestored(Event):
+    """What the agent before knew was taken over, or could not be."""
+
+    type: ClassVar[str] = "ledger.restored"
+
+    sessions: int
+    processes: int
+    ended: int
+    """Processes that it knew and that have ended meanwhile."""
+    trouble: str = ""
+    """Why nothing was."""
+
+
 BORN = "born"
 FOUND = "found"
 """It was there when we looked."""
 REGISTERED = "registered"
+TAKEN_OVER = "taken over"
+"""The agent before watched it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +255,7 @@ class MessageRefused(Event):
 RECORDED: tuple[type[Event], ...] = (
     AgentStarted,
     AgentStopped,
+    LedgerRestored,
     SessionOpened,
     SessionDied,
     SessionJudged,

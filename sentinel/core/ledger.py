@@ -7,7 +7,7 @@ process that is not in the ledger is nobody's to end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -56,6 +56,10 @@ class Record:
     session: Session
     members: dict[int, Member] = field(default_factory=dict)
     death: Death | None = None
+    settled: bool = False
+    """What it left was judged, and what was to be ended has been."""
+    files_kept: bool = False
+    """Files of it stay, for a reason that may pass."""
 
 
 class Ledger:
@@ -71,6 +75,8 @@ class Ledger:
         self._by_root: dict[int, str] = {}
         self.manager_servers: dict[ProcessId, str] = {}
         """tmux servers that an Overmind started for itself, with the key of its session."""
+        self.on_change: Callable[[], object] = _nobody_asked
+        """Called whenever something that a snapshot would hold has changed."""
 
     # -- asked ---------------------------------------------------------------------
 
@@ -126,7 +132,22 @@ class Ledger:
             self._by_pid[session.root.pid] = root
         for member in list(self._below(root)):
             self._hand_over(member, session.key)
+        self.on_change()
         return record
+
+    def reinstate(self, record: Record) -> None:
+        """Put a session back into the book, with those of its members that were verified."""
+        key, root = record.session.key, record.session.root
+        self._records[key] = record
+        if root.pid in record.members:
+            self._by_root[root.pid] = key
+        else:
+            self._by_root.setdefault(root.pid, key)  # the number may be a living session's by now
+        for pid, member in record.members.items():
+            self._by_pid[pid] = member
+            if member.manager_server:
+                self.manager_servers[member.id] = key
+        self.on_change()
 
     def _below(self, member: Member) -> Iterator[Member]:
         yield member
@@ -144,6 +165,7 @@ class Ledger:
     def amend(self, session: Session) -> None:
         """Replace what is known of a session (its belongings, its name); same key."""
         self._records[session.key].session = session
+        self.on_change()
 
     def enter(self, child: ProcessId, parent: int, since: float, witness: Witness = Witness.FORK) -> Member | None:
         """Write down that ``parent`` bore ``child``. None when nobody watched owns the parent."""
@@ -160,17 +182,20 @@ class Ledger:
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
+        self.on_change()
         return member
 
     def executed(self, pid: int) -> None:
         """``pid`` has replaced its program."""
-        if (member := self._by_pid.get(pid)) is not None and member.executed is not None:
+        if (member := self._by_pid.get(pid)) is not None and member.executed is False:
             member.executed = True
+            self.on_change()
 
     def ran_nohup(self, pid: int) -> None:
         """``pid`` runs ``nohup`` now: what it turns into is to outlive its terminal."""
         if (member := self._by_pid.get(pid)) is not None:
             member.nohup = True
+            self.on_change()
 
     def keep(self, member: Member, *, kept: bool = True) -> None:
         """A person wants ``member`` to stay, whatever its session comes to, with all that it bears.
@@ -179,11 +204,13 @@ class Ledger:
         """
         for below in self._below(member):
             below.kept = kept
+        self.on_change()
 
     def manages(self, member: Member) -> None:
         """``member`` is the tmux server that its session started for itself."""
         member.manager_server = True
         self.manager_servers[member.id] = member.owner
+        self.on_change()
 
     def exited(self, pid: int, death: Death) -> Session | None:
         """``pid`` has ended. Returns the session whose root it was, if it was one.
@@ -245,7 +272,13 @@ class Ledger:
         for other in self._records.values():
             if other.session.outer == key:
                 other.session = replace(other.session, outer=session.key)
+        self.on_change()
         return session
+
+    def settle(self, record: Record) -> None:
+        """A dead session was cleaned up after."""
+        record.settled = True
+        self.on_change()
 
     def close(self, key: str) -> None:
         """Forget a session that is dead and has nothing left."""
@@ -254,6 +287,7 @@ class Ledger:
             del self._by_root[record.session.root.pid]
         for member in list(record.members.values()):
             self._forget(member)
+        self.on_change()
 
     def _forget(self, member: Member) -> None:
         pid = member.id.pid
@@ -263,6 +297,11 @@ class Ledger:
             record.members.pop(pid, None)
         if (parent := self._by_pid.get(member.parent)) is not None:
             parent.children.discard(pid)
+        self.on_change()
+
+
+def _nobody_asked() -> None:
+    """No snapshots are taken."""
 
 
 _AFTER_A_SIGNAL = frozenset((129, 137, 143))

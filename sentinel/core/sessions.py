@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sentinel.core.facts import ProcessId
+from sentinel.core.facts import ProcessId
 
 _NOT_IN_A_SLUG = re.compile(r"[^A-Za-z0-9_.%-]+")
 

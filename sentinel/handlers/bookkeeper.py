@@ -237,6 +237,12 @@ class Bookkeeper:
             and self._handles.ended(member.id) is False
         ]
 
+    def resume(self, record: Record) -> None:
+        """Wait again for the ends of a session that was in the book of the agent before."""
+        for member in record.members.values():
+            if self._sampled or member.id == record.session.root:
+                self._exits.watch(member.id)
+
     def look_after(self) -> None:
         """Write off every process in the ledger that has ended unnoticed."""
         now = time.monotonic()

@@ -57,8 +57,6 @@ class CleanUp:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._causes: dict[str, int] = {}
         """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
-        self._kept: set[str] = set()
-        """Sessions that are not closed yet and of which files stay."""
         bus.subscribe(SessionDied, self.died)
         bus.subscribe(SessionEmptied, self.emptied)
 
@@ -81,21 +79,19 @@ class CleanUp:
 
     def emptied(self, event: SessionEmptied) -> None:
         """The last process that it left has ended: files that only that one held are nobody's now."""
+        record = self._ledger.record(event.key)
         try:
-            if event.key in self._kept and event.key not in self._tasks:
-                self._tidy_once_more(event.key)
+            if record is not None and record.settled and record.files_kept:
+                self._tidy_once_more(record)
         finally:
             self._close_if_empty(event.key)
 
-    def _tidy_once_more(self, key: str) -> None:
-        self._kept.discard(key)
+    def _tidy_once_more(self, record: Record) -> None:
         began = time.monotonic()
-        if (record := self._ledger.record(key)) is None:
-            return
         outcomes = tuple(o for o in self._leftovers.remove(record.session, self._policy()) if _is_done(o))
         if outcomes:
             tidied = CleanedUp(record.session, outcomes, time.monotonic() - began)
-            self._bus.publish(tidied, self._causes.get(key, 0))
+            self._bus.publish(tidied, self._causes.get(record.session.key, 0))
 
     async def settle(self) -> None:
         """Wait until every clean-up that was begun is through."""
@@ -118,6 +114,7 @@ class CleanUp:
             self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
         finally:
             del self._tasks[key]
+        self._ledger.settle(record)
         self._close_if_empty(key)
 
     async def _see_through(
@@ -142,8 +139,7 @@ class CleanUp:
             again = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
             strikes = [again] if again is not None else []
         late = self._leftovers.remove(session, self._policy())
-        if not all(map(_is_done, late)):
-            self._kept.add(session.key)
+        record.files_kept = not all(map(_is_done, late))
         outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
@@ -179,9 +175,8 @@ class CleanUp:
     def _close_if_empty(self, key: str) -> None:
         """Forget a dead session of which nothing is left, once it was cleaned up after."""
         record = self._ledger.record(key)
-        if record is not None and record.death is not None and not record.members and key not in self._tasks:
+        if record is not None and record.settled and not record.members:
             self._ledger.close(key)
-            self._kept.discard(key)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))
 
 
