@@ -1,0 +1,1 @@
+"""Sessions that say of themselves that they are there, and what they call their own."""

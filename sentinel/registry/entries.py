@@ -1,0 +1,55 @@
+"""What the registry holds, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sentinel.core.facts import ProcessId
+
+
+class Status(StrEnum):
+    """Whether a session is over, as far as anybody said."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process number means something."""
+
+    host: str
+    boot: str
+    """The kernel's id of the boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered session."""
+
+    id: str
+    generation: int
+    """Counts the sessions that have had this id: names are reused like pids are."""
+    kind: str
+    name: str
+    project: str
+    labels: Mapping[str, str]
+    place: Place
+    root: ProcessId
+    status: Status
+    registered: float
+    """Wall-clock seconds since the epoch, as are the other times but ``beat``."""
+    heartbeat: float
+    beat: float
+    """Monotonic seconds of the last heartbeat: they stand still while the machine sleeps."""
+    ended: float | None = None
+    why: str = ""
+    """How it came to its end."""
+    children: tuple[ProcessId, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """The id and its generation."""
+        return f"{self.id}#{self.generation}"
