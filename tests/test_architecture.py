@@ -38,6 +38,7 @@ REMOVERS = {
     "atomic.py": "replaces a file of Sentinel's own, or the cursor file that the user named",
     "switches.py": "sets its own file aside when it is damaged",
     "runs.py": "the marks of its own process",
+    "ledgerfile.py": "its own file",
     "sources/inbox.py": "its own socket, under the agent's lock",
 }
 
