@@ -124,7 +124,7 @@ class CleanUp:
         outcomes: list[Outcome] = []
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
-        known = {member.id for member in record.members.values()}
+        known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
         strikes = [one for one in (strike, await self._look_again(record, verdicts, cause)) if one is not None]
         intent = strikes[0].intent if strikes else 0
         grace = began + (strikes[0].action.grace if strikes else 0.0)

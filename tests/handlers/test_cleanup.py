@@ -216,6 +216,22 @@ def test_one_that_is_borne_during_the_clean_up_is_ended_in_the_next_round_if_it_
     assert results(room) == [Result.ENDED] * (2 if stays else 1)
 
 
+def test_one_that_is_told_right_after_the_judgement_is_judged_as_well(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent = room.start()
+        room.open(agent.pid)
+        child, grandchild = agent.bear_through(between="time.sleep(60)")
+        stage.bore(agent.pid, child)
+        stage.kill(agent)
+        stage.bore(child, grandchild)  # in the same batch of notices
+        await stage.closed()
+        return grandchild
+
+    assert dead(run(scenario()))
+    assert results(room) == [Result.ENDED] * 2
+
+
 def test_what_forks_for_ever_gets_no_more_grace_and_ten_rounds(room, run):
     async def scenario():
         stage = Stage(room)
