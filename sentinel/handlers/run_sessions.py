@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from sentinel import runs
 from sentinel.core.events import REGISTERED
-from sentinel.core.facts import Above
+from sentinel.core.facts import Above, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
@@ -29,10 +30,13 @@ class RunSessions:
     def find(self) -> None:
         """Open the sessions of all wrappers that live, and take the marks of the others away."""
         for mark in list(runs.marks(self._runtime)):
-            if _is_current(mark):
-                self._open(mark)
-            else:
+            if mark.boot == processes.boot_id() and isinstance(processes.identify(mark.pid), Unknown):
+                continue  # nobody can tell now whether that wrapper lives: its mark stays for the next look
+            if not _is_current(mark):
                 runs.erase(self._runtime, mark.pid)
+                continue
+            with suppress(SentinelError):  # it has ended just now
+                self._open(mark)
 
     def register(self, sender: int) -> Session:
         """Watch the session of a wrapper that is about to start its command.

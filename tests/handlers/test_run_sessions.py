@@ -10,6 +10,7 @@ import pytest
 
 from sentinel import runs
 from sentinel.core.events import SessionOpened
+from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
@@ -73,6 +74,26 @@ def test_the_mark_of_another_process_of_that_number_is_refused(room, sessions, w
     sessions.find()
     assert runs.read(room.where.runtime, wrapper.pid) is None
     assert room.events == []
+
+
+def test_a_mark_of_which_nobody_can_tell_stays_for_the_next_look(room, sessions, wrapper, monkeypatch):
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "identify", lambda pid: Unknown("who it is", "a test says so"))
+        sessions.find()
+    assert room.events == []
+    sessions.find()
+    assert room.ledger.rooted_at(wrapper.pid) is not None
+
+
+def test_a_wrapper_that_ends_while_it_is_looked_at_keeps_nobody_else_from_being_found(room, sessions, wrapper):
+    other = room.start()
+    leave_mark(room, other)
+    for ended in (wrapper, other):
+        taken = sessions._discovery.take
+        sessions._discovery.take = lambda pid, ended=ended, taken=taken: None if pid == ended.pid else taken(pid)
+        sessions.find()
+        sessions._discovery.take = taken
+    assert {room.ledger.rooted_at(puppet.pid) is not None for puppet in (wrapper, other)} == {True}
 
 
 def test_a_mark_for_somebody_else_registers_nobody(room, sessions, wrapper):
