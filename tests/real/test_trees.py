@@ -1,0 +1,34 @@
+"""Random trees of real processes under the real agent: nobody is ended who must live, and every orphan is.
+
+A share here; ``make soak`` plays 2,000 trees with the kernel's word on each birth, and 300 with samples.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.lab.grove import GRACE, Grove
+from tests.real.conftest import POLLING
+
+pytestmark = [pytest.mark.real, pytest.mark.soak]
+
+FULL = os.environ.get("SENTINEL_SOAK") == "full"
+TREES = {"connector": 2000 if FULL else 32, "polling": 300 if FULL else 8}
+AT_ONCE = 16
+WISHES = f"[notify]\nenabled = false\n[policy.default]\ngrace = {GRACE}\n"
+
+
+def test_nobody_is_ended_who_must_live_and_every_orphan_is(stage, source):
+    stage.configure((POLLING if source == "polling" else "") + WISHES)
+    stage.agent()
+    grove = Grove(stage, 0.05 if source == "polling" else 0.0)
+    first = int(os.environ.get("SENTINEL_SEED", "1"))
+    for seed in range(first, first + TREES[source], AT_ONCE):
+        grove.play(range(seed, min(seed + AT_ONCE, first + TREES[source])))
+    harvest = grove.harvest
+    print(harvest)  # noqa: T201 - the figures are what one runs it for
+    assert not harvest.wrong, harvest
+    assert len(harvest.missed) <= 0.001 * harvest.doomed, harvest
+    assert harvest.doomed > TREES[source]
