@@ -122,6 +122,25 @@ def test_what_a_dead_session_left_is_ended_and_the_session_closed_last(room, run
     assert len(room.handles) == 0
 
 
+def test_a_dead_session_whose_death_was_not_answered_yet_is_not_closed(room, run):
+    # One that was taken over from the agent before, and waits for its second look.
+    async def scenario():
+        stage = Stage(room)
+        agent, session, (child,) = stage.agent("time.sleep(60)")
+        agent.end()
+        death = killed()
+        room.ledger.exited(agent.pid, death)
+        os.kill(child, signal.SIGKILL)
+        while room.ledger.record(session.key).members:
+            await asyncio.sleep(0.01)
+        assert room.told(SessionClosed) == []
+        room.bus.publish(SessionDied(session, death))
+        await stage.closed()
+
+    run(scenario())
+    assert list(room.ledger.sessions()) == []
+
+
 def test_everything_is_recorded_as_the_consequence_of_the_death(room, run):
     async def scenario():
         stage = Stage(room)
