@@ -175,6 +175,7 @@ class Ledger:
         known = self._by_pid.get(child.pid)
         if known is not None:
             if known.id == child:
+                self._birth_told(known, parent, witness)
                 return known
             self._forget(known)
         told = False if witness is Witness.FORK else None
@@ -184,6 +185,12 @@ class Ledger:
         owner.children.add(child.pid)
         self.on_change()
         return member
+
+    def _birth_told(self, member: Member, parent: int, witness: Witness) -> None:
+        """The word on a birth comes after the look that found it: from here on each exec of it is told."""
+        if witness is Witness.FORK and member.witness is Witness.LOOK and member.parent == parent:
+            member.witness, member.executed = witness, False
+            self.on_change()
 
     def executed(self, pid: int) -> None:
         """``pid`` has replaced its program."""

@@ -189,6 +189,15 @@ def test_only_a_parent_that_never_ran_a_program_is_the_middle_of_a_double_fork()
     assert [ledger.member(pid).left.forked_only for pid in (2, 4, 9)] == [False, True, None]
 
 
+def test_the_word_on_a_birth_that_comes_after_the_look_says_what_is_told_from_then_on():
+    ledger = family()
+    for child in (8, 9):
+        ledger.enter(who(child), 100, 1.0, Witness.LOOK)
+        ledger.enter(who(child), 100 if child == 8 else 9, 1.0)
+        ledger.executed(child)
+    assert [(m.witness, m.executed) for m in map(ledger.member, (8, 9))] == [(Witness.FORK, True), (Witness.LOOK, None)]
+
+
 def test_a_root_that_daemonised_goes_on_under_its_heir():
     ledger = family((100, 1), (1, 2))
     ledger.open(Session(Kind.AGENT, "inner", who(2), outer=root(100).key), 2.0)
