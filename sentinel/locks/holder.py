@@ -1,0 +1,88 @@
+"""Who holds a lock, and whether that one lives: by identity, never by age."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+import msgspec
+
+from sentinel.core.facts import Gone, ProcessId, Unknown
+from sentinel.core.sanitise import clean
+from sentinel.observe import processes
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What a lock file says."""
+
+    pid: int
+    start: int
+    """The kernel's start time, see ``ProcessId``; 0 when whoever wrote the file did not know it."""
+    boot: str = ""
+    host: str = ""
+    namespace: int = 0
+    """Inode of the pid namespace in which ``pid`` is its number; 0 where there are none."""
+    session: str = ""
+    since: float = 0.0
+    """Wall-clock seconds since the epoch."""
+
+    @classmethod
+    def of(cls, pid: int, *, session: str = "", since: float = 0.0) -> Holder:
+        """Describe a living process as a holder.
+
+        Raises:
+            ProcessLookupError: There is no such process, or nobody can tell who it is.
+        """
+        who = processes.identify(pid)
+        if not isinstance(who, ProcessId):
+            why = who if isinstance(who, Unknown) else "it has ended"
+            raise ProcessLookupError(f"process {pid} cannot hold a lock: {why}")
+        return cls(pid, who.start, processes.boot_id(), socket.gethostname(), _namespace(), session, since)
+
+    def __str__(self) -> str:
+        session = f", session {clean(self.session)}" if self.session else ""
+        return f"process {self.pid}{session}"
+
+    def ended(self) -> bool | Unknown:
+        """Whether it has ended. True is a proof; what cannot be proven is ``Unknown``."""
+        question = f"whether process {self.pid} still holds it"
+        if self.host and self.host != socket.gethostname():
+            return Unknown(question, f"it is on another machine ({clean(self.host)})")
+        if self.boot and self.boot != processes.boot_id():
+            return True  # of this machine, before it was started anew
+        if self.namespace and self.namespace != _namespace():
+            return Unknown(question, "its number belongs to another pid namespace")
+        return _gone(self.pid, self.start)
+
+
+def _gone(pid: int, start: int) -> bool | Unknown:
+    now = processes.above(pid)
+    if isinstance(now, Gone):
+        return True
+    if isinstance(now, Unknown):
+        return now
+    if start and now.id.start != start:
+        return True
+    return now.dead
+
+
+def _namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def decode(content: bytes) -> Holder | None:
+    """What a lock file of ours says; None when it is none, or cut short."""
+    try:
+        return msgspec.json.decode(content, type=Holder)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def encode(holder: Holder) -> bytes:
+    """The content of a lock file, one line."""
+    return msgspec.json.encode(holder) + b"\n"
