@@ -263,7 +263,7 @@ def sentinel_run(tree: Tree, spot: Spot) -> None:
     victim = tree.rng.choice((command, wrapper))
     if not session.dies:
         tree.dwell(Spot(wrapper, session), wrapper, "wrapper")
-    elif session.dies in KILLED and victim == wrapper:
+    elif session.dies in {"kill", "crash"} and victim == wrapper:  # it hands SIGTERM on
         tree.dwell(Spot(wrapper, session, caught=spot.caught), command, "command of a killed wrapper")
     root(tree, spot, command, session, victim)
 
