@@ -61,7 +61,7 @@ class Discovery:
 
     def consider(self, pid: int, how: str) -> None:
         """Open a session if ``pid`` is the root of one."""
-        if (rooted := self._ledger.rooted_at(pid)) is not None and self._handles.ended(rooted.root) is False:
+        if (rooted := self._alive_at(pid)) is not None:
             if rooted.kind is Kind.PANE:
                 self._replaced(rooted, how)
             return
@@ -103,17 +103,26 @@ class Discovery:
     def _continues(self, pid: int, found: Recognised) -> bool:
         """Whether it is part of a session of the same program.
 
-        That is what a launcher launches directly, and a copy that some process of the session
-        made of itself and that has not replaced its program yet: a tool's shell about to be one.
+        That is what a launcher launches directly, and a copy that some process of it made of
+        itself and that has not replaced its program yet: a tool's shell about to be one.
         """
         facts = processes.look(pid)
         if not isinstance(facts, ProcessFacts):
             return True
-        if _is(self._ledger.rooted_at(facts.parent), found):
+        if _is(self._alive_at(facts.parent), found):
             return True
+        if processes.only_forked(pid) is not True:
+            return False
+        if found.kind is Kind.AGENT:
+            return True  # whosever copy it is: what an agent forks of itself is no agent
         member = self._ledger.member(pid)
         owner = self._ledger.record(member.owner) if member is not None and member.id == facts.id else None
-        return owner is not None and _is(owner.session, found) and processes.only_forked(pid) is True
+        return owner is not None and _is(owner.session, found)
+
+    def _alive_at(self, pid: int) -> Session | None:
+        """The living session whose root has this number: what a dead one left may outlast its number."""
+        rooted = self._ledger.rooted_at(pid)
+        return rooted if rooted is not None and self._handles.ended(rooted.root) is False else None
 
     def _tmux_server(self, pid: int, how: str) -> None:
         link = processes.above(pid)

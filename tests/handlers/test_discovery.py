@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from sentinel.core.events import ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.events import FOUND, ProcessExecuted, ProcessRenamed, SessionOpened
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.discovery import Discovery
 from sentinel.observe import overmind, processes
-from tests.handlers.room import becomes, dead, until
+from tests.handlers.room import becomes, dead, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -110,6 +110,29 @@ def test_the_same_agent_through_a_shell_is_a_session_of_its_own(room, program, d
     assert [session.root.pid for session in opened(room)] == [outer.pid, inner]
     assert room.owner(shell) == opened(room)[0].key
     assert room.owner(inner) == opened(room)[1].key
+
+
+def test_an_agent_under_who_has_the_number_of_a_dead_one_is_a_session(room, program, discovery):
+    stranger = room.start()
+    before = ProcessId(stranger.pid, stranger.who.start - 5)
+    dead_one = room.ledger.open(Session(Kind.AGENT, "claude", before), 0.0).session
+    left = room.start()
+    room.ledger.enter(left.who, stranger.pid, 0.0)  # something of it is still there, so it is in the book
+    room.ledger.exited(stranger.pid, killed())
+    agent = stranger.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid")
+    becomes(agent, "claude")
+    room.bus.publish(ProcessExecuted(agent))
+    assert room.ledger.rooted_at(stranger.pid) == dead_one
+    assert [session.root.pid for session in opened(room)] == [agent]
+
+
+def test_a_copy_of_an_agent_that_nobody_watches_is_not_taken_for_one(room, program, discovery):
+    agent = room.start(program("claude"))
+    copy = agent.do("bear()")
+    discovery.consider(copy, FOUND)
+    assert opened(room) == []
+    discovery.consider(agent.pid, FOUND)
+    assert [session.root for session in opened(room)] == [agent.who]
 
 
 def test_a_root_that_replaces_its_program_stays_the_same_session(room, program, discovery):
