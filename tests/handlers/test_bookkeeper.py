@@ -227,6 +227,21 @@ def test_a_sampled_child_of_the_next_owner_of_a_number_is_not_given_to_its_last(
     assert len(room.handles) == 0
 
 
+def test_a_sampled_child_has_whoever_had_its_number_written_off(room):
+    room.keep_books(sampled=True)
+    agent = room.start()
+    room.open(agent.pid)
+    child, orphan = agent.do("bear()"), agent.do("bear()")
+    before = ProcessId(child, processes.identify(child).start - 5)
+    room.ledger.enter(before, agent.pid, time.monotonic())
+    room.exits.watch(before)
+    room.ledger.enter(processes.identify(orphan), child, time.monotonic())
+    room.bus.publish(ProcessForked(agent.pid, child, time.monotonic()))
+    assert room.ledger.member(child).id == processes.identify(child)
+    assert room.ledger.member(orphan).left is not None
+    assert before not in room.exits.now
+
+
 def test_what_fell_to_a_subreaper_has_lost_its_parent_before(room):
     room.keep_books(sampled=True)
     wrapper = room.start()

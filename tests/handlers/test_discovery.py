@@ -146,10 +146,11 @@ def test_a_root_that_replaces_its_program_stays_the_same_session(room, program, 
 def test_a_number_that_a_dead_session_had_can_open_the_next(room, program, discovery):
     agent = room.start(program("codex"))
     agent.do("1")
-    before = ProcessId(agent.pid, agent.who.start - 5)
-    room.ledger.open(Session(Kind.AGENT, "claude", before), 0.0)
+    before = Session(Kind.AGENT, "claude", ProcessId(agent.pid, agent.who.start - 5))
+    room.ledger.open(before, 0.0)
     room.bus.publish(ProcessExecuted(agent.pid))
     assert [session.root for session in opened(room)] == [agent.who]
+    assert [event.session for event in room.told(SessionDied)] == [before]
 
 
 def test_another_users_process_is_not_watched(room, discovery):
