@@ -40,7 +40,7 @@ class Harvest:
     """Alive, and should have been ended."""
     shapes: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         """The sentences that a failed test shows."""
         found = 1 - len(self.missed) / max(self.doomed, 1)
         said = [

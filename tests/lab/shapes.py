@@ -39,7 +39,8 @@ def fork_only(tree: Tree, spot: Spot) -> None:
 
 def own_session(tree: Tree, spot: Spot) -> None:
     """It leads a session and holds nothing, but it has never left its parent."""
-    sprout(tree, spot, tree.bear(spot, "setsid", "lead /dev/null", tree.be()), "setsid, still a child")
+    node = tree.bear(spot, "setsid", "lead /dev/null", tree.be())
+    sprout(tree, spot, node, "setsid, still a child", doubtful=True)
 
 
 def with_pipe(tree: Tree, spot: Spot) -> None:

@@ -157,16 +157,17 @@ class Tree:
             node: It.
             shape: What is special about it.
             mercy: Why it is spared though its session dies, if it is.
-            more: ``late``, ``stopped``; ``lost``: it hangs under nobody of its session.
+            more: ``late``, ``stopped``; ``lost``: it hangs under nobody of its session;
+                ``doubtful``: who samples births takes it for one that may have been lost.
         """
-        lost = more.pop("lost", False)
+        lost, doubtful = more.pop("lost", False), more.pop("doubtful", False)
         session = spot.session
         if not session.dies:
             why = "no session bore it" if session.kind == "nobody" else "its session lives"
         else:
             why = mercy or ("" if lost else spot.shelter) or session.mercy
             why = why or ("it hangs under another session that lives" if spot.caught else "")
-        sure = spot.sure and not lost
+        sure = spot.sure and not (lost or doubtful or more.get("late"))
         self.actors[node] = Actor(node, shape, bool(why), why or "its session is dead", sure, **more)
         shelter = "it hangs under one that is spared" if session.dies and why else ""
         return Spot(node, session, shelter, sure, spot.depth + 1, spot.caught, closed=spot.closed or bool(mercy))
