@@ -189,7 +189,7 @@ class Ledger:
     def _birth_told(self, member: Member, parent: int, witness: Witness) -> None:
         """The word on a birth comes after the look that found it: from here on each exec of it is told."""
         if witness is Witness.FORK and member.witness is Witness.LOOK and member.parent == parent:
-            member.witness, member.executed = witness, False
+            member.witness, member.executed, member.left = witness, False, None
             self.on_change()
 
     def executed(self, pid: int) -> None:

@@ -15,7 +15,7 @@ from sentinel.core.events import (
     SessionEmptied,
     SessionOpened,
 )
-from sentinel.core.facts import Above, Death, Departure, Gone, ProcessId
+from sentinel.core.facts import Above, Death, Departure, Gone, ProcessFacts, ProcessId
 from sentinel.core.ledger import Ledger, Member, Record, Witness
 from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.exits import Exits
@@ -130,7 +130,7 @@ class Bookkeeper:
             return None
         if self._sampled:
             self._exits.watch(child)
-        if witness is not Witness.FORK and self._fell_to_a_subreaper(member, parent):
+        if witness is not Witness.FORK and self._may_have_fallen_to(parent, member):
             member.left = Departure(since, None)
         return member
 
@@ -148,15 +148,20 @@ class Bookkeeper:
                     self.enter_seen(who, parent, time.monotonic(), Witness.LOOK)
                     parents.append(child)
 
-    def _fell_to_a_subreaper(self, member: Member, parent: int) -> bool:
-        """Whether it was not born of ``parent`` but fell to it.
+    def _may_have_fallen_to(self, parent: int, member: Member) -> bool:
+        """Whether it may not have been born of ``parent``, but have lost its own and fallen to that one.
 
-        ``sentinel run`` bears one process, the command, and is the subreaper of all others.
+        ``sentinel run`` bears one process, the command, and is the subreaper of all others. Who
+        else is a subreaper the kernel does not tell; but a daemon that falls to one has a session
+        of its own, or one that its parent made.
         """
         session = self._ledger.rooted_at(parent)
-        if session is None or session.kind is not Kind.RUN:
-            return False
-        return session.command not in {0, member.id.pid}  # 0: it has not said yet which one it bore
+        if session is not None and session.kind is Kind.RUN:
+            return session.command not in {0, member.id.pid}  # 0: it has not said yet which one it bore
+        facts, bearer = processes.look(member.id.pid), processes.look(parent)
+        if not isinstance(facts, ProcessFacts) or not isinstance(bearer, ProcessFacts):
+            return True
+        return facts.session != bearer.session
 
     def exited(self, event: ProcessExited) -> None:
         """A watched process seems to have ended: make sure, and write it off."""

@@ -198,6 +198,13 @@ def test_the_word_on_a_birth_that_comes_after_the_look_says_what_is_told_from_th
     assert [(m.witness, m.executed) for m in map(ledger.member, (8, 9))] == [(Witness.FORK, True), (Witness.LOOK, None)]
 
 
+def test_the_word_on_a_birth_says_that_it_fell_to_nobody():
+    ledger = family()
+    ledger.enter(who(8), 100, 1.0, Witness.LOOK).left = Departure(1.0, None)
+    ledger.enter(who(8), 100, 1.0)
+    assert ledger.member(8).left is None
+
+
 def test_a_root_that_daemonised_goes_on_under_its_heir():
     ledger = family((100, 1), (1, 2))
     ledger.open(Session(Kind.AGENT, "inner", who(2), outer=root(100).key), 2.0)

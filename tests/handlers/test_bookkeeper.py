@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from unittest.mock import ANY
 
 import pytest
 
@@ -251,6 +252,20 @@ def test_what_fell_to_a_subreaper_has_lost_its_parent_before(room):
         room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
     assert room.ledger.member(command).left is None
     assert room.ledger.member(fallen).left is not None
+
+
+def test_what_may_have_fallen_to_another_subreaper_counts_as_having_left(room):
+    """A daemon under such a one looks like its child, but has a session that it did not get from there."""
+    room.keep_books(sampled=True)
+    agent = room.start()
+    assert agent.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0  # PR_SET_CHILD_SUBREAPER
+    room.open(agent.pid)
+    child = agent.do("bear()")
+    _, daemon = agent.bear_through("os.setsid(); time.sleep(60)")
+    until(lambda: processes.look(daemon).parent == agent.pid and processes.look(daemon).session == daemon)
+    room.bookkeeper.adopt_below(agent.pid)
+    assert room.ledger.member(child).left is None
+    assert room.ledger.member(daemon).left == (ANY, None, None)
 
 
 def test_the_command_of_a_run_is_no_foundling_while_the_wrapper_has_not_said_which_it_is(room):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sentinel.core.events import FOUND, ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.events import FOUND, ProcessExecuted, ProcessRenamed, SessionDied, SessionOpened
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Belongings, Kind, Session
