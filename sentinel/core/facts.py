@@ -87,6 +87,27 @@ class Stdio:
     """One of them is a pipe or a socket that somebody else may hold the other end of."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a second, dearer look shows: where a process stands, and whom it works for.
+
+    *Outside* is whoever lives and is not about to be ended together with it.
+    """
+
+    cgroup: str = ""
+    """Its path in the hierarchy in which systemd keeps its units; empty where there is none."""
+    program: str = ""
+    """Path of its executable."""
+    keep: bool = False
+    """Its environment says ``SENTINEL_KEEP=1`` or ``SENTINEL_PROTECT=1``."""
+    clients: tuple[str, ...] = ()
+    """Who is connected to it, or waits to be, from outside: a noun phrase each."""
+    on_screen: bool = False
+    """It is connected to the display: an X server or a Wayland compositor."""
+    feeder: str = ""
+    """Who outside holds the other end of its input, as a noun phrase; empty for nobody."""
+
+
 class Departure(NamedTuple):
     """How a process came to lose the parent that bore it, while its session still lived."""
 

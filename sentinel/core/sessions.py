@@ -67,6 +67,11 @@ class Session:
     belongings: Belongings = Belongings()
     sid: int = 0
     """The session id (setsid(2)) that its root runs in; 0 when that is not known."""
+    cgroup: str = ""
+    """Where its root stood at first, see ``Surroundings.cgroup``; empty when that is not known."""
+    input: str = ""
+    """Where descriptor 0 of its root led at first (``pipe:[1234]``): what its members have from
+    there is the session's own input, and nobody who waits for one of them."""
     command: int = 0
     """For ``run``: the pid of the command. The root is its wrapper, a child subreaper."""
 

@@ -24,6 +24,8 @@ class Condemned:
     facts: ProcessFacts
     evidence: tuple[str, ...]
     grade: Grade = Grade.PROVEN
+    no_kill: str = ""
+    """Why it gets SIGTERM at most; empty for what may be killed after the grace."""
 
 
 @dataclass(frozen=True, slots=True)
