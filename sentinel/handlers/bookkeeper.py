@@ -15,7 +15,7 @@ from sentinel.core.events import (
     SessionEmptied,
     SessionOpened,
 )
-from sentinel.core.facts import Above, Death, Departure, Gone, ProcessFacts, ProcessId
+from sentinel.core.facts import Above, Death, Departure, Gone, ProcessFacts, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Member, Record, Witness
 from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.exits import Exits
@@ -79,9 +79,13 @@ class Bookkeeper:
             # The number has gone to another process since: let that one go.
             self._handles.drop(who)
             who = Gone()
-        if not isinstance(who, ProcessId):
-            who = known.id if known is not None else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
-        self.enter(who, event.parent, event.at, Witness.FORK)
+        if isinstance(who, ProcessId):
+            self.enter(who, event.parent, event.at, Witness.FORK)
+            return
+        name = known.id if known is not None else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
+        member = self.enter(name, event.parent, event.at, Witness.FORK)
+        if member is not None and isinstance(who, Unknown):
+            self._ledger.doubt(member)
 
     def _gave_up_its_number(self, member: Member, at: float, *, born_again: bool = False) -> bool:
         """Whether it had ended at ``at`` (monotonic seconds), unheard, and its number was another's.
@@ -156,8 +160,8 @@ class Bookkeeper:
         of its own, or one that its parent made.
         """
         session = self._ledger.rooted_at(parent)
-        if session is not None and session.kind is Kind.RUN:
-            return session.command not in {0, member.id.pid}  # 0: it has not said yet which one it bore
+        if session is not None and session.kind is Kind.RUN and session.command:
+            return session.command != member.id.pid  # 0: it has not said yet which one it bore
         facts, bearer = processes.look(member.id.pid), processes.look(parent)
         if not isinstance(facts, ProcessFacts) or not isinstance(bearer, ProcessFacts):
             return True
@@ -234,13 +238,18 @@ class Bookkeeper:
         return True
 
     def _heirs(self, session: Session) -> list[ProcessId]:
-        return [
-            member.id
-            for member in self._ledger.members(session.key)
-            if member.parent == session.root.pid
-            and same_program(member.id.pid, session)
-            and self._handles.ended(member.id) is False
-        ]
+        heirs = []
+        for member in self._ledger.members(session.key):
+            if member.parent != session.root.pid:
+                continue
+            same = same_program(member.id.pid, session)
+            if same is False or self._handles.ended(member.id) is not False:
+                continue
+            if same is True:
+                heirs.append(member.id)
+            else:
+                self._ledger.doubt(member)
+        return heirs
 
     def resume(self, record: Record) -> None:
         """Wait again for the ends of a session that was in the book of the agent before."""

@@ -268,6 +268,15 @@ def test_what_may_have_fallen_to_another_subreaper_counts_as_having_left(room):
     assert room.ledger.member(daemon).left == (ANY, None, None)
 
 
+def test_what_has_a_session_of_its_own_may_be_a_foundling_of_a_run_that_has_not_said_what_it_bore(room):
+    room.keep_books(sampled=True)
+    wrapper = room.start()
+    daemon = wrapper.do("letting_go()")
+    room.open(wrapper.pid, Kind.RUN, "make", command=0)
+    room.bus.publish(ProcessForked(wrapper.pid, daemon, time.monotonic()))
+    assert room.ledger.member(daemon).left is not None
+
+
 def test_the_command_of_a_run_is_no_foundling_while_the_wrapper_has_not_said_which_it_is(room):
     room.keep_books(sampled=True)
     wrapper = room.start()

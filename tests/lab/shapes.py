@@ -295,6 +295,7 @@ LAST: tuple[Shape, ...] = (last_child, last_daemon, last_daemon_of_a_pipe, kille
 IN_A_PANE: tuple[Shape, ...] = (own_session, disowned, hears_hangups, nohup, daemon)
 """At the root of a pane that goes the kernel hangs up on the foreground, whoever that is."""
 SESSIONS: tuple[Shape, ...] = (nested_agent, nested_agent, tmux_server, sentinel_run)
+"""The last one is a subreaper."""
 _DEEPEST = 5
 
 
@@ -315,7 +316,7 @@ def _kind(tree: Tree, spot: Spot) -> tuple[Shape, ...]:
     if spot.closed or spot.shelter:
         return HANGING
     if dice < 0.12:
-        return SESSIONS
+        return SESSIONS[:-1] if spot.caught else SESSIONS  # a wrapper would catch it first
     if spot.root and spot.session.dies in {"fail", "breath"} and dice < 0.5:
         return LAST
     return LOST if dice < 0.6 else HANGING
