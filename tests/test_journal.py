@@ -316,7 +316,9 @@ from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 
 place = Path(sys.argv[1])
-mount = lambda *how: subprocess.run(["mount", *how, str(place)], check=True)
+def mount(*how):
+    if subprocess.run(["mount", *how, str(place)], capture_output=True).returncode:
+        sys.exit(77)
 mount("-t", "tmpfs", "-o", "size=64k", "none")
 journal = Journal(place / "events.jsonl", "deadbeef")
 numbers = [journal.record(AgentStopped("x" * 1000)) for _ in range(100)]
@@ -349,6 +351,8 @@ def test_on_a_full_and_on_a_read_only_disk(tmp_path):
     done = subprocess.run(
         [*inside, sys.executable, "-c", FULL_DISK, tmp_path], check=False, capture_output=True, text=True, timeout=60
     )
+    if done.returncode == 77 and os.getuid():
+        pytest.skip("missing: root, to change the size of a file system")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == list(range(1, 102))
 

@@ -59,6 +59,11 @@ ACTIONS = [
 ]
 
 
+def sample(kind):
+    """The event of that type."""
+    return next(event for event in EVENTS if type(event) is kind)
+
+
 def written(thing, cause=0, seq=1):
     new = records.draft(thing, cause)
     new.seq = seq
@@ -91,12 +96,12 @@ def test_a_record_is_a_cloudevent(thing):
 @pytest.mark.parametrize(
     ("thing", "subject"),
     [
-        (EVENTS[3], "claude-4231"),
+        (sample(events.SessionDied), "claude-4231"),
         (ACTIONS[0], "claude-4231"),
         (ACTIONS[3], "9"),
-        (EVENTS[12], "77"),
-        (EVENTS[8], "claude-4231@99881"),
-        (EVENTS[0], None),
+        (sample(events.MessageRefused), "77"),
+        (sample(events.Notified), "claude-4231@99881"),
+        (sample(events.AgentStarted), None),
     ],
 )
 def test_the_subject_is_what_it_is_about(thing, subject):
@@ -120,7 +125,7 @@ def test_all_facts_but_the_id_are_told():
 
 
 def test_what_is_told_of_a_judgement():
-    data = written(EVENTS[4])["data"]
+    data = written(sample(events.SessionJudged))["data"]
     assert data["death"] == {"at": 12.5, "status": 9, "cause": "killed by", "signal": "SIGKILL", "code": None}
     assert [verdict["verdict"] for verdict in data["processes"]] == ["condemned", "spared", "absent"]
 

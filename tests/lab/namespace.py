@@ -50,7 +50,9 @@ def _run_inside(items):
     with tempfile.TemporaryDirectory() as folder:
         results = os.path.join(folder, "results.xml")
         command = ["unshare", flags, "--kill-child", "--mount-proc", sys.executable, "-m", "pytest", "-q"]
-        command += ["-p", "no:cacheprovider", f"--junitxml={results}", *(item.nodeid for item in items)]
+        # Inside we may seem to be root, whose directory for temporary files is not ours.
+        command += [f"--basetemp={folder}/t", "-p", "no:cacheprovider", f"--junitxml={results}"]
+        command += [item.nodeid for item in items]
         try:
             done = subprocess.run(
                 command,
