@@ -45,6 +45,8 @@ class Member:
     """It, or one that it was born of, ran ``nohup``."""
     kept: bool = False
     """A person said `sentinel keep` of it, of one that it was born of, or of its session."""
+    unread: ProcessId | None = None
+    """It, or one that it was born of, of which nobody could tell what it was when that was asked."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 
@@ -130,8 +132,11 @@ class Ledger:
         if root is None:
             root = Member(session.root, session.key, 0, Witness.ROOT, since)
             self._by_pid[session.root.pid] = root
+        doubted = root.unread
         for member in list(self._below(root)):
             self._hand_over(member, session.key)
+            if member.unread == doubted:
+                member.unread = None  # what it is, is told now
         self.on_change()
         return record
 
@@ -179,7 +184,8 @@ class Ledger:
                 return known
             self._forget(known)
         told = False if witness is Witness.FORK else None
-        member = Member(child, owner.owner, parent, witness, since, executed=told, nohup=owner.nohup, kept=owner.kept)
+        member = Member(child, owner.owner, parent, witness, since, executed=told)
+        member.nohup, member.kept, member.unread = owner.nohup, owner.kept, owner.unread
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -211,6 +217,19 @@ class Ledger:
         """
         for below in self._below(member):
             below.kept = kept
+        self.on_change()
+
+    def doubt(self, member: Member) -> None:
+        """Nobody could tell what ``member`` is. It may be a session of its own, with all that it bears."""
+        for below in self._below(member):
+            below.unread = below.unread or member.id
+        self.on_change()
+
+    def trust(self, member: Member) -> None:
+        """What ``member`` is could be told after all."""
+        for below in self._below(member):
+            if below.unread == member.id:
+                below.unread = None
         self.on_change()
 
     def manages(self, member: Member) -> None:

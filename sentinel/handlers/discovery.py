@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
-from sentinel.core.events import BORN, ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.events import BORN, FOUND, ProcessExecuted, ProcessRenamed, SessionOpened
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
 from sentinel.core.ledger import Ledger, Member, Witness
@@ -28,6 +28,8 @@ _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
 after the program is recognised."""
 
+_SECOND_LOOKS = (0.05, 0.5, 3.0)
+"""Seconds before each further look at what nobody could tell of."""
 _NOHUP = "nohup"
 
 
@@ -66,33 +68,58 @@ class Discovery:
                 self._replaced(rooted, how)
             return
         name = processes.comm(pid)
+        told = bool(name) and self._recognise(pid, name, how)
+        if told or (member := self._ledger.member(pid)) is None or self._handles.ended(member.id) is True:
+            return
+        self._ledger.doubt(member)
+        if name:  # it may have been `nohup` for a moment: without its name the doubt stays
+            self._later(_SECOND_LOOKS[0], self._recognise_later, member.id, _SECOND_LOOKS[1:])
+
+    def _recognise_later(self, who: ProcessId, looks: tuple[float, ...]) -> None:
+        member = self._ledger.member(who.pid)
+        if member is None or member.id != who:
+            return
+        name = processes.comm(who.pid)
+        if name and self._recognise(who.pid, name, FOUND):
+            self._ledger.trust(member)
+        elif looks:
+            self._later(looks[0], self._recognise_later, who, looks[1:])
+
+    def _recognise(self, pid: int, name: str, how: str) -> bool:
+        """Open a session if it is the root of one. False: nobody could tell."""
         if name == _NOHUP:
             self._ledger.ran_nohup(pid)
-        elif name == TMUX_SERVER:
-            self._tmux_server(pid, how)
-        elif (found := recognise_process(pid, name, just_born=how == BORN)) is not None:
-            self._program(pid, found, how)
-        elif (member := self._ledger.member(pid)) is not None:
-            self._pane(member, how)
+            return True
+        if name == TMUX_SERVER:
+            return self._tmux_server(pid, how)
+        found = recognise_process(pid, name, just_born=how == BORN)
+        if isinstance(found, Unknown):
+            return False
+        if found is not None:
+            return self._program(pid, found, how)
+        member = self._ledger.member(pid)
+        return member is None or self._pane(member, how)
 
-    # -- the kinds -------------------------------------------------------------------
+    # -- the kinds: each says whether it could be told what it is ---------------------
 
-    def _program(self, pid: int, found: Recognised, how: str) -> None:
+    def _program(self, pid: int, found: Recognised, how: str) -> bool:
         who = self.take(pid)
         if who is None:
-            return
-        session = None if self._continues(pid, found) else _session(who, found)
+            return False
+        continues = self._continues(pid, found)
+        session = _session(who, found) if continues is False else None
         if session is None:
             self._let_go(who)
-            return
+            return continues is True
         self.open(session, how)
         if session.kind is Kind.OVERMIND:
             self._look_later(pid)
+        return True
 
     def _replaced(self, pane: Session, how: str) -> None:
         """The shell of a pane made room for what it was asked to run: ``tmux new-window claude``."""
         found = recognise_process(pane.root.pid, processes.comm(pane.root.pid), just_born=how == BORN)
-        session = _session(pane.root, found) if found is not None else None
+        session = _session(pane.root, found) if isinstance(found, Recognised) else None
         if session is None:
             return
         session = replace(session, outer=pane.outer, born=pane.born, sid=pane.sid)
@@ -100,7 +127,7 @@ class Discovery:
         if session.kind is Kind.OVERMIND:
             self._look_later(session.root.pid)
 
-    def _continues(self, pid: int, found: Recognised) -> bool:
+    def _continues(self, pid: int, found: Recognised) -> bool | Unknown:
         """Whether it is part of a session of the same program.
 
         That is what a launcher launches directly, and a copy that some process of it made of
@@ -108,7 +135,7 @@ class Discovery:
         """
         facts = processes.look(pid)
         if not isinstance(facts, ProcessFacts):
-            return True
+            return facts if isinstance(facts, Unknown) else Unknown(f"what process {pid} is", "it has ended")
         if _is(self._alive_at(facts.parent), found):
             return True
         if processes.only_forked(pid) is not True:
@@ -124,13 +151,15 @@ class Discovery:
         rooted = self._ledger.rooted_at(pid)
         return rooted if rooted is not None and self._handles.ended(rooted.root) is False else None
 
-    def _tmux_server(self, pid: int, how: str) -> None:
+    def _tmux_server(self, pid: int, how: str) -> bool:
         link = processes.above(pid)
-        if not isinstance(link, Above) or processes.comm(link.parent) == TMUX_SERVER:
-            return  # a server's child that has not replaced its program yet has its name, and will be a pane
+        if not isinstance(link, Above):
+            return False
+        if processes.comm(link.parent) == TMUX_SERVER:
+            return True  # a server's child that has not replaced its program yet has its name, and will be a pane
         who = self.take(pid)
         if who is None:
-            return
+            return False
         about = tmux.server_of(pid)
         if isinstance(about, Unknown):
             about = tmux.TmuxServer(None, "?", is_overminds=False)
@@ -142,6 +171,7 @@ class Discovery:
             self._claim(who, about, how, _SOCKET_LOOKS)
         else:
             self._open_server(who, about, how)
+        return True
 
     def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())
@@ -187,19 +217,20 @@ class Discovery:
                     return member
         return None
 
-    def _pane(self, member: Member, how: str) -> None:
+    def _pane(self, member: Member, how: str) -> bool:
         """A tmux server's child with a terminal and a session of its own is a pane."""
         server = self._ledger.rooted_at(member.parent)
         if server is None or server.kind is not Kind.TMUX or member.owner != server.key:
-            return
+            return True
         facts = processes.look(member.id.pid)
         if not isinstance(facts, ProcessFacts) or facts.id != member.id:
-            return
+            return False
         if facts.session != facts.id.pid or not facts.terminal:
-            return
+            return True
         pane = processes.environment(facts.id.pid, "TMUX_PANE")
         name = pane if isinstance(pane, str) and pane else "%?"
         self.open(Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how)
+        return True
 
     # -- steps -----------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.observe import processes
 
 
-def recognise_process(pid: int, name: str, *, just_born: bool = False) -> Recognised | None:
-    """Look what it runs; None when that is nothing in the table or cannot be read.
+def recognise_process(pid: int, name: str, *, just_born: bool = False) -> Recognised | Unknown | None:
+    """Look what it runs; None when that is nothing in the table.
 
     Right after its birth a process has the ``name`` of its program, and most need no second
     look. Later it may call itself anything.
@@ -18,13 +18,15 @@ def recognise_process(pid: int, name: str, *, just_born: bool = False) -> Recogn
         return None
     program = processes.program(pid)
     if isinstance(program, Unknown):
-        return None
+        return program
     return recognise(program[0], program[1], name)
 
 
-def same_program(pid: int, session: Session) -> bool:
+def same_program(pid: int, session: Session) -> bool | Unknown:
     """Whether a process runs what this session was recognised by."""
     found = recognise_process(pid, processes.comm(pid))
+    if isinstance(found, Unknown):
+        return found
     if found is None or found.kind is not session.kind:
         return False
     return session.kind is Kind.OVERMIND or found.name == session.name
