@@ -1,0 +1,1 @@
+"""Sentinel as a service of its user: what it tells the manager that started it."""
