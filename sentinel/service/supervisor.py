@@ -66,7 +66,7 @@ class Supervisor:
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
-            out.setblocking(False)
+            out.settimeout(0)
             out.sendto("\n".join(lines).encode(), self._address)
 
 

@@ -21,7 +21,7 @@ def manager(tmp_path):
 
 def said(end):
     """All that was said since the last time."""
-    end.setblocking(False)
+    end.settimeout(0)
     messages = []
     while True:
         try:
