@@ -9,6 +9,7 @@ import pytest
 from sentinel.core.facts import Death, Departure, Gone, ProcessId, Stdio, Unknown
 from sentinel.core.guards import GUARDS, wants_stdio
 from sentinel.core.judge import judge, objections
+from sentinel.core.ledger import Witness
 from sentinel.core.policy import Daemons, KindPolicy, Survivors
 from sentinel.core.sessions import Kind
 from sentinel.core.verdicts import Absent, Condemned, Spared
@@ -32,6 +33,9 @@ PIPE = Stdio(terminal=False, pipe=True)
 SERVER = ProcessId(300, 3000)
 INNER = session(Kind.AGENT, name="claude", root=SERVER)
 OUTER_RUN = session(Kind.RUN, name="outer", root=SERVER)
+FOUNDLING = member(left=Departure(DIED - 5, None), witness=Witness.LOOK)
+INSIDE = world(roots={SERVER: session(Kind.AGENT, name="claude", root=SERVER, outer=session().key)})
+INSIDE_AGENT = world(roots={SERVER: session(Kind.RUN, root=SERVER, outer=session(Kind.AGENT).key)})
 DAEMON = {"member": member(left=LEFT_ON_PURPOSE), "facts": facts(session=TARGET.pid)}
 
 
@@ -52,6 +56,8 @@ SPARED = [
     ("unknown", "its input and output cannot be told", {"stdio": NOT_KNOWN}),
     ("unknown", "nobody looked at its input and output", {"stdio": None, "facts": facts(hangup_ignored=True)}),
     ("unknown", "the same, of one that lost its parent", {"stdio": None, "member": left(clean=False, at=DIED)}),
+    ("unknown", "nobody could tell what it is", {"member": member(unread=TARGET)}),
+    ("unknown", "nobody could tell what the one was that bore it", {"member": member(unread=ProcessId(150, 1))}),
     ("identity", "another has its number", {"facts": facts(id=ProcessId(TARGET.pid, 2001))}),
     ("identity", "an older one has its number", {"facts": facts(id=ProcessId(TARGET.pid, 1))}),
     ("identity", "another number altogether", {"facts": facts(id=ProcessId(201, TARGET.start))}),
@@ -71,6 +77,17 @@ SPARED = [
     ("living-session", "an agent in a closed pane", {"world": world(roots={TARGET: INNER})}),
     ("living-session", "a nested run", {"world": world(roots={TARGET: OUTER_RUN})}),
     ("living-session", "a tmux server", {"world": world(roots={TARGET: session(Kind.TMUX, root=TARGET)})}),
+    ("inner-session", "it fell to a run in which an agent lives", {"member": FOUNDLING, "world": INSIDE}),
+    (
+        "inner-session",
+        "the run named it before it ended",
+        {"member": member(left=Departure(DIED - 5, None), witness=Witness.CHILD), "world": INSIDE},
+    ),
+    (
+        "inner-session",
+        "it fell to an agent in which another lives",
+        {"member": FOUNDLING, "session": session(Kind.AGENT), "world": INSIDE_AGENT},
+    ),
     ("tmux-server", "a tmux server of a dead agent", {"facts": facts(name="tmux: server")}),
     ("tmux-server", "of a pane", {"facts": facts(name="tmux: server"), "session": session(Kind.PANE)}),
     (
@@ -161,6 +178,15 @@ SPARED = [
     ),
     (
         "policy",
+        "an agent of which nobody told how it ended",
+        {
+            "policy": KindPolicy(after_exit=Survivors.REPORT),
+            "death": Death(DIED),
+            "session": session(Kind.AGENT),
+        },
+    ),
+    (
+        "policy",
         "only reported, whatever the end",
         {"policy": KindPolicy(survivors=Survivors.REPORT), "death": Death(DIED, 3 << 8)},
     ),
@@ -182,6 +208,9 @@ CONDEMNED = [
     ("other-namespace", "lost to init", {"facts": facts(parent=1)}),
     ("kernel-thread", "a name in brackets", {"facts": facts(name="[kworker]")}),
     ("living-session", "another is a root", {"world": world(roots={SERVER: INNER})}),
+    ("inner-session", "its birth was seen", {"member": left(), "world": INSIDE}),
+    ("inner-session", "it has not lost its parent", {"member": member(witness=Witness.LOOK), "world": INSIDE}),
+    ("inner-session", "no session inside lives", {"member": FOUNDLING, "world": world(roots={SERVER: INNER})}),
     ("tmux-server", "a tmux client", {"facts": facts(name="tmux: client")}),
     (
         "tmux-server",
@@ -253,7 +282,11 @@ CONDEMNED = [
     (
         "policy",
         "nobody told how it ended, and its server is dead too",
-        {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED), "session": session(outer=INNER.key)},
+        {
+            "policy": KindPolicy(after_exit=Survivors.REPORT),
+            "death": Death(DIED),
+            "session": session(Kind.PANE, outer=INNER.key),
+        },
     ),
     ("sheltered", "under one that is not spared", {"chain": (above(300, "node", 3000),), "shelter": None}),
     ("policy", "killed", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1)}),

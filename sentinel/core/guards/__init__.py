@@ -9,7 +9,7 @@ that fails when the guard is taken out of ``GUARDS``.
 from __future__ import annotations
 
 from sentinel.core.guards.case import TMUX_SERVER, Case, Guard, Ourselves, World, wants_stdio
-from sentinel.core.guards.living import adopted, live_pane, living_root, sheltered, stopped, tmux_server
+from sentinel.core.guards.living import adopted, inner_session, live_pane, living_root, sheltered, stopped, tmux_server
 from sentinel.core.guards.whose import (
     identity_changed,
     kernel_thread,
@@ -43,6 +43,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("other-namespace", "containers", other_namespace),
     Guard("kernel-thread", "kernel threads", kernel_thread),
     Guard("living-session", "a living session of its own", living_root),
+    Guard("inner-session", "perhaps the work of a living session inside", inner_session),
     Guard("tmux-server", "tmux servers", tmux_server),
     Guard("live-pane", "under a pane of a living tmux server", live_pane),
     Guard("adopted", "under another living session", adopted),

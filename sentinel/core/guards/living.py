@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sentinel.core.facts import ProcessFacts, Unknown
 from sentinel.core.guards.case import TMUX_SERVER, Case
+from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 
 
@@ -12,6 +13,17 @@ def living_root(case: Case) -> str | None:
     inner = case.world.roots.get(case.id)
     if inner is not None:
         return f"it is itself a living session: {inner.title}"
+    return None
+
+
+def inner_session(case: Case) -> str | None:
+    """What lost its parent before anybody looked may be the work of a session inside that lives."""
+    member, session = case.member, case.session
+    if member is None or session is None or member.left is None or member.witness is Witness.FORK:
+        return None
+    for inner in case.world.roots.values():
+        if inner.outer == session.key:
+            return f"nobody saw who bore it, and it may be the work of {inner.title}, which lives"
     return None
 
 

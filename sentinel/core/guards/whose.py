@@ -25,6 +25,8 @@ def unknown_witness(case: Case) -> str | None:
     for answer in (case.death, case.facts, case.chain, case.stdio):
         if isinstance(answer, Unknown):
             return str(answer)
+    if case.member is not None and case.member.unread is not None:
+        return f"nobody could tell what process {case.member.unread.pid} is: it may be a session of its own"
     if case.stdio is None and isinstance(case.facts, ProcessFacts) and wants_stdio(case.member, case.facts):
         return "nobody looked where its input and output lead"
     return None

@@ -97,6 +97,8 @@ def policy_reports(case: Case) -> str | None:
         return None
     if case.death.cause is Cause.EXITED and case.death.code == 0:
         return f"the {kind} was left in good order: what it leaves is only reported (policy.{kind}.after_exit)"
+    if case.death.cause is Cause.UNTOLD and kind is not Kind.PANE:
+        return f"nobody told how the {kind} ended, and it may have been left in good order (policy.{kind}.after_exit)"
     # A shell that is left after a failed command hands its status on. So in a pane any exit
     # counts, as long as the server lives: with a dead one, the terminal was hung up.
     outer_lives = any(root.key == case.session.outer for root in case.world.roots.values())
