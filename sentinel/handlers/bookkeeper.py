@@ -31,6 +31,9 @@ _BIRTH_SLACK = 0.05
 """Seconds by which a start time may lie after the kernel's word on the birth, by the clocks' own
 errors. Before it, it may lie as long as the kernel likes: it is taken first."""
 
+_SEEN = frozenset({Witness.LOOK, Witness.CHILD})
+"""What is known only to hang under its parent."""
+
 _SAME_END = 0.5
 """Seconds between the end of a process's first thread and of its last that are one end: the
 threads of a process that is killed die one after the other, with the same status."""
@@ -128,15 +131,22 @@ class Bookkeeper:
     def enter(self, child: ProcessId, parent: int, since: float, witness: Witness) -> Member | None:
         """Write a child down under its parent; None when the parent is not watched."""
         self.make_way(child)
-        member = self._ledger.enter(child, parent, since, witness)
+        fallen = witness in _SEEN and child.pid not in self._ledger and self._may_have_fallen_to(parent, child.pid)
+        inside = fallen and self._has_inner_sessions(parent)  # then it may be one of theirs: nobody's
+        member = self._ledger.enter(child, parent, since, witness) if not inside else None
         if member is None:
             self._handles.drop(child)
             return None
         if self._sampled:
             self._exits.watch(child)
-        if witness is not Witness.FORK and self._may_have_fallen_to(parent, member):
+        if fallen:
             member.left = Departure(since, None)
         return member
+
+    def _has_inner_sessions(self, pid: int) -> bool:
+        """Whether sessions were born in the one that owns ``pid`` and are not forgotten yet."""
+        member = self._ledger.member(pid)
+        return member is not None and any(r.session.outer == member.owner for r in self._ledger.sessions())
 
     def adopt_below(self, pid: int) -> None:
         """Write down everything that hangs under a watched process and is not in the ledger yet.
@@ -152,7 +162,7 @@ class Bookkeeper:
                     self.enter_seen(who, parent, time.monotonic(), Witness.LOOK)
                     parents.append(child)
 
-    def _may_have_fallen_to(self, parent: int, member: Member) -> bool:
+    def _may_have_fallen_to(self, parent: int, pid: int) -> bool:
         """Whether it may not have been born of ``parent``, but have lost its own and fallen to that one.
 
         ``sentinel run`` bears one process, the command, and is the subreaper of all others. Who
@@ -161,8 +171,8 @@ class Bookkeeper:
         """
         session = self._ledger.rooted_at(parent)
         if session is not None and session.kind is Kind.RUN and session.command:
-            return session.command != member.id.pid  # 0: it has not said yet which one it bore
-        facts, bearer = processes.look(member.id.pid), processes.look(parent)
+            return session.command != pid  # 0: it has not said yet which one it bore
+        facts, bearer = processes.look(pid), processes.look(parent)
         if not isinstance(facts, ProcessFacts) or not isinstance(bearer, ProcessFacts):
             return True
         return facts.session != bearer.session

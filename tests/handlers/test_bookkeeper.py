@@ -277,6 +277,18 @@ def test_what_has_a_session_of_its_own_may_be_a_foundling_of_a_run_that_has_not_
     assert room.ledger.member(daemon).left is not None
 
 
+def test_a_foundling_of_a_session_with_others_inside_is_nobodys(room):
+    """It may have been theirs: then it is at work, when this one dies."""
+    room.keep_books(sampled=True)
+    wrapper = room.start()
+    command, inner, foundling = wrapper.do("bear()"), wrapper.do("bear()"), wrapper.do("bear()")
+    outer = room.open(wrapper.pid, Kind.RUN, "make", command=command)
+    room.open(inner, outer=outer.key)
+    room.bus.publish(ProcessForked(wrapper.pid, foundling, time.monotonic()))
+    assert foundling not in room.ledger
+    assert processes.identify(foundling) not in room.handles
+
+
 def test_the_command_of_a_run_is_no_foundling_while_the_wrapper_has_not_said_which_it_is(room):
     room.keep_books(sampled=True)
     wrapper = room.start()
