@@ -35,8 +35,8 @@ def test_a_scene_says_what_it_is_about_and_leaves_nobody_out(file):
 
 
 def test_most_guards_have_a_scene():
-    # owned by a living root it would be its own session's, and `owner-alive` speaks; no kernel thread has a parent here;
-    # every birth is seen here
+    # owned by a living root it would be its own session's, and `owner-alive` speaks; no kernel thread has a parent
+    # here, and every birth is seen
     without = {"living-session", "kernel-thread", "inner-session"}
     assert {e.verdict for _, e in LINES} == VERDICTS - without
 

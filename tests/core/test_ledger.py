@@ -308,3 +308,30 @@ def test_what_is_kept_is_kept_with_all_that_it_bears():
     }
     ledger.keep(ledger.member(1), kept=False)
     assert not any(ledger.member(pid).kept for pid in (1, 2, 3))
+
+
+def test_what_is_doubted_is_doubted_with_all_that_it_bears_until_it_is_trusted():
+    ledger = family((100, 1), (1, 2), (100, 5))
+    ledger.doubt(ledger.member(1))
+    ledger.enter(who(3), 2, 2.0)
+    ledger.doubt(ledger.member(3))
+    ledger.enter(who(4), 3, 2.0)
+    assert {pid: ledger.member(pid).unread for pid in (1, 2, 3, 4)} == dict.fromkeys((1, 2, 3, 4), who(1))
+    assert [ledger.member(pid).unread for pid in (100, 5)] == [None, None]
+    ledger.doubt(ledger.member(5))
+    ledger.trust(ledger.member(1))
+    assert [ledger.member(pid).unread for pid in (1, 2, 3, 4, 5)] == [None, None, None, None, who(5)]
+
+
+def test_who_turns_out_to_be_a_session_is_not_in_doubt_any_more_nor_is_what_it_bore():
+    ledger = family((100, 1), (1, 200), (200, 3))
+    ledger.doubt(ledger.member(1))
+    ledger.open(root(200), 2.0)
+    assert {pid: ledger.member(pid).unread for pid in (1, 200, 3)} == {1: who(1), 200: None, 3: None}
+
+
+def test_a_child_that_is_in_doubt_for_itself_stays_so_when_its_parent_is_a_session():
+    ledger = family((100, 200), (200, 3))
+    ledger.doubt(ledger.member(3))
+    ledger.open(root(200), 2.0)
+    assert ledger.member(3).unread == who(3)

@@ -298,6 +298,32 @@ def test_the_command_of_a_run_is_no_foundling_while_the_wrapper_has_not_said_whi
     assert room.ledger.member(command).left is None
 
 
+def test_a_newborn_of_which_nobody_can_tell_who_it_is_leaves_a_doubt_to_what_it_bears(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    child, grandchild = agent.bear_through(between="time.sleep(60)")
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "identify", lambda pid: Unknown("who it is", "a test says so"))
+        room.forked(agent.pid, child)
+    room.forked(child, grandchild)
+    assert room.ledger.member(child).unread is not None
+    assert room.ledger.member(grandchild).unread is not None
+    assert room.ledger.member(grandchild).id == processes.identify(grandchild)
+
+
+def test_a_child_of_a_root_that_ended_well_of_which_nobody_can_tell_what_it_runs_is_in_doubt(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid, Kind.AGENT, "claude")
+    child = room.forked(agent.pid, agent.do("bear()"))
+    monkeypatch.setattr(processes, "program", lambda _: Unknown("what it runs", "a test says so"))
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, ended()))
+    assert room.told(SessionDied) != []
+    assert room.ledger.member(child).unread == processes.identify(child)
+
+
 # -- ends ----------------------------------------------------------------------------------
 
 FIRST_THREAD_ENDS = (

@@ -135,6 +135,78 @@ def test_a_copy_of_an_agent_that_nobody_watches_is_not_taken_for_one(room, progr
     assert [session.root for session in opened(room)] == [agent.who]
 
 
+CANNOT_TELL = Unknown("it", "a test says so")
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        {"program": lambda _: CANNOT_TELL},
+        {"look": lambda _: CANNOT_TELL},
+        {"owner": lambda _: None},
+    ],
+    ids=lambda blind: next(iter(blind)),
+)
+@pytest.mark.usefixtures("discovery")
+def test_a_child_that_may_be_an_agent_is_in_doubt_until_it_can_be_read(room, program, later, monkeypatch, blind):
+    outer = room.start()
+    room.open(outer.pid, name="codex")
+    command = f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid"
+    inner = room.forked(outer.pid, outer.do(command))
+    becomes(inner, "claude")
+    with monkeypatch.context() as eyes:
+        for name, look in blind.items():
+            eyes.setattr(processes, name, look)
+        room.bus.publish(ProcessExecuted(inner))
+        (delay, look_again, arguments) = later.pop()
+        assert delay == 0.05
+        look_again(*arguments)
+        (delay, look_again, arguments) = later.pop()
+        assert delay == 0.5
+    assert opened(room) == []
+    assert room.ledger.member(inner).unread == processes.identify(inner)
+    look_again(*arguments)
+    assert later == []
+    assert [session.root.pid for session in opened(room)] == [inner]
+    assert room.ledger.member(inner).unread is None
+
+
+def test_a_job_that_could_not_be_read_is_trusted_when_it_can_be(room, discovery, later, monkeypatch):
+    outer = room.start()
+    room.open(outer.pid)
+    job = room.forked(outer.pid, outer.do("subprocess.Popen(['/bin/sleep', '60']).pid"))
+    becomes(job, "sleep")
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "program", lambda _: CANNOT_TELL)
+        discovery.consider(job, FOUND)
+    assert room.ledger.member(job).unread is not None
+    ((_, look_again, arguments),) = later
+    look_again(*arguments)
+    assert room.ledger.member(job).unread is None
+
+
+def test_one_whose_name_could_not_be_read_may_have_been_nohup_and_stays_in_doubt(room, discovery, later, monkeypatch):
+    outer = room.start()
+    room.open(outer.pid)
+    job = room.forked(outer.pid, outer.do("bear()"))
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "comm", lambda _: "")
+        room.bus.publish(ProcessExecuted(job))
+    assert room.ledger.member(job).unread is not None
+    assert later == []
+
+
+def test_what_has_ended_before_it_was_read_leaves_no_doubt(room, discovery, later):
+    outer = room.start()
+    room.open(outer.pid)
+    job = room.forked(outer.pid, outer.do("bear()"))
+    os.kill(job, 9)
+    outer.do(f"os.waitpid({job}, 0)[0]")
+    room.bus.publish(ProcessExecuted(job))
+    assert room.ledger.member(job).unread is None
+    assert later == []
+
+
 def test_a_root_that_replaces_its_program_stays_the_same_session(room, program, discovery):
     agent = start(room, program)
     agent.tell(f"os.execv({program('codex')!r}, ['codex'])")

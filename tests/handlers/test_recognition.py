@@ -38,12 +38,14 @@ def test_one_that_calls_itself_otherwise_later_is_recognised_by_a_look_at_everyo
     assert recognise_process(agent.pid, processes.comm(agent.pid)) == Recognised(Kind.AGENT, "claude")
 
 
-def test_what_cannot_be_read_is_not_recognised(room, program, monkeypatch):
+def test_what_cannot_be_read_is_unknown(room, program, monkeypatch):
     agent = room.start(program("claude"))
     agent.do("1")
-    monkeypatch.setattr(processes, "program", lambda _: Unknown("what it runs", "a test says so"))
-    assert recognise_process(agent.pid, processes.comm(agent.pid)) is None
-    assert recognise_process(2**22, "claude") is None
+    unread = Unknown("what it runs", "a test says so")
+    monkeypatch.setattr(processes, "program", lambda _: unread)
+    assert recognise_process(agent.pid, processes.comm(agent.pid)) == unread
+    assert recognise_process(2**22, "claude") == unread
+    assert same_program(agent.pid, Session(Kind.AGENT, "claude", ProcessId(9, 9))) == unread
 
 
 def test_the_same_program_is_the_same_agent_or_any_overmind(room, program):
