@@ -15,7 +15,7 @@ from sentinel.core.guards import Case, Ourselves, World, wants_stdio
 from sentinel.core.judge import judge
 from sentinel.core.ledger import Ledger, Member, Record
 from sentinel.core.policy import KindPolicy, Policy
-from sentinel.core.verdicts import ProcessVerdict, Spared
+from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
@@ -95,8 +95,11 @@ class Examiner:
                 continue
             if link.id not in look.alone:
                 look.alone[link.id] = judge(self._case_alone(link.id, bearer, record, look))
-            if isinstance(verdict := look.alone[link.id], Spared):
-                return replace(case, shelter=verdict)
+            match look.alone[link.id]:
+                case Spared() as verdict:
+                    return replace(case, shelter=verdict)
+                case Absent():  # the chain was read before: it is another one by now
+                    return replace(case, chain=Unknown(f"what process {who.pid} hangs under", "it changed as we looked"))
         return case
 
     def _case_alone(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
@@ -110,6 +113,8 @@ class Examiner:
             ended = self._handles.ended(who)
             if ended is True:
                 facts = Gone()  # it ended while we read: what was read may be of its successor
+            elif isinstance(ended, Unknown):
+                facts = ended
             elif ended is False and facts.dead:
                 facts = replace(facts, state="S")  # its first thread has ended, and others go on
         return Case(
