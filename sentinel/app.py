@@ -36,6 +36,7 @@ from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.run_sessions import RunSessions
+from sentinel.handlers.scopes import Scopes
 from sentinel.handlers.snapshots import Snapshots
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.sweep import Sweep
@@ -155,6 +156,7 @@ def build(
     # Who answers what, in the order in which they do.
     UnstickServers(bus, ledger, signaller, later)
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
+    scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
     clean_up = CleanUp(
         bus,
         ledger=ledger,
@@ -169,7 +171,14 @@ def build(
     )
     runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime)
     sweep = Sweep(
-        bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, discovery=discovery, find_runs=runs.find, uid=us.uid
+        bus,
+        ledger=ledger,
+        handles=handles,
+        bookkeeper=bookkeeper,
+        discovery=discovery,
+        find_runs=runs.find,
+        find_in_scopes=scopes.look,
+        uid=us.uid,
     )
     snapshots = Snapshots(
         bus,

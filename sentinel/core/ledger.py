@@ -7,7 +7,7 @@ process that is not in the ledger is nobody's to end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -23,6 +23,7 @@ class Witness(StrEnum):
     ROOT = "it is what the session was started as"
     CHILD = "its session named it as a child before it died"
     CLIENT = "a living process of its session is the client that started it"
+    SCOPE = "it stands in the control group that was made for its session"
 
 
 @dataclass(slots=True)
@@ -77,6 +78,8 @@ class Ledger:
         self._by_root: dict[int, str] = {}
         self.manager_servers: dict[ProcessId, str] = {}
         """tmux servers that an Overmind started for itself, with the key of its session."""
+        self.wanted: Container[ProcessId] = frozenset()
+        """Whom a person wants kept: they count as kept from the moment they come in."""
         self.on_change: Callable[[], object] = _nobody_asked
         """Called whenever something that a snapshot would hold has changed."""
 
@@ -130,7 +133,7 @@ class Ledger:
             self._forget(root)
             root = None
         if root is None:
-            root = Member(session.root, session.key, 0, Witness.ROOT, since)
+            root = Member(session.root, session.key, 0, Witness.ROOT, since, kept=session.root in self.wanted)
             self._by_pid[session.root.pid] = root
         doubted = root.unread
         for member in list(self._below(root)):
@@ -185,10 +188,20 @@ class Ledger:
             self._forget(known)
         told = False if witness is Witness.FORK else None
         member = Member(child, owner.owner, parent, witness, since, executed=told)
-        member.nohup, member.kept, member.unread = owner.nohup, owner.kept, owner.unread
+        member.nohup, member.kept, member.unread = owner.nohup, owner.kept or child in self.wanted, owner.unread
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
+        self.on_change()
+        return member
+
+    def claim(self, child: ProcessId, key: str, since: float, left: Departure) -> Member | None:
+        """Write down that a session owns ``child``, whoever bore it. None when somebody has that number."""
+        record = self._records.get(key)
+        if record is None or child.pid in self._by_pid:
+            return None
+        member = Member(child, key, 0, Witness.SCOPE, since, left=left, kept=child in self.wanted)
+        self._by_pid[child.pid] = record.members[child.pid] = member
         self.on_change()
         return member
 
@@ -213,10 +226,13 @@ class Ledger:
     def keep(self, member: Member, *, kept: bool = True) -> None:
         """A person wants ``member`` to stay, whatever its session comes to, with all that it bears.
 
-        ``kept=False`` takes that back.
+        Also with the sessions below it. ``kept=False`` takes that back.
         """
-        for below in self._below(member):
-            below.kept = kept
+        below = [member]
+        while below:
+            one = below.pop()
+            one.kept = kept
+            below += [self._by_pid[child] for child in one.children if child in self._by_pid]
         self.on_change()
 
     def doubt(self, member: Member) -> None:

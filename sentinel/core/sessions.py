@@ -69,6 +69,8 @@ class Session:
     """The session id (setsid(2)) that its root runs in; 0 when that is not known."""
     cgroup: str = ""
     """Where its root stood at first, see ``Surroundings.cgroup``; empty when that is not known."""
+    scope: str = ""
+    """Path of the control group in which only what it bore can be; empty when there is none."""
     input: str = ""
     """Where descriptor 0 of its root led at first (``pipe:[1234]``): what its members have from
     there is the session's own input, and nobody who waits for one of them."""

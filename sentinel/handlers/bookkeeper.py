@@ -148,6 +148,15 @@ class Bookkeeper:
         member = self._ledger.member(pid)
         return member is not None and any(r.session.outer == member.owner for r in self._ledger.sessions())
 
+    def claim(self, who: ProcessId, key: str) -> None:
+        """Write down one that nobody saw born, by where it stands. Nor did anybody see what it lost its parent to."""
+        now = time.monotonic()
+        born = who.start / processes.ticks_per_second() - _boot_before_monotonic()
+        if self._ledger.claim(who, key, born, Departure(now, None)) is None:
+            self._handles.drop(who)
+        elif self._sampled:
+            self._exits.watch(who)
+
     def adopt_below(self, pid: int) -> None:
         """Write down everything that hangs under a watched process and is not in the ledger yet.
 
@@ -283,5 +292,9 @@ def _born_after(who: ProcessId, at: float) -> bool:
 
 def _certainly_before(at: float, who: ProcessId) -> bool:
     """Whether ``at`` (monotonic seconds) lies before the birth of ``who``, whose start time is cut to a tick."""
-    since_boot = -time.monotonic() + time.clock_gettime(time.CLOCK_BOOTTIME)
-    return at + since_boot < who.start / processes.ticks_per_second()
+    return at + _boot_before_monotonic() < who.start / processes.ticks_per_second()
+
+
+def _boot_before_monotonic() -> float:
+    """Seconds by which the clock of start times is ahead of the monotonic one: as long as the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()

@@ -122,7 +122,7 @@ class Discovery:
         session = _session(pane.root, found) if isinstance(found, Recognised) else None
         if session is None:
             return
-        session = replace(session, outer=pane.outer, born=pane.born, sid=pane.sid)
+        session = replace(session, outer=pane.outer, born=pane.born, sid=pane.sid, cgroup=pane.cgroup, scope=pane.scope)
         self._bus.publish(SessionOpened(self._ledger.become(pane.key, session), how))
         if session.kind is Kind.OVERMIND:
             self._look_later(session.root.pid)

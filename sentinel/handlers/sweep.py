@@ -24,6 +24,7 @@ class Sweep:
 
     Args:
         find_runs: Opens the sessions of ``sentinel run`` that have left their mark.
+        find_in_scopes: Enters who is found by where it stands only.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Sweep:
         bookkeeper: Bookkeeper,
         discovery: Discovery,
         find_runs: Callable[[], None],
+        find_in_scopes: Callable[[], None],
         uid: int,
     ) -> None:
         self._ledger = ledger
@@ -42,6 +44,7 @@ class Sweep:
         self._bookkeeper = bookkeeper
         self._discovery = discovery
         self._find_runs = find_runs
+        self._find_in_scopes = find_in_scopes
         self._uid = uid
         bus.subscribe(EventsLost, lambda _: self.look())
         bus.subscribe(LookDue, lambda _: self.look())
@@ -64,6 +67,7 @@ class Sweep:
             if processes.owner(pid) == self._uid:
                 self._enter(link)
                 self._discovery.consider(pid, FOUND)
+        self._find_in_scopes()
 
     def _enter(self, link: Above) -> None:
         """Write it down under its parent, if that is watched and is still its parent."""

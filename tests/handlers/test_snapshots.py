@@ -51,7 +51,14 @@ class Agent(Room):
             later=self.later,
             uid=os.getuid(),
         )
-        self.sweep = Sweep(self.bus, **shared, discovery=self.discovery, find_runs=lambda: None, uid=os.getuid())
+        self.sweep = Sweep(
+            self.bus,
+            **shared,
+            discovery=self.discovery,
+            find_runs=lambda: None,
+            find_in_scopes=lambda: None,
+            uid=os.getuid(),
+        )
 
     def later(self, delay, call, *arguments):
         self.timers.append((delay, call, arguments))

@@ -34,7 +34,9 @@ def sweep(room):
     shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.keep_books()}
     discovery = Discovery(room.bus, **shared, exits=room.exits, ourselves=room.us, later=lambda *_: None)
     sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime)
-    return Sweep(room.bus, **shared, discovery=discovery, find_runs=sessions.find, uid=os.getuid())
+    return Sweep(
+        room.bus, **shared, discovery=discovery, find_runs=sessions.find, find_in_scopes=lambda: None, uid=os.getuid()
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""Where processes stand in the hierarchy of control groups (Linux, cgroups(7))."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+from sentinel.core.facts import Unknown
+
+_MOUNT = re.compile(r"^\d+ \d+ \S+ (?P<root>\S+) (?P<point>\S+) .* - cgroup2 ", re.MULTILINE)
+
+
+def of(pid: int) -> str | Unknown:
+    """Path in the hierarchy in which systemd keeps its units; empty where there is none.
+
+    That is version 2, and on old systems a hierarchy of version 1 that is named for it.
+    """
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        return Unknown(f"in which control group process {pid} is", error.strerror or str(error))
+    paths = dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
+    unified, named = paths.get("", ""), paths.get("name=systemd", "")
+    return unified if unified.strip("/") else named or unified
+
+
+def processes_in(path: str) -> list[int] | Unknown:
+    """Pids of the processes in a group of version 2 and in those below it."""
+    found: list[int] = []
+    if (directory := directory_of(path)) is None:
+        return Unknown(f"who is in control group {path}", "it is not to be seen from here")
+    try:
+        for folder, _, _ in os.walk(directory, onerror=_complain):
+            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+                found += map(int, file.read().split())
+    except (OSError, ValueError) as error:
+        return Unknown(f"who is in control group {path}", str(error))
+    return [pid for pid in found if pid > 0]  # 0: it lives in a pid namespace that is not below ours
+
+
+def directory_of(path: str) -> str | None:
+    """Where a group of version 2 can be seen; None when that cannot be told."""
+    mount = _mount_point()
+    if mount is None or not path.startswith("/") or ".." in path.split("/"):
+        return None
+    return f"{mount}{path}".rstrip("/")
+
+
+@cache
+def _mount_point() -> str | None:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [found for found in _MOUNT.finditer(file.read()) if found["root"] == "/"]
+    except OSError:
+        return None
+    return mounts[0]["point"] if mounts else None
+
+
+def _complain(error: OSError) -> None:
+    raise error

@@ -1,0 +1,83 @@
+"""Where processes stand, in real control groups."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sentinel.core.facts import Unknown
+from sentinel.observe import cgroups
+from tests.lab.cgroups import Groups
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+
+
+@pytest.fixture
+def groups():
+    groups = Groups()
+    yield groups
+    groups.close()
+
+
+@pytest.fixture
+def child(groups):
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_is_where_it_was_put(groups, child):
+    scope = groups.make_panes()
+    groups.move(child.pid, scope)
+    assert cgroups.of(child.pid) == scope
+    assert cgroups.processes_in(scope) == [child.pid]
+
+
+def test_whoever_is_further_below_is_inside_too(groups, child):
+    scope = groups.make_panes()
+    groups.move(child.pid, groups.make(f"{scope.split('/', 2)[2]}/inner"))
+    assert cgroups.processes_in(scope) == [child.pid]
+
+
+def test_what_is_gone_is_not_empty(groups, child):
+    assert isinstance(cgroups.processes_in(f"/{groups.top.name}/none"), Unknown)
+    child.kill()
+    child.wait()
+    assert isinstance(cgroups.of(child.pid), Unknown)
+
+
+@pytest.mark.parametrize("path", ["", "relative", "/../elsewhere"])
+def test_what_cannot_be_seen_from_here_is_unknown(path):
+    assert cgroups.directory_of(path) is None
+    assert isinstance(cgroups.processes_in(path), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("0::/user.slice/a.scope\n", "/user.slice/a.scope"),
+        ("9:name=systemd:/user.slice/a.scope\n8:pids:/x\n0::/user.slice/a.scope\n", "/user.slice/a.scope"),
+        ("9:name=systemd:/user.slice/a.scope\n0::/\n", "/user.slice/a.scope"),
+        ("9:name=systemd:/\n4:memory:/deep\n0::/\n", "/"),
+        ("4:memory:/deep\n", ""),
+        ("0::/odd:name\n", "/odd:name"),
+        ("", ""),
+    ],
+)
+def test_the_hierarchy_of_units_is_the_one_that_counts(tmp_path, monkeypatch, text, path):
+    # Stands in for other systems' set-ups: this one has a single kind of hierarchy mounted.
+    file = tmp_path / "cgroup"
+    file.write_text(text)
+    real = open
+    monkeypatch.setattr(
+        "builtins.open", lambda name, *a, **k: real(file if name == "/proc/5/cgroup" else name, *a, **k)
+    )
+    assert cgroups.of(5) == path
+
+
+def test_our_own_place_is_known():
+    assert isinstance(cgroups.of(os.getpid()), str)
