@@ -91,15 +91,17 @@ class Examiner:
             return case
         for link in case.chain:
             bearer = record.members.get(link.id.pid)
-            if bearer is None or bearer.id != link.id:
+            if bearer is None:
                 continue
+            if bearer.id != link.id:
+                return replace(case, chain=Unknown(f"who process {link.id.pid} above it is", "it is not whom we knew"))
             if link.id not in look.alone:
                 look.alone[link.id] = judge(self._case_alone(link.id, bearer, record, look))
             match look.alone[link.id]:
                 case Spared() as verdict:
                     return replace(case, shelter=verdict)
                 case Absent():  # the chain was read before: it is another one by now
-                    return replace(case, chain=Unknown(f"what process {who.pid} hangs under", "it changed as we looked"))
+                    return replace(case, chain=Unknown(f"what process {who.pid} hangs under", "it has just changed"))
         return case
 
     def _case_alone(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
