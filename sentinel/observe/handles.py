@@ -134,8 +134,9 @@ class Handles:
             mine = os.dup(fd)
         except OSError as error:
             return Unknown(f"whether process {who.pid} is the one that was judged", str(error))
-        if not held:
-            self.drop(who)
+        finally:
+            if not held:
+                self.drop(who)
         if readable(mine):
             os.close(mine)
             return Gone()
