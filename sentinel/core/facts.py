@@ -128,6 +128,10 @@ class Cause(StrEnum):
     UNTOLD = "ended"
 
 
+_AFTER_A_SIGNAL = frozenset((129, 137, 143))
+"""How shells say that they, or what they ran, died of SIGHUP, SIGKILL or SIGTERM."""
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
     """The end of a process, as far as the kernel tells it."""
@@ -153,6 +157,13 @@ class Death:
     def code(self) -> int | None:
         """The exit code, if it exited."""
         return self.status >> 8 & 0xFF if self.cause is Cause.EXITED and self.status is not None else None
+
+    @property
+    def by_itself(self) -> bool | None:
+        """Whether it ended by itself, with whatever status; None when nobody told."""
+        if self.status is None:
+            return None
+        return self.code is not None and self.code not in _AFTER_A_SIGNAL
 
 
 @dataclass(frozen=True, slots=True)

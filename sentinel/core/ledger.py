@@ -282,7 +282,7 @@ class Ledger:
 
     def _leave(self, children: Iterable[int], death: Death, *, forked_only: bool | None) -> None:
         """Write into the entries of a dead parent's children that their session outlived it."""
-        departure = Departure(death.at, _by_itself(death), forked_only)
+        departure = Departure(death.at, death.by_itself, forked_only)
         for child in children:
             if (orphan := self._by_pid.get(child)) is not None and orphan.left is None:
                 orphan.left = departure
@@ -344,14 +344,3 @@ class Ledger:
 
 def _nobody_asked() -> None:
     """No snapshots are taken."""
-
-
-_AFTER_A_SIGNAL = frozenset((129, 137, 143))
-"""How shells say that they, or what they ran, died of SIGHUP, SIGKILL or SIGTERM."""
-
-
-def _by_itself(death: Death) -> bool | None:
-    """Whether it ended by itself, with whatever status; None when nobody told."""
-    if death.status is None:
-        return None
-    return death.code is not None and death.code not in _AFTER_A_SIGNAL

@@ -379,6 +379,12 @@ def test_that_it_was_daemonised_can_be_told_while_its_session_lives():
     assert [guard.id for guard, _ in alive] == ["owner-alive", "daemonised"]
 
 
+def test_one_that_nobody_saw_born_may_have_been_daemonised():
+    found = member(parent=0, witness=Witness.SCOPE, left=Departure(DIED, clean=None))
+    told = objections(case(**{**DAEMON, "member": found, "session": session(Kind.PANE)}))
+    assert "daemonised" in [guard.id for guard, _ in told]
+
+
 def test_evidence_tells_ownership_death_and_place():
     verdict = judge(case(member=member(left=Departure(DIED, clean=False))))
     assert isinstance(verdict, Condemned)

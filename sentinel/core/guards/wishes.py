@@ -46,7 +46,7 @@ def daemonised(case: Case) -> str | None:
         return None
     if case.stdio.terminal or case.stdio.pipe or _died_with_the_session(case, member):
         return None
-    if case.session is not None and member.parent == case.session.command:
+    if case.session is not None and member.parent and member.parent == case.session.command:
         return None  # the end of a `sentinel run` is the end of its command: it was still the command's child
     return "it was daemonised on purpose: it left its parent while the session lived, with a session of its own"
 
