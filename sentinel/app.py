@@ -33,8 +33,11 @@ from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.handlers.explanations import Explanations
+from sentinel.handlers.halting import Halting
+from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.residence import Residence
+from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.scopes import Scopes
 from sentinel.handlers.snapshots import Snapshots
@@ -56,6 +59,7 @@ from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
 from sentinel.sources.kqueue import KqueueSource
 from sentinel.sources.pidfds import ExitWatch
+from sentinel.switches import SwitchBoard
 
 Later = Callable[..., object]
 """Calls a function after so many seconds, as ``loop.call_later`` does."""
@@ -127,16 +131,21 @@ class Core:
     sweep: Sweep
     snapshots: Snapshots
     explanations: Explanations
+    halting: Halting
+    keeping: Keeping
+    policy: Callable[[], Policy]
+    """What the person wishes, with what is held now."""
 
     def find_out(self) -> None:
         """Take over from the agent before, then look what has come since."""
         self.snapshots.take_over()
         self.sweep.look()
+        self.keeping.refresh()
 
 
 def build(
     paths: Paths,
-    policy: Callable[[], Policy],
+    wishes: Callable[[], Policy],
     *,
     bus: Bus,
     ledger: Ledger,
@@ -147,6 +156,11 @@ def build(
 ) -> Core:
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
     handles, us = Handles(), find_ourselves(with_group=not shares_group)
+    switches = SwitchBoard(paths.switches, processes.boot_id())
+
+    def policy() -> Policy:
+        return switches.applied_to(wishes())
+
     catch_up = births.drain if births is not None else _nothing
     exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if births is None or births.sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)
@@ -157,6 +171,7 @@ def build(
     UnstickServers(bus, ledger, signaller, later)
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
     scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
+    keeping = Keeping(bus, ledger, switches, us.uid)
     clean_up = CleanUp(
         bus,
         ledger=ledger,
@@ -164,6 +179,7 @@ def build(
         signaller=signaller,
         leftovers=leftovers,
         policy=policy,
+        restraint=Restraint(bus, ledger, policy, switches, us.uid),
         catch_up=catch_up,
     )
     discovery = Discovery(
@@ -192,7 +208,19 @@ def build(
         uid=us.uid,
     )
     explanations = Explanations(ledger, examiner, leftovers, policy)
-    return Core(handles, exits, clean_up, discovery, runs, sweep, snapshots, explanations)
+    return Core(
+        handles,
+        exits,
+        clean_up,
+        discovery,
+        runs,
+        sweep,
+        snapshots,
+        explanations,
+        Halting(bus, switches),
+        keeping,
+        policy,
+    )
 
 
 def _open_exits(bus: Bus, handles: Handles, catch_up: Callable[[], None], patience: float) -> ExitWatch | KqueueSource:
@@ -258,7 +286,9 @@ class Agent:
             ledger=ledger,
             runs=core.runs,
             explanations=core.explanations,
-            policy=lambda: self._config.policy,
+            halting=core.halting,
+            keeping=core.keeping,
+            policy=core.policy,
             condition=condition,
             trouble=lambda: journal.trouble,
         )

@@ -7,6 +7,7 @@ So every sentence is cleaned once more, and what is not as it should be is told 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -138,6 +139,9 @@ def _cleaned_up(data: Data) -> str:
         parts.append(f"{count(results['survived'], 'process')} survived")
     if results["refused"]:
         parts.append(f"{results['refused']} refused")
+    if results["held"]:
+        why = next(outcome["reason"] for outcome in data["outcomes"] if outcome["result"] == "held")
+        parts.append(f"left {count(results['held'], 'process')} alone ({why})")
     return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
 
 
@@ -149,6 +153,27 @@ def _server_unstuck(data: Data) -> str:
     outcome = data["outcome"]
     done = "was sent SIGCHLD" if outcome["result"] == "cured" else f"was not cured ({outcome['reason']})"
     return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
+
+
+def _paused(data: Data) -> str:
+    if data["until"] is None:
+        return "Sentinel is paused: nothing is ended until `sentinel resume`"
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(data["until"]))
+    return f"Sentinel is paused until {until}: nothing is ended"
+
+
+def _went_on(data: Data) -> str:
+    return f"Sentinel acts again; before, {data['why_held']}"
+
+
+def _keep_said(data: Data) -> str:
+    name = f" ({data['name']})" if data["name"] else ""
+    what = f"session {data['session']}" if data["session"] else f"{_pid(data['process'])}{name}"
+    return f"{what} is kept, with all that it bears" if data["kept"] else f"{what} is kept no more"
+
+
+def _breaker_opened(data: Data) -> str:
+    return f"Sentinel stops itself until `sentinel resume`, and only reports: {data['why']}"
 
 
 def _notified(data: Data) -> str:
@@ -185,6 +210,10 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "cleanup.done": _cleaned_up,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
+    "switch.paused": _paused,
+    "switch.resumed": _went_on,
+    "switch.keep": _keep_said,
+    "breaker.opened": _breaker_opened,
     "notification.sent": _notified,
     "source.lost": _lost,
     "source.degraded": _degraded,

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sentinel.atomic import replace_file
+from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Halt, Switches
 
@@ -74,6 +75,10 @@ class SwitchBoard:
     def held(self) -> str:
         """Why nothing may be ended now; empty when it may."""
         return self.now().held(time.time())
+
+    def applied_to(self, policy: Policy) -> Policy:
+        """The same wishes, with what is held now."""
+        return replace(policy, held=why) if (why := self.held()) else policy
 
     def change(self, change: Change) -> Switches:
         """Have the switches changed, in the file and at once.

@@ -44,7 +44,27 @@ class Leaving(msgspec.Struct, tag="leaving", tag_field="ask", forbid_unknown_fie
     pids: list[int]
 
 
-Request = Status | Sessions | Explain | Register | Started | Leaving
+class Pause(msgspec.Struct, tag="pause", tag_field="ask", forbid_unknown_fields=True):
+    """End nothing for now."""
+
+    until: float | None = None
+    """Wall-clock seconds since the epoch; None: until ``Resume``."""
+
+
+class Resume(msgspec.Struct, tag="resume", tag_field="ask", forbid_unknown_fields=True):
+    """Act again: ends a pause, closes the breaker."""
+
+
+class Keep(msgspec.Struct, tag="keep", tag_field="ask", forbid_unknown_fields=True):
+    """Leave a process or a session alone, with all that it bears, whatever it comes to."""
+
+    what: str
+    """A pid, or the name, id or key of a session."""
+    off: bool = False
+    """Take that back."""
+
+
+Request = Status | Sessions | Explain | Register | Started | Leaving | Pause | Resume | Keep
 
 
 class Reply(msgspec.Struct):

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,7 @@ def cleaned(*results, name="", duration=0.004):
     return events.CleanedUp(CLAUDE, tuple(outcomes), duration)
 
 
+BEGINNING = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(0.0))
 SAMPLES = [
     (
         events.AgentStarted("0.1.0", "polling", "the connector is refused"),
@@ -56,6 +58,16 @@ SAMPLES = [
     (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
     (events.LedgerRestored(1, 1, 0), "took over 1 session with 1 process from the agent before"),
     (events.LedgerRestored(0, 0, 0, "it is damaged"), "what the agent before knew was set aside: it is damaged"),
+    (events.Paused(None), "Sentinel is paused: nothing is ended until `sentinel resume`"),
+    (events.Paused(0.0), f"Sentinel is paused until {BEGINNING}: nothing is ended"),
+    (events.WentOn("a person has paused Sentinel"), "Sentinel acts again; before, a person has paused Sentinel"),
+    (events.KeepSaid(ProcessId(7, 9), "node", "", kept=True), "pid 7 (node) is kept, with all that it bears"),
+    (events.KeepSaid(ProcessId(7, 9), "", "", kept=False), "pid 7 is kept no more"),
+    (events.KeepSaid(ProcessId(7, 9), "", "p1-7@9", kept=True), "session p1-7@9 is kept, with all that it bears"),
+    (
+        events.BreakerOpened("6 causes within 30 s"),
+        "Sentinel stops itself until `sentinel resume`, and only reports: 6 causes within 30 s",
+    ),
     (events.SessionOpened(CLAUDE, "taken over"), "claude-4231 is watched: claude in /p, as before"),
     (events.SessionOpened(CLAUDE, "found"), "claude-4231 is watched: claude in /p, found running"),
     (
@@ -93,6 +105,10 @@ SAMPLES = [
     ),
     (cleaned(Result.KEPT), "claude-4231: kept 1 file"),
     (cleaned(Result.REFUSED), "claude-4231: 1 refused"),
+    (
+        events.CleanedUp(CLAUDE, (Outcome("1@7", Result.HELD, "a person has paused Sentinel"),), 0.0),
+        "claude-4231: left 1 process alone (a person has paused Sentinel)",
+    ),
     (cleaned(), "claude-4231: nothing was done"),
     (events.SessionClosed(CLAUDE), "claude-4231 is closed: nothing of it is left"),
     (

@@ -61,6 +61,8 @@ class Result(StrEnum):
     """It is still there."""
     REFUSED = "refused"
     """The reaper would not touch it; the reason says why."""
+    HELD = "held"
+    """It was to be ended, but Sentinel is paused or mistrusts itself; the reason says which."""
     KEPT = "kept"
     """The file stays; the reason says why."""
     REMOVED = "removed"

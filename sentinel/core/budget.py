@@ -85,9 +85,7 @@ class Budget:
         known = next((spent for spent in self._spent if _is_same(spent, cause, at)), None)
         causes = len(self._spent) + (known is None)
         if causes > allowed.causes:
-            return (
-                f"{causes} causes within {allowed.seconds:g} s had something ended, and the budget is {allowed.causes}"
-            )
+            return f"{causes} causes within {allowed.seconds:g} s had something to end: the budget is {allowed.causes}"
         before = sum(spent.number for spent in self._spent)
         total = before + number
         # However much one session owned: it is what died. From the second cause on it may be us.

@@ -199,6 +199,48 @@ class ServerUnstuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Paused(Event):
+    """A person wants nothing to be ended for now."""
+
+    type: ClassVar[str] = "switch.paused"
+
+    until: float | None
+    """Wall-clock seconds since the epoch; None: until ``sentinel resume``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WentOn(Event):
+    """A person wants Sentinel to act again."""
+
+    type: ClassVar[str] = "switch.resumed"
+
+    why_held: str
+    """What had held it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSaid(Event):
+    """A person wants a process or a session to stay, or does so no more."""
+
+    type: ClassVar[str] = "switch.keep"
+
+    process: ProcessId
+    name: str
+    session: str
+    """Its key, when a whole session was meant."""
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """The kill budget is spent: from now on Sentinel only reports."""
+
+    type: ClassVar[str] = "breaker.opened"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notified(Event):
     """The person was told, or could not be."""
 
@@ -262,6 +304,10 @@ RECORDED: tuple[type[Event], ...] = (
     CleanedUp,
     SessionClosed,
     ServerUnstuck,
+    Paused,
+    WentOn,
+    KeepSaid,
+    BreakerOpened,
     Notified,
     EventsLost,
     SourceDegraded,

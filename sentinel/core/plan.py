@@ -19,7 +19,8 @@ def plan_processes(
     condemned = [v for v in verdicts if isinstance(v, Condemned)]
     if not condemned:
         return None
-    return Terminate(session, deepest_first(condemned), 0.0 if without_grace else policy.of(session.kind).grace)
+    grace = 0.0 if without_grace else policy.of(session.kind, session.directory).grace
+    return Terminate(session, deepest_first(condemned), grace)
 
 
 def deepest_first(condemned: list[Condemned]) -> tuple[Condemned, ...]:

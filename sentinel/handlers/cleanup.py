@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from sentinel.bus import Bus
-from sentinel.core.actions import Outcome, Result
+from sentinel.core.actions import Outcome, Result, Terminate
 from sentinel.core.events import CleanedUp, HandlerFailed, SessionClosed, SessionDied, SessionEmptied, SessionJudged
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
@@ -16,6 +16,7 @@ from sentinel.core.policy import Policy
 from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.restraint import Restraint
 from sentinel.reaper.signals import Signaller, Strike
 
 _ROUNDS = 10
@@ -45,6 +46,7 @@ class CleanUp:
         signaller: Signaller,
         leftovers: Leftovers,
         policy: Callable[[], Policy],
+        restraint: Restraint,
         catch_up: Callable[[], None],
     ) -> None:
         self._bus = bus
@@ -53,6 +55,7 @@ class CleanUp:
         self._signaller = signaller
         self._leftovers = leftovers
         self._policy = policy
+        self._restraint = restraint
         self._catch_up = catch_up
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._causes: dict[str, int] = {}
@@ -102,7 +105,17 @@ class CleanUp:
         self, record: Record, verdicts: Iterable[ProcessVerdict], cause: int, *, without_grace: bool = False
     ) -> Strike | None:
         action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
-        return self._signaller.strike(action, cause) if action is not None else None
+        if action is None:
+            return None
+        if why := self._restraint.refuses(record, len(action.targets)):
+            return _hold_back(action, why)
+        return self._signaller.strike(action, cause)
+
+    def _judge_again(self, who: ProcessId) -> ProcessVerdict:
+        """Before SIGKILL: whatever changed since SIGTERM counts, a pause too."""
+        if why := self._restraint.held():
+            return Spared(who, "held", why)
+        return self._examiner.verdict(who)
 
     async def _guarded(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
@@ -131,7 +144,7 @@ class CleanUp:
         rounds = 0
         while strikes:
             for one in strikes:
-                outcomes += await self._signaller.finish(one, self._examiner.verdict)
+                outcomes += await self._signaller.finish(one, self._judge_again)
                 known.update(target.id for target in one.action.targets)
             rounds += 1
             newborn = () if rounds == _ROUNDS else await self._newborn(record, known, grace)
@@ -178,6 +191,14 @@ class CleanUp:
         if record is not None and record.settled and not record.members:
             self._ledger.close(key)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))
+
+
+def _hold_back(action: Terminate, why: str) -> Strike:
+    """A strike in which nothing is sent, with its reason for each target."""
+    strike = Strike(action, time.monotonic())
+    for target in action.targets:
+        strike.settle(target.id, Result.HELD, why)
+    return strike
 
 
 def _is_done(outcome: Outcome) -> bool:

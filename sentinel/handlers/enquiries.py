@@ -9,6 +9,8 @@ from sentinel import wire
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.handlers.explanations import Explanations, session_as_data
+from sentinel.handlers.halting import Halting
+from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.run_sessions import RunSessions
 
 
@@ -38,6 +40,8 @@ class Enquiries:
         ledger: Ledger,
         runs: RunSessions,
         explanations: Explanations,
+        halting: Halting,
+        keeping: Keeping,
         policy: Callable[[], Policy],
         condition: Condition,
         trouble: Callable[[], str],
@@ -45,6 +49,8 @@ class Enquiries:
         self._ledger = ledger
         self._runs = runs
         self._explanations = explanations
+        self._halting = halting
+        self._keeping = keeping
         self._policy = policy
         self._condition = condition
         self._trouble = trouble
@@ -62,6 +68,12 @@ class Enquiries:
                 return [session_as_data(record) for record in self._ledger.sessions()]
             case wire.Explain(what=what):
                 return self._explanations.explain(what)
+            case wire.Pause(until=until):
+                return self._halting.pause(until)
+            case wire.Resume():
+                return self._halting.resume()
+            case wire.Keep(what=what, off=off):
+                return self._keeping.release(what) if off else self._keeping.keep(what)
             case wire.Register():
                 return {"session": self._runs.register(sender).key}
             case wire.Started():
@@ -77,6 +89,7 @@ class Enquiries:
             "why_not_better": self._condition.why_not_better,
             "since": self._condition.since,
             "mode": self._policy().mode,
+            **self._halting.state(),
             "sessions": sum(record.death is None for record in records),
             "dead": sum(record.death is not None for record in records),
             "processes": len(self._ledger),

@@ -16,11 +16,10 @@ from sentinel.core.verdicts import Absent, Condemned, Kept, Spared
 from sentinel.errors import NoSuchThing
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.naming import is_pid, session_called
 from sentinel.observe import processes
 
 Data = dict[str, object]
-_DIGITS = 10
-"""Of a pid. What is longer is a name; nor is it a pid what only looks like a number (``²``)."""
 
 
 class Explanations:
@@ -38,24 +37,9 @@ class Explanations:
         Raises:
             NoSuchThing: Nothing of that name is known or there.
         """
-        if what.isascii() and what.isdigit() and len(what) <= _DIGITS:
+        if is_pid(what):
             return self.process(int(what))
-        if "/" in what:
-            return self.path(what)
-        found = self.find(what)
-        if not found:
-            raise NoSuchThing(f"no session is called {clean(what)}")
-        if len(found) > 1:
-            names = ", ".join(record.session.id for record in found)
-            raise NoSuchThing(f"several sessions are called {clean(what)}: {names}")
-        return self.session(found[0])
-
-    def find(self, name: str) -> list[Record]:
-        """Sessions by key, id or name, the most exact first."""
-        for attribute in ("key", "id", "name"):
-            if found := [r for r in self._ledger.sessions() if getattr(r.session, attribute) == name]:
-                return found
-        return []
+        return self.path(what) if "/" in what else self.session(session_called(self._ledger, what))
 
     def process(self, pid: int) -> Data:
         """What is known of a process, what speaks for and against ending it."""
@@ -69,7 +53,7 @@ class Explanations:
         name = case.facts.name if isinstance(case.facts, ProcessFacts) else "?"
         match verdict:
             case Condemned():
-                would = "end it" if self._policy().mode is Mode.ACT else "end it, if the mode were act"
+                would = _would_end(self._policy())
             case Spared(reason=reason):
                 would = f"leave it alone: {clean(reason, 400)}"
             case Absent():
@@ -123,9 +107,15 @@ def _path(path: str, whose: str, would: str) -> Data:
     return {"kind": "path", "what": what, "would": would, "evidence": [whose], "against": []}
 
 
+def _would_end(policy: Policy) -> str:
+    if policy.held:
+        return f"leave it alone: {clean(policy.held, 400)}; else end it"
+    return "end it" if policy.mode is Mode.ACT else "end it, if the mode were act"
+
+
 def _would_do(record: Record, policy: Policy) -> str:
     if record.death is None:
-        wishes = policy.of(record.session.kind)
+        wishes = policy.of(record.session.kind, record.session.directory)
         return f"watch it, and at its death {wishes.survivors} what it leaves and {wishes.daemons} its daemons"
     return f"nothing more: it {how_it_died(record.death)}, and what is left of it is spared"
 
@@ -145,6 +135,7 @@ def session_as_data(record: Record) -> Data:
         "outer": clean(session.outer),
         "born": session.born,
         "processes": len(record.members),
+        "kept": any(member.kept for member in record.members.values()),
         "alive": death is None,
         "death": "" if death is None else how_it_died(death),
         "dead_for": 0.0 if death is None else round(time.monotonic() - death.at, 3),

@@ -10,7 +10,7 @@ from pathlib import Path
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
 from sentinel.core.facts import SocketFacts, Unknown
 from sentinel.core.ledger import Ledger
-from sentinel.core.policy import Mode, Policy
+from sentinel.core.policy import Policy
 from sentinel.core.rules.directories import judge_directory, slug
 from sentinel.core.rules.sockets import judge_socket
 from sentinel.core.sentences import how_it_died
@@ -40,7 +40,7 @@ class Leftovers:
 
     def remove(self, session: Session, policy: Policy) -> list[Outcome]:
         """Judge now, move what is stale into quarantine, and say why the rest stays."""
-        if policy.mode is Mode.OBSERVE or not (session.belongings.sockets or session.belongings.title):
+        if not policy.acts or not (session.belongings.sockets or session.belongings.title):
             return []
         # One kind after the other: a directory is judged by the sockets that are there then.
         outcomes = [

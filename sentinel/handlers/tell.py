@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import CleanedUp, Notified, SessionJudged
+from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
 from sentinel.core.facts import Death
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
@@ -33,6 +33,7 @@ class Tell:
         self._tasks: set[asyncio.Task[None]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
+        bus.subscribe(BreakerOpened, self.stopped)
 
     def judged(self, event: SessionJudged) -> None:
         """Keep how it died until the clean-up is through."""
@@ -44,19 +45,25 @@ class Tell:
     def cleaned(self, event: CleanedUp) -> None:
         """Say what was done. Nothing waits for it."""
         death, spared = self._deaths.pop(event.session.key, (None, 0))
-        done = [outcome for outcome in event.outcomes if outcome.result not in {Result.GONE, Result.KEPT}]
-        if self._notifier is None or not done or len(done) < self._threshold():
-            return
-        body = summary(event.session, death, done, spared)
-        task = asyncio.get_running_loop().create_task(self._send(event.session, body, self._bus.current))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        done = [outcome for outcome in event.outcomes if outcome.result not in _NOTHING_DONE]
+        if done and len(done) >= self._threshold():
+            self._say("Sentinel cleaned up", summary(event.session, death, done, spared), event.session.key)
 
-    async def _send(self, session: Session, body: str, cause: int) -> None:
-        if self._notifier is None:
-            return
-        delivery = await self._notifier.send("Sentinel cleaned up", body)
-        self._bus.publish(Notified(session.key, body, delivery.shown, delivery.why), cause)
+    def stopped(self, event: BreakerOpened) -> None:
+        """Say once that from now on nothing is ended."""
+        self._say("Sentinel stopped itself", f"It only reports now: {event.why}.\nsentinel resume")
+
+    def _say(self, title: str, body: str, session: str = "") -> None:
+        if self._notifier is not None:
+            task = asyncio.get_running_loop().create_task(
+                self._send(self._notifier, title, body, session, self._bus.current)
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, notifier: Notifier, title: str, body: str, session: str, cause: int) -> None:
+        delivery = await notifier.send(title, body)
+        self._bus.publish(Notified(session, body, delivery.shown, delivery.why), cause)
 
     async def close(self) -> None:
         """Wait for the notifications under way; each has its own deadline."""
@@ -65,6 +72,8 @@ class Tell:
 
 
 _REMEMBERED = 256
+_NOTHING_DONE = frozenset({Result.GONE, Result.KEPT, Result.HELD})
+"""Not worth a popup. What is held was announced when it was switched, and would come in a storm."""
 
 
 def summary(session: Session, death: Death | None, outcomes: list[Outcome], spared: int) -> str:

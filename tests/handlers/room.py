@@ -20,6 +20,7 @@ from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
+from sentinel.switches import SwitchBoard
 
 HANG = 20.0
 """Seconds after which a test that waits has failed."""
@@ -114,6 +115,7 @@ class Room:
         self.events = []
         self.journal = Journal(where.journal, processes.boot_id())
         self.bus = Bus(self._record)
+        self.switches = SwitchBoard(where.switches, processes.boot_id())
         self.bus.subscribe(SessionEmptied, self.events.append)
         self.ledger = Ledger()
         self.handles = Handles()
@@ -131,6 +133,10 @@ class Room:
             puppet.end()
         self.handles.close()
         self.journal.close()
+
+    def wishes(self):
+        """The policy, with what is held now."""
+        return self.switches.applied_to(self.policy)
 
     # -- what happens ----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import pytest
 
 from sentinel.core.actions import Result
 from sentinel.core.events import (
+    BreakerOpened,
     CleanedUp,
     HandlerFailed,
     ProcessExited,
@@ -21,14 +22,18 @@ from sentinel.core.events import (
     SessionDied,
     SessionJudged,
 )
-from sentinel.core.policy import KindPolicy, Mode, Policy, Survivors
+from sentinel.core.policy import Allowance, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.cleanup import CleanUp
+from sentinel.handlers.halting import Halting
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.restraint import Restraint
 from sentinel.history import History
+from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 from sentinel.sources.pidfds import ExitWatch
+from sentinel.switches import SwitchBoard
 from tests.handlers.room import HANG, born, dead, killed
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -63,7 +68,8 @@ class Stage:
             examiner=room.examiner,
             signaller=self.hand,
             leftovers=self,
-            policy=lambda: room.policy,
+            policy=room.wishes,
+            restraint=Restraint(room.bus, room.ledger, room.wishes, room.switches, os.getuid()),
             catch_up=self.catch_up,
         )
 
@@ -504,3 +510,55 @@ def test_a_socket_that_the_last_survivor_held_goes_with_it(room, run, tmp_path):
     path = run(scenario())
     assert not os.path.lexists(path)
     assert results(room) == [Result.KEPT, Result.REMOVED]
+
+
+def test_while_it_is_paused_nothing_is_ended_and_each_outcome_says_so(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent(SLEEP)
+        Halting(room.bus, room.switches).pause(None)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        assert not dead(child)
+        assert stage.hand.asked == []
+        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
+        assert (outcome.result, outcome.reason) == (Result.HELD, "a person has paused Sentinel")
+        assert outcome.target == str(room.ledger.member(child).id)
+
+    run(scenario())
+
+
+def test_a_pause_within_the_grace_spares_who_got_sigterm_only(room, run):
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.5) for kind, wishes in Policy().kinds.items()})
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent(STUBBORN)
+        stage.kill(agent)
+        assert len(stage.hand.asked) == 1
+        # Another process's word, and nobody tells the agent: the file is enough.
+        Halting(room.bus, SwitchBoard(room.where.switches, processes.boot_id())).pause(None)
+        await stage.clean_up.settle()
+        assert not dead(child)
+        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
+        assert outcome.result is Result.REFUSED
+        assert outcome.reason == "it was sent SIGTERM and is spared now: a person has paused Sentinel"
+
+    run(scenario())
+
+
+def test_beyond_the_budget_what_dies_is_only_reported(room, run):
+    room.policy = Policy(budget=Allowance(causes=2))
+
+    async def scenario():
+        stage = Stage(room)
+        agents = [stage.agent(SLEEP, name=f"claude{number}") for number in range(4)]
+        for agent, *_ in agents:
+            stage.kill(agent)
+        await stage.clean_up.settle()
+        left = [child for *_, (child,) in agents if not dead(child)]
+        assert left == [child for *_, (child,) in agents[2:]]
+        assert sorted(results(room)) == [Result.ENDED, Result.ENDED, Result.HELD, Result.HELD]
+        assert len(room.told(BreakerOpened)) == 1
+
+    run(scenario())

@@ -14,6 +14,8 @@ from sentinel.errors import SentinelError
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.explanations import Explanations
+from sentinel.handlers.halting import Halting
+from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.run_sessions import RunSessions
 from tests.handlers.room import killed
@@ -43,6 +45,8 @@ def enquiries(room, condition):
         ledger=room.ledger,
         runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime),
         explanations=Explanations(room.ledger, room.examiner, leftovers, lambda: room.policy),
+        halting=Halting(room.bus, room.switches),
+        keeping=Keeping(room.bus, room.ledger, room.switches, os.getuid()),
         policy=lambda: room.policy,
         condition=condition,
         trouble=lambda: "the disk is full",
@@ -63,6 +67,10 @@ def test_how_the_agent_is(room, enquiries, condition):
         "why_not_better": "a test says so",
         "since": 17.0,
         "mode": "observe",
+        "held": "",
+        "held_until": None,
+        "kept": 0,
+        "switch_trouble": "",
         "sessions": 1,
         "dead": 1,
         "processes": 2,
@@ -93,7 +101,12 @@ def test_a_wrapper_speaks_for_itself_alone(room, enquiries):
 def test_every_request_has_an_answer_that_can_be_sent(room, enquiries):
     wrapper = room.start()
     leave_mark(room, wrapper)
-    arguments = {wire.Explain: (str(wrapper.pid),), wire.Started: (5,), wire.Leaving: ([],)}
+    arguments = {
+        wire.Explain: (str(wrapper.pid),),
+        wire.Started: (5,),
+        wire.Leaving: ([],),
+        wire.Keep: (str(wrapper.pid),),
+    }
     for kind in get_args(wire.Request):
         data = enquiries(kind(*arguments.get(kind, ())), wrapper.pid)
         assert data is not None

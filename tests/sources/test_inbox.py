@@ -367,6 +367,8 @@ def test_nothing_that_a_peer_says_gets_out_of_the_inbox_or_has_anything_done(fra
             ledger=ledger,
             runs=core.runs,
             explanations=core.explanations,
+            halting=core.halting,
+            keeping=core.keeping,
             policy=Policy,
             condition=Condition("1", "polling"),
             trouble=str,
