@@ -1,0 +1,1 @@
+"""What is written into other programs' own configuration, and taken out again."""
