@@ -76,6 +76,12 @@ class SwitchBoard:
         """Why nothing may be ended now; empty when it may."""
         return self.now().held(time.time())
 
+    def state(self) -> dict[str, object]:
+        """Where they stand, as ``sentinel status`` shows it."""
+        now, held = self.now(), self.held()
+        until = now.pause.until if held and now.pause is not None and now.breaker is None else None
+        return {"held": held, "held_until": until, "kept": len(now.kept), "switch_trouble": self.trouble}
+
     def applied_to(self, policy: Policy) -> Policy:
         """The same wishes, with what is held now."""
         return replace(policy, held=why) if (why := self.held()) else policy

@@ -40,6 +40,9 @@ COMMANDS: Mapping[str, Verb] = {
     "status": Verb("sentinel.cli.status", "Show whether the agent runs, and what it watches."),
     "sessions": Verb("sentinel.cli.sessions", "List the watched sessions."),
     "events": Verb("sentinel.cli.events", "Show what happened, and what comes."),
+    "keep": Verb("sentinel.cli.keep", "Have a process or a session left alone, whatever happens."),
+    "pause": Verb("sentinel.cli.pause", "End nothing for now."),
+    "resume": Verb("sentinel.cli.resume", "Act again after a pause, or after Sentinel stopped itself."),
     "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
 }
 

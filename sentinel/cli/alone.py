@@ -9,7 +9,7 @@ import time
 import click
 
 from sentinel import config, runs
-from sentinel.app import build
+from sentinel.app import Core, build
 from sentinel.bus import Bus
 from sentinel.core.events import CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId
@@ -72,12 +72,24 @@ def explain(where: Paths, what: str) -> dict[str, object]:
     Raises:
         NoSuchThing: Nothing of that name is there.
     """
+    core = look_around(where, Ledger())
+    return {**core.explanations.explain(what), "alone": True}
+
+
+def look_around(where: Paths, ledger: Ledger) -> Core:
+    """Enter what one look from here shows into the ledger; nothing is written into the journal."""
     wishes = config.load(where.config_file)
     journal = Journal(where.journal, processes.boot_id())
-    bus, ledger = Bus(lambda _, cause: cause), Ledger()
-    core = build(where, lambda: wishes.policy, bus=bus, ledger=ledger, journal=journal, later=_never)
+    core = build(
+        where,
+        lambda: wishes.policy,
+        bus=Bus(lambda _, cause: cause),
+        ledger=ledger,
+        journal=journal,
+        later=_never,
+    )
     core.sweep.look()
-    return {**core.explanations.explain(what), "alone": True}
+    return core
 
 
 def _never(*_: object) -> None:

@@ -8,6 +8,7 @@ import time
 import click
 
 from sentinel import client, paths, wire
+from sentinel.cli.switching import held, switches_of
 from sentinel.errors import NotRunning
 
 _COLUMNS = ("SESSION", "KIND", "PID", "PROCESSES", "AGE", "STATE", "DIRECTORY")
@@ -20,14 +21,17 @@ def command(*, as_json: bool) -> None:
 
     Exit status 3 when no agent runs.
     """
+    where = paths.find()
     try:
-        answer = client.ask(paths.find().inbox, wire.Sessions())
+        answer = client.ask(where.inbox, wire.Sessions())
     except NotRunning as error:
         raise NotRunning(f"{error}: nothing is watched. Start it with: sentinel agent") from error
     sessions = answer if isinstance(answer, list) else []
     if as_json:
         click.echo(json.dumps(sessions))
         return
+    for line in held(switches_of(where).state()):
+        click.echo(line)
     if not sessions:
         click.echo("No session is watched now.")
         return
@@ -40,7 +44,7 @@ def command(*, as_json: bool) -> None:
 
 
 def _row(session: dict[str, object]) -> tuple[str, ...]:
-    state = "alive" if session["alive"] else str(session["death"])
+    state = ("alive" if session["alive"] else str(session["death"])) + (", kept" if session.get("kept") else "")
     born = session["born"]
     return (
         str(session["id"]),

@@ -9,6 +9,7 @@ import time
 import click
 
 from sentinel import client, instance, paths, wire
+from sentinel.cli.switching import held, switches_of
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.errors import NotRunning
@@ -39,9 +40,14 @@ def _look(where: paths.Paths) -> tuple[int, dict[str, object]]:
         case instance.Condition.UNKNOWN:
             return _UNKNOWN, {"state": "unknown", "error": state.why}
         case instance.Condition.STOPPED:
-            return _STOPPED, {"state": "stopped"}
+            return _STOPPED, {"state": "stopped", **switches_of(where).state()}
         case instance.Condition.CRASHED:
-            return _CRASHED, {"state": "crashed", "pid": state.pid, "since": state.since}
+            return _CRASHED, {
+                "state": "crashed",
+                "pid": state.pid,
+                "since": state.since,
+                **switches_of(where).state(),
+            }
         case instance.Condition.RUNNING:
             pass
     data: dict[str, object] = {"state": "running", "pid": state.pid, "since": state.since}
@@ -58,9 +64,10 @@ def _look(where: paths.Paths) -> tuple[int, dict[str, object]]:
 def _lines(data: dict[str, object]) -> list[str]:
     match data["state"]:
         case "stopped":
-            return ["The agent is not running. Start it with: sentinel agent"]
+            return ["The agent is not running. Start it with: sentinel agent", *held(data)]
         case "crashed":
-            return [f"The agent (pid {data['pid']}) has died without a word. Start it again with: sentinel agent"]
+            died = f"The agent (pid {data['pid']}) has died without a word. Start it again with: sentinel agent"
+            return [died, *held(data)]
         case "unknown":
             return [f"It cannot be told whether the agent runs: {data['error']}"]
     since = data["since"]
@@ -73,10 +80,12 @@ def _lines(data: dict[str, object]) -> list[str]:
     ]
     if data.get("mode") == "observe":
         lines.append('It only observes: nothing is ended (mode = "observe").')
+    lines += held(data)
+    if data.get("kept"):
+        lines.append(f"It leaves {_number(data, 'kept', 'kept process')} alone: see sentinel keep.")
     if data.get("dead"):
         lines.append(f"Of {_number(data, 'dead', 'dead session')} something is left: see sentinel sessions.")
-    if data.get("trouble"):
-        lines.append(f"Trouble: {clean(str(data['trouble']), 400)}")
+    lines += [f"Trouble: {clean(str(data[key]), 400)}" for key in ("trouble", "switch_trouble") if data.get(key)]
     return lines
 
 

@@ -71,7 +71,7 @@ class Enquiries:
             case wire.Pause(until=until):
                 return self._halting.pause(until)
             case wire.Resume():
-                return self._halting.resume()
+                return {**self._halting.resume(), "mode": self._policy().mode}
             case wire.Keep(what=what, off=off):
                 return self._keeping.release(what) if off else self._keeping.keep(what)
             case wire.Register():

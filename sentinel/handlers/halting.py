@@ -44,16 +44,4 @@ class Halting:
 
     def state(self) -> dict[str, object]:
         """What ``sentinel status`` shows of the switches."""
-        return state_of(self._switches)
-
-
-def state_of(switches: SwitchBoard) -> dict[str, object]:
-    """Where the switches stand, as data."""
-    now = switches.now()
-    pause = now.pause if switches.held() else None
-    return {
-        "held": switches.held(),
-        "held_until": pause.until if pause is not None and now.breaker is None else None,
-        "kept": len(now.kept),
-        "switch_trouble": switches.trouble,
-    }
+        return self._switches.state()

@@ -65,9 +65,9 @@ class Keeping:
         else:
             records = sessions_called(self._ledger, what)
             members = [member for record in records for member in record.members.values()]
-            keys = {what, *(record.session.key for record in records)}
+            names = {what, *(record.session.key for record in records)}
             roots = {record.session.root for record in records}
-            keeps = [keep for keep in kept if keep.session in keys or keep.id in roots]
+            keeps = [k for k in kept if {k.session, k.session.partition("@")[0]} & names or k.id in roots]
         if not keeps:
             raise NoSuchThing(f"{clean(what)} is not on the list: sentinel keep shows what is kept")
         self._switches.change(lambda switches: switches.releasing(keep.id for keep in keeps))

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"psutil", "watchdog", "pyee", "plyer", "libtmux", "asyncio", "rich"}
-COMMANDS = {f"sentinel.cli.{name}" for name in ("agent", "run", "status", "sessions", "events", "explain")}
+COMMANDS = {f"sentinel.cli.{name}" for name in ("agent", "run", "status", "sessions", "events", "keep", "explain")}
 
 
 def loaded(*argv: str) -> set[str]:
@@ -36,7 +36,7 @@ def test_the_front_door_imports_no_command_and_nothing_heavy(argv):
     assert not modules & {"msgspec", "platformdirs", "json", "sentinel.config", "sentinel.paths"}
 
 
-@pytest.mark.parametrize("name", ["status", "sessions", "events"])
+@pytest.mark.parametrize("name", ["status", "sessions", "events", "keep"])
 def test_a_command_that_only_reads_imports_itself_and_nothing_heavy(name):
     modules = loaded(name)
     assert not modules & HEAVY

@@ -83,7 +83,7 @@ def test_what_is_not_as_it_should_be_is_said_besides(agent):
 def test_no_agent_is_3():
     assert status() == (3, "The agent is not running. Start it with: sentinel agent\n")
     code, out = status("--json")
-    assert (code, json.loads(out)) == (3, {"state": "stopped"})
+    assert (code, json.loads(out)["state"]) == (3, "stopped")
 
 
 def test_one_that_died_without_a_word_is_1(where):

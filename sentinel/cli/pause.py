@@ -1,0 +1,37 @@
+"""``sentinel pause``: the kill switch."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sentinel import paths, wire
+from sentinel.cli.switching import halting, moment, switch
+
+
+@click.command("pause")
+@click.option("--for", "span", metavar="TIME", help="Go on by itself after so long: 30m, 1h, 2d.")
+def command(*, span: str | None) -> None:
+    """End nothing and remove nothing for now: what dies is only reported.
+
+    It holds at once, also for what was sent SIGTERM and would be killed next, and over a
+    restart of the agent or of the machine, until `sentinel resume`.
+    """
+    until = None if span is None else _end_of(span)
+    switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
+    how_long = "until `sentinel resume`" if until is None else f"until {moment(until)}"
+    click.echo(f"Paused {how_long}: nothing is ended.")
+
+
+def _end_of(span: str) -> float:
+    from sentinel.cli import times
+
+    now = time.time()
+    try:
+        until = times.parse(f"+{span}", now)
+    except ValueError as error:
+        raise click.UsageError(f'"{span}" is no length of time; try one like 30m, 1h, 2d') from error
+    if until <= now:
+        raise click.UsageError("a pause that is over before it begins is none")
+    return until

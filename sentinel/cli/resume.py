@@ -1,0 +1,22 @@
+"""``sentinel resume``: act again."""
+
+from __future__ import annotations
+
+import click
+
+from sentinel import paths, wire
+from sentinel.cli.switching import halting, switch
+from sentinel.core.sanitise import clean
+
+
+@click.command("resume")
+def command() -> None:
+    """Act again: ends a pause, and closes the breaker that the kill budget opened.
+
+    What was left alone meanwhile stays as it is.
+    """
+    answer = switch(paths.find(), wire.Resume(), lambda bus, switches: halting(bus, switches).resume())
+    was = clean(str(answer.get("was", "")), 400)
+    click.echo(f"Sentinel acts again; before, {was}." if was else "Nothing was held.")
+    if answer.get("mode") == "observe":
+        click.echo('The configuration says mode = "observe": still nothing is ended.')
