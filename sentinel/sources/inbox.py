@@ -54,12 +54,17 @@ class Inbox:
         """Listen. The caller holds the agent's lock, so what lies at the path is a leftover."""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(self._serve, path=self._path, limit=wire.LIMIT)
+        try:  # nothing is awaited here: the umask is that of the whole process
+            listener.bind(str(self._path))
+        except OSError:
+            listener.close()
+            raise
         finally:
             os.umask(before)
         self._bound = os.lstat(self._path)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=wire.LIMIT)
 
     @property
     def in_place(self) -> bool:

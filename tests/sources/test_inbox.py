@@ -86,6 +86,24 @@ def see(scenario):
     return asyncio.run(asyncio.wait_for(scenario, 3 * HANG))
 
 
+def test_two_that_open_at_once_leave_the_umask_as_it_was(tmp_path):
+    """The umask is the whole process's: what is awaited under it leaves the directories of others closed to us."""
+
+    async def scenario():
+        before = os.umask(0o022)
+        offices = [Office(tmp_path / "a"), Office(tmp_path / "b")]
+        try:
+            await asyncio.gather(*(office.__aenter__() for office in offices))
+            assert os.umask(0o022) == 0o022
+        finally:
+            os.umask(before)
+            for office in offices:
+                await office.__aexit__()
+        assert not offices[0].escaped
+
+    asyncio.run(scenario())
+
+
 def test_a_peer_is_answered_and_known_by_the_kernel_s_word(path):
     async def scenario():
         async with Office(path) as office:
