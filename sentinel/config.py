@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
-from sentinel.core.policy import Daemons, KindPolicy, Mode, Policy, Survivors
+from sentinel.core.policy import CREW, Allowance, Daemons, KindPolicy, Mode, Policy, Project, Survivors
 from sentinel.core.sessions import Kind
 from sentinel.errors import ConfigError
 
@@ -69,9 +69,37 @@ class _Policies(Struct, frozen=True, forbid_unknown_fields=True):
     run: _Wishes = _Wishes()
 
 
+class _Project(_Wishes, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A ``[[project]]`` section: wishes for the sessions of one directory, whatever their kind."""
+
+    path: Annotated[str, Meta(pattern=r"^(?:/|~/|~$)")]
+
+
+_ALLOWED = Allowance()
+_Pattern = Annotated[str, Meta(min_length=1)]
+
+
+class _Protect(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is never touched, by name."""
+
+    sessions: tuple[_Pattern, ...] = ()
+    programs: tuple[_Pattern, ...] = ()
+
+
+class _Budget(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much may be ended within a while."""
+
+    causes: Annotated[int, Meta(ge=1, le=1_000_000)] = _ALLOWED.causes
+    share: Annotated[float, Meta(ge=0.01, le=1)] = _ALLOWED.share
+    seconds: Annotated[float, Meta(ge=1, le=3600)] = _ALLOWED.seconds
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Mode = Mode.ACT
     policy: _Policies = _Policies()
+    project: tuple[_Project, ...] = ()
+    protect: _Protect = _Protect()
+    budget: _Budget = _Budget()
     sources: Sources = Sources()
     notify: Notify = Notify()
 
@@ -151,20 +179,38 @@ def _parse(path: Path, content: bytes) -> Config:
         from sentinel.config_errors import explain
 
         raise ConfigError(f"{path}:{explain(error, content, _File)}") from error
-    return Config(Policy(file.mode, _kinds(file.policy)), file.sources, file.notify)
+    return Config(_policy(file), file.sources, file.notify)
 
 
-def _kinds(policies: _Policies) -> MappingProxyType[Kind, KindPolicy]:
+def _policy(file: _File) -> Policy:
     ours = Policy().kinds
-    return MappingProxyType({kind: _merge(getattr(policies, kind), policies.default, ours[kind]) for kind in Kind})
+    kinds = {kind: _merge(ours[kind], file.policy.default, getattr(file.policy, kind)) for kind in Kind}
+    projects = tuple(
+        Project(
+            os.path.realpath(os.path.expanduser(project.path)),
+            MappingProxyType({kind: _merge(wishes, project) for kind, wishes in kinds.items()}),
+        )
+        for project in file.project
+    )
+    budget = Allowance(file.budget.causes, file.budget.share, file.budget.seconds)
+    return Policy(
+        file.mode,
+        MappingProxyType(kinds),
+        projects,
+        (CREW, *file.protect.sessions),
+        file.protect.programs,
+        budget,
+    )
 
 
-def _merge(own: _Wishes, default: _Wishes, ours: KindPolicy) -> KindPolicy:
-    """What the user says of this kind, else what he says of all kinds, else what core says of this one."""
-    said = {
-        name: value
-        for wishes in (default, own)
-        for name in wishes.__struct_fields__
-        if (value := getattr(wishes, name)) is not UNSET
-    }
-    return replace(ours, **said)
+def _merge(ours: KindPolicy, *said: _Wishes) -> KindPolicy:
+    """What the user says of this kind or project, else what he says of all kinds, else what core says of this one."""
+    return replace(
+        ours,
+        **{
+            name: value
+            for wishes in said
+            for name in _Wishes.__struct_fields__
+            if (value := getattr(wishes, name)) is not UNSET
+        },
+    )

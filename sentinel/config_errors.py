@@ -15,8 +15,8 @@ from msgspec import ValidationError, inspect
 
 from sentinel.core.sanitise import clean
 
-Path = tuple[str, ...]
-"""The keys that lead to a value."""
+Path = tuple[str | int, ...]
+"""The keys that lead to a value, and places in lists."""
 
 
 def explain(error: Exception, content: bytes, shape: type) -> str:
@@ -56,37 +56,73 @@ def _unfit(message: str, data: Mapping[str, object], shape: inspect.Type) -> tup
     Of its message only the place is used: what was wanted is known better from the shape.
     Known keys alone lead there, so no key of the user's can spoil the match.
     """
-    found = re.fullmatch(r"(?P<what>.*?)(?: - at `\$\.(?P<where>[a-z_.]+)`)?", message, re.DOTALL)
+    found = re.fullmatch(r"(?P<what>.*?)(?: - at `\$\.(?P<where>[a-z_.0-9\[\]]+)`)?", message, re.DOTALL)
     where = found["where"] if found else None
-    path: Path = tuple(where.split(".")) if where else ()
+    path: Path = tuple(int(n) if n else key for key, n in re.findall(r"([a-z_]+)|\[(\d+)\]", where or ""))
     value: object = data
     for key in path:
-        value = value[key] if isinstance(value, Mapping) else None
-        shape = _fields(shape)[key]
+        value, shape = _at(value, key), _inside(shape, key)
     if not isinstance(value, Mapping) or not isinstance(shape, inspect.StructType):
-        return path, f"{'.'.join(path)} must be {_wanted(shape)}, not {_shown(value)}{_perhaps(value, _choices(shape))}"
+        wanted = f"must be {_wanted(shape)}, not {_shown(value)}{_perhaps(value, _choices(shape))}"
+        return path, f"{'each of ' * isinstance(path[-1], int)}{_dotted(path)} {wanted}"
     known = _fields(shape)
+    if missing := next((name for name, field in known.items() if field is not None and _lacks(shape, name, value)), ""):
+        return path, f"{_section(path)} needs {missing}"
     key = next(key for key in value if key not in known)
     return (*path, key), _unknown_key(path, key, value[key], known)
 
 
+def _at(value: object, key: str | int) -> object:
+    if isinstance(value, Mapping):
+        return value.get(key)
+    return value[key] if isinstance(value, list) and isinstance(key, int) and key < len(value) else None
+
+
+def _inside(shape: inspect.Type, key: str | int) -> inspect.Type:
+    if isinstance(shape, inspect.VarTupleType):
+        return shape.item_type
+    return _fields(shape)[str(key)]
+
+
+def _lacks(shape: inspect.StructType, name: str, value: Mapping[str, object]) -> bool:
+    return name not in value and any(field.name == name and field.required for field in shape.fields)
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(key for key in path if isinstance(key, str))
+
+
+def _section(path: Path) -> str:
+    return f"[[{_dotted(path)}]]" if path and isinstance(path[-1], int) else f"[{_dotted(path)}]"
+
+
 def _unknown_key(path: Path, key: str, value: object, known: Mapping[str, inspect.Type]) -> str:
-    is_section = isinstance(value, Mapping)
-    noun, named = ("section", f"[{clean('.'.join((*path, key)))}]") if is_section else ("key", f'"{clean(key)}"')
-    place = f" in [{'.'.join(path)}]" if path and not is_section else ""
-    alike = [name for name, shape in known.items() if isinstance(shape, inspect.StructType) == is_section]
-    if hint := _perhaps(key, alike, ".".join(path) if is_section else None):
-        return f"unknown {noun} {named}{place}{hint}"
-    return f"unknown {noun} {named}{place}; known here: {', '.join(known)}"
+    is_list = isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+    is_section = isinstance(value, Mapping) or is_list
+    header = _section((*path, key, *((0,) if is_list else ())))
+    noun, named = ("section", clean(header)) if is_section else ("key", f'"{clean(key)}"')
+    place = f" in {_section(path)}" if path and not is_section else ""
+    alike = [name for name, shape in known.items() if _is_section(shape) == is_section]
+    if not (meant := _closest(key, alike)):
+        return f"unknown {noun} {named}{place}; known here: {', '.join(known)}"
+    in_a_list = isinstance(known[meant], inspect.VarTupleType)
+    shown = _section((*path, meant, *((0,) if in_a_list else ()))) if is_section else f'"{meant}"'
+    return f"unknown {noun} {named}{place}; did you mean {shown}?"
 
 
-def _perhaps(word: object, known: Iterable[str], section: str | None = None) -> str:
-    close = difflib.get_close_matches(word.lower(), known, n=1) if isinstance(word, str) else []
-    if not close:
-        return ""
-    if section is None:
-        return f'; did you mean "{close[0]}"?'
-    return f"; did you mean [{'.'.join(filter(None, (section, close[0])))}]?"
+def _is_section(shape: inspect.Type) -> bool:
+    if isinstance(shape, inspect.VarTupleType):
+        shape = shape.item_type
+    return isinstance(shape, inspect.StructType)
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(word.lower(), known, n=1)), "")
+
+
+def _perhaps(word: object, known: Iterable[str]) -> str:
+    close = _closest(word, known) if isinstance(word, str) else ""
+    return f'; did you mean "{close}"?' if close else ""
 
 
 def _fields(shape: inspect.Type) -> dict[str, inspect.Type]:
@@ -110,6 +146,12 @@ def _wanted(shape: inspect.Type) -> str:
             return f"a whole number from {low} to {high}"
         case inspect.BoolType():
             return "true or false"
+        case inspect.StrType(pattern=pattern):
+            return "a path that begins with / or ~/" if pattern else "a text that is not empty"
+        case inspect.VarTupleType(item_type=inspect.StructType()):
+            return "sections in double brackets"
+        case inspect.VarTupleType():
+            return "a list of texts"
         case inspect.StructType():
             return "a section"
     return " or ".join(f'"{choice}"' for choice in _choices(shape))
@@ -151,7 +193,12 @@ def _whole(lines: list[str], count: int) -> tuple[int, Mapping[str, object]]:
 
 def _has(data: object, path: Path) -> bool:
     for key in path:
-        if not isinstance(data, Mapping) or key not in data:
+        if isinstance(data, list):
+            if not isinstance(key, int) or key >= len(data):
+                return False
+            data = data[key]
+        elif isinstance(data, Mapping) and key in data:
+            data = data[key]
+        else:
             return False
-        data = data[key]
     return True

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sentinel import config
-from sentinel.core.policy import Daemons, KindPolicy, Mode, Policy, Survivors
+from sentinel.core.policy import Allowance, Daemons, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Kind
 from sentinel.errors import ConfigError
 
@@ -87,6 +87,56 @@ def test_a_wish_for_one_kind_stands_above_that_for_all(file):
     assert policy.of(Kind.PANE).after_exit is Survivors.END
 
 
+KNOWN = "mode, policy, project, protect, budget, sources, notify"
+
+SHOP = """
+[policy.run]
+daemons = "end"
+[[project]]
+path = "~/shop"
+grace = 9
+[[project]]
+path = "/home/somebody/shop/api/"
+survivors = "report"
+"""
+
+
+def test_the_wishes_of_the_innermost_project_stand_above_those_for_all(file, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    policy = load(file, SHOP).policy
+    everywhere = Policy().of(Kind.RUN).grace
+    for directory, grace, survivors in (
+        ("/home/somebody", everywhere, Survivors.END),
+        ("/home/somebody/shopping", everywhere, Survivors.END),
+        ("", everywhere, Survivors.END),
+        ("/home/somebody/shop", 9.0, Survivors.END),
+        ("/home/somebody/shop/web", 9.0, Survivors.END),
+        ("/home/somebody/shop/api/v1", everywhere, Survivors.REPORT),
+    ):
+        wishes = policy.of(Kind.RUN, directory)
+        assert (wishes.grace, wishes.survivors, wishes.daemons) == (grace, survivors, Daemons.END), directory
+    assert policy.of(Kind.PANE, "/home/somebody/shop").after_exit is Survivors.REPORT
+
+
+def test_a_project_behind_a_link_is_where_the_link_leads(file, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    policy = load(file, f'[[project]]\npath = "{tmp_path}/link"\ngrace = 9\n').policy
+    assert policy.of(Kind.RUN, str(tmp_path / "real")).grace == 9.0
+
+
+def test_the_crew_is_protected_whatever_else_is(file):
+    policy = load(file, '[protect]\nsessions = ["mine-*"]\nprograms = ["bla*"]\n').policy
+    assert policy.protected == ("gt-*-crew-*", "mine-*")
+    assert policy.protected_programs == ("bla*",)
+    assert load(file, "").policy.protected == ("gt-*-crew-*",)
+
+
+def test_the_budget_can_be_set(file):
+    assert load(file, "[budget]\ncauses = 9\nshare = 1\nseconds = 60\n").policy.budget == Allowance(9, 1.0, 60.0)
+    assert load(file, "[budget]\ncauses = 9\n").policy.budget == Allowance(9)
+
+
 def test_every_kind_and_every_wish_can_be_configured():
     assert set(config._Policies.__struct_fields__) == {"default", *Kind}
     assert list(config._Wishes.__struct_fields__) == [field.name for field in fields(KindPolicy)]
@@ -96,13 +146,16 @@ def test_every_kind_and_every_wish_can_be_configured():
     ("text", "said"),
     [
         ("modes = 1", '1: unknown key "modes"; did you mean "mode"?'),
-        ("# c\n\nzzz = 1", '3: unknown key "zzz"; known here: mode, policy, sources, notify'),
+        ("# c\n\nzzz = 1", f'3: unknown key "zzz"; known here: {KNOWN}'),
         ("[polcy.agent]\ngrace = 1", "1: unknown section [polcy]; did you mean [policy]?"),
         ("[policy.run]\n[policy.agnt]", "2: unknown section [policy.agnt]; did you mean [policy.agent]?"),
         ("[policy.agent]\n\ngrce = 1", '3: unknown key "grce" in [policy.agent]; did you mean "grace"?'),
         ("policy.agent.grce = 1", '1: unknown key "grce" in [policy.agent]; did you mean "grace"?'),
         ("\npolicy = { agent = { grce = 1 } }", '2: unknown key "grce" in [policy.agent]; did you mean "grace"?'),
-        ('mode = "act"\nx = """\na\n"""', '2: unknown key "x"; known here: mode, policy, sources, notify'),
+        (
+            'mode = "act"\nx = """\na\n"""',
+            '2: unknown key "x"; known here: mode, policy, project, protect, budget, sources, notify',
+        ),
         ('mode = "observed"', '1: mode must be "act" or "observe", not "observed"; did you mean "observe"?'),
         ('mode = "ACT"', '1: mode must be "act" or "observe", not "ACT"; did you mean "act"?'),
         ("mode = 5", '1: mode must be "act" or "observe", not 5'),
@@ -120,6 +173,23 @@ def test_every_kind_and_every_wish_can_be_configured():
         ("[notify]\nmin_processes = 1.5", "2: notify.min_processes must be a whole number from 0 to 10000, not 1.5"),
         ("policy = 3", "1: policy must be a section, not 3"),
         ("[[policy]]", "1: policy must be a section, not a list"),
+        ("[[project]]\ngrace = 1", "1: [[project]] needs path"),
+        ('[[project]]\npath = "shop"', '2: project.path must be a path that begins with / or ~/, not "shop"'),
+        (
+            '[[project]]\npath = "/a"\n[[project]]\npath = "~b"',
+            '4: project.path must be a path that begins with / or ~/, not "~b"',
+        ),
+        ('[[project]]\npath = "/a"\ngrce = 1', '3: unknown key "grce" in [[project]]; did you mean "grace"?'),
+        ('[[project]]\npath = "/a"\ngrace = "x"', '3: project.grace must be a number from 0 to 600, not "x"'),
+        ('[[projects]]\npath = "/a"', "1: unknown section [[projects]]; did you mean [[project]]?"),
+        ('[project]\npath = "/a"', "1: project must be sections in double brackets, not a section"),
+        ("[protect]\nsessions = 3", "2: protect.sessions must be a list of texts, not 3"),
+        ('[protect]\n\nprograms = ["a", 3]', "3: each of protect.programs must be a text that is not empty, not 3"),
+        ('[protect]\nprograms = [""]', '2: each of protect.programs must be a text that is not empty, not ""'),
+        ("[budget]\ncauses = 0", "2: budget.causes must be a whole number from 1 to 1000000, not 0"),
+        ("[budget]\nshare = 1.5", "2: budget.share must be a number from 0.01 to 1, not 1.5"),
+        ("[budget]\nsecond = 3", '2: unknown key "second" in [budget]; did you mean "seconds"?'),
+        ("[bugdet]\ncauses = 3", "1: unknown section [bugdet]; did you mean [budget]?"),
         ("\nmode = ", "2: is not TOML: invalid value"),
         ('mode = "act"\n[b\n\n', "2: is not TOML: expected ']' at the end of a table declaration (column 3)"),
         ('mode = "act"\nmode = "act"\n#', "2: is not TOML: cannot overwrite a value (column 13)"),
