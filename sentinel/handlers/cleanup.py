@@ -19,12 +19,15 @@ from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.restraint import Restraint
 from sentinel.reaper.signals import Signaller, Strike
 
-_ROUNDS = 10
-"""How often a dying session is looked at again for what it bore meanwhile."""
+_LONGEST = 5.0
+"""Seconds after the grace in which what goes on bearing others is pursued."""
+_QUIET = 3
+"""Looks in a row that find nobody new, after which nothing is borne any more. Where the kernel
+tells of births one would do: each is told before the end of whoever bore it."""
+_PAUSE = 0.005
+"""Seconds between them."""
 _LOOK_EVERY = 0.05
 """Seconds between looks for what a dying session has borne, within the grace."""
-_LENIENT_ROUNDS = 2
-"""After so many rounds of new births there is no more grace: it is a thing that forks for ever."""
 _SECOND_LOOKS = (0.02, 0.1, 0.5)
 """Seconds before each further look at what nobody could tell of: a process that is just ending
 gives no answers (its /proc/PID/fd is closed to its own user), and shelters what hangs under it."""
@@ -138,19 +141,15 @@ class CleanUp:
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
         known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
+        spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not _lacks_an_answer((v,))}
         strikes = [one for one in (strike, await self._look_again(record, verdicts, cause)) if one is not None]
         intent = strikes[0].intent if strikes else 0
         grace = began + (strikes[0].action.grace if strikes else 0.0)
-        rounds = 0
-        while strikes:
-            for one in strikes:
-                outcomes += await self._signaller.finish(one, self._judge_again)
-                known.update(target.id for target in one.action.targets)
-            rounds += 1
-            newborn = () if rounds == _ROUNDS else await self._newborn(record, known, grace)
-            known.update(verdict.id for verdict in newborn)
-            again = self._strike(record, newborn, intent, without_grace=rounds >= _LENIENT_ROUNDS)
-            strikes = [again] if again is not None else []
+        for one in strikes:
+            outcomes += await self._signaller.finish(one, self._judge_again)
+            known.update(target.id for target in one.action.targets)
+        if verdicts:
+            outcomes += await self._pursue(record, known, spared, grace, intent)
         late = self._leftovers.remove(session, self._policy())
         record.files_kept = not all(map(_is_done, late))
         outcomes += [*early, *late]
@@ -172,6 +171,43 @@ class CleanUp:
         strike = self._strike(record, verdicts, cause)
         self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         return strike
+
+    async def _pursue(
+        self, record: Record, known: set[ProcessId], spared: set[int], grace: float, intent: int
+    ) -> list[Outcome]:
+        """Strike at what a dead session goes on bearing, until nobody new is found.
+
+        Of what forks and ends faster than it can be looked at, most are gone when they are
+        struck: only the others are told. The first to be struck have a grace of their own; a
+        thing that forks for ever has none.
+        """
+        outcomes: list[Outcome] = []
+        seen = set(known)
+        moving, quiet = False, 0
+        while quiet < _QUIET and time.monotonic() < grace + _LONGEST:
+            newborn = await self._newborn(record, known, grace)
+            fresh = {verdict.id for verdict in newborn} - seen
+            if not newborn and not moving:
+                break  # the common case: nobody was born
+            moving = True
+            known.update(verdict.id for verdict in newborn if not _lacks_an_answer((verdict,)))
+            seen |= fresh
+            prey = [verdict for verdict in newborn if not self._is_of(verdict, spared)]
+            strike = self._strike(record, prey, intent, without_grace=bool(outcomes))
+            if strike is not None:
+                done = await self._signaller.finish(strike, self._judge_again)
+                outcomes += [outcome for outcome in done if outcome.result is not Result.GONE]
+            quiet = 0 if fresh else quiet + 1
+            await asyncio.sleep(0 if fresh else _SECOND_LOOKS[quiet - 1] if newborn else _PAUSE)
+        return outcomes
+
+    def _is_of(self, verdict: ProcessVerdict, spared: set[int]) -> bool:
+        """Whether it was born of one that is spared: then it is too, though that one may have ended since."""
+        member = self._ledger.member(verdict.id.pid)
+        if member is None or member.id != verdict.id or member.parent not in spared:
+            return False
+        spared.add(verdict.id.pid)
+        return True
 
     async def _newborn(self, record: Record, known: set[ProcessId], grace: float) -> tuple[ProcessVerdict, ...]:
         """What was born since the death and is still there when the grace (monotonic seconds) is over.

@@ -25,6 +25,7 @@ from sentinel.core.events import (
 from sentinel.core.policy import Allowance, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.core.verdicts import Condemned, Spared
+from sentinel.handlers import cleanup
 from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.leftovers import Leftovers
@@ -34,7 +35,7 @@ from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 from sentinel.sources.pidfds import ExitWatch
 from sentinel.switches import SwitchBoard
-from tests.handlers.room import HANG, born, dead, killed
+from tests.handlers.room import HANG, born, dead, ended, killed
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -257,7 +258,10 @@ def test_one_that_is_told_right_after_the_judgement_is_judged_as_well(room, run)
     assert results(room) == [Result.ENDED] * 2
 
 
-def test_what_forks_for_ever_gets_no_more_grace_and_ten_rounds(room, run):
+def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, run, monkeypatch):
+    monkeypatch.setattr(cleanup, "_LONGEST", 0.5)
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.1) for kind, wishes in Policy().kinds.items()})
+
     async def scenario():
         stage = Stage(room)
         agent, *_ = stage.agent("time.sleep(60)")
@@ -278,10 +282,70 @@ def test_what_forks_for_ever_gets_no_more_grace_and_ten_rounds(room, run):
 
     stage, newborn = run(scenario())
     graces = [action.grace for action in stage.hand.asked]
-    assert graces == [2.0] * 2 + [0.0] * (len(graces) - 2)
-    assert len(graces) == 10
+    assert graces == [0.1] * 2 + [0.0] * (len(graces) - 2)
+    assert len(graces) > 3
     assert all(dead(puppet.pid) for puppet in newborn)
-    assert len(results(room)) == len(newborn) + 1 >= 10
+    assert len(results(room)) == len(newborn) + 1
+
+
+def hopping(stage, brief, puppets):
+    """Tells at each look that one more was born, and has all but the last ended by then."""
+
+    def told():
+        if not puppets:
+            stage.births.clear()
+            return
+        if (puppet := puppets.pop(0)) and puppets:
+            puppet.end()
+        stage.room.bus.publish(ProcessForked(brief, puppet.pid, time.monotonic()))
+        stage.caught = puppet
+
+    return told
+
+
+def test_what_hops_is_followed_while_there_is_nobody_to_strike_at(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, *_ = stage.agent()
+        brief = agent.do("bear('pass')")
+        agent.do(f"os.waitpid({brief}, 0)[0]")
+        room.forked(agent.pid, brief)
+        stage.births = [hopping(stage, brief, [room.start() for _ in range(6)])]
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        return stage
+
+    stage = run(scenario())
+    assert dead(stage.caught.pid)
+    assert results(room) == [Result.ENDED]
+
+
+def test_what_a_spared_one_bears_and_leaves_is_spared(room, run):
+    """A daemon that goes on in a child: nobody hangs under anybody that is spared then."""
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (doomed,) = stage.agent("time.sleep(60)")
+        between, daemon = agent.bear_through(
+            "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]; time.sleep(60)"
+        )
+        stage.bore(agent.pid, between)
+        stage.bore(between, daemon)
+        agent.do(f"os.waitpid({between}, 0)[0]")
+        room.bus.publish(ProcessExited(between, ended()))
+        heir = room.start()
+
+        def goes_on():
+            stage.births.clear()
+            room.bus.publish(ProcessForked(daemon, heir.pid, time.monotonic()))
+
+        stage.births = [goes_on]
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        assert dead(doomed)
+        return heir
+
+    assert not dead(run(scenario()).pid)
 
 
 def test_who_was_struck_once_and_is_still_there_is_not_struck_again(room, run, monkeypatch):

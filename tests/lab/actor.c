@@ -19,9 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_NODES 256
@@ -115,12 +117,19 @@ static int signal_named(const char *name)
     return !strcmp(name, "HUP") ? SIGHUP : !strcmp(name, "TERM") ? SIGTERM : !strcmp(name, "INT") ? SIGINT : atoi(name);
 }
 
-/* Fork, have the child go on in a session of its own, and end: for ever. */
-static void hop(int pause_us)
+/* Lock a file for as long as this process lives, or any that it bears. */
+static void hold(const char *what)
 {
-    for (;;) {
-        pid_t next = fork();
-        if (next > 0 || next < 0)
+    int fd = open(what, O_RDWR | O_CREAT, 0644);
+    if (fd < 0 || flock(fd, LOCK_EX))
+        _exit(92);
+}
+
+/* Fork, have the child go on in a session of its own, and end, for so many seconds. */
+static void hop(int pause_us, int seconds)
+{
+    for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
+        if (fork() != 0)
             _exit(0);
         setsid();
         usleep((useconds_t)pause_us);
@@ -183,6 +192,8 @@ static void take(int node, int step, char *text)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     else if (!strcmp(text, "lead"))
         lead(rest);
+    else if (!strcmp(text, "hold"))
+        hold(rest);
     else if (!strcmp(text, "ignore"))
         signal(signal_named(rest), SIG_IGN);
     else if (!strcmp(text, "heed"))
@@ -200,7 +211,7 @@ static void take(int node, int step, char *text)
     else if (!strcmp(text, "end"))
         _exit(value);
     else if (!strcmp(text, "hop"))
-        hop(value);
+        hop(value, atoi(strchr(rest, ' ')));
     else if (!strcmp(text, "hydra"))
         hydra(value, atoi(strchr(rest, ' ')));
     else
