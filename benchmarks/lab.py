@@ -23,9 +23,10 @@ from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[1]
 ACTORS = Path(__file__).parent / "actors"
-QUIET = "[notify]\nenabled = false\n"
+QUIET = "[notify]\nenabled = false\n[budget]\ncauses = 1000000\nshare = 1\n"
 """A notification costs a process a death, some milliseconds after the death: too late to matter
-to the session that died, and in the way of the next one, since here they die 20 times a second."""
+to the session that died, and in the way of the next one, since here they die 20 times a second.
+The usual kill budget would stop the agent at the sixth."""
 _PATIENCE = 10.0
 
 

@@ -19,7 +19,7 @@ TREES = FULL if os.environ.get("SENTINEL_SOAK") == "full" else SHARE
 FIRST = int(os.environ.get("SENTINEL_SEED", "1"))
 """To see one tree again that went wrong, with its neighbours."""
 AT_ONCE = {"connector": 16, "polling": 8}
-WISHES = f"[notify]\nenabled = false\n[policy.default]\ngrace = {GRACE}\n"
+WISHES = f"[notify]\nenabled = false\n[budget]\ncauses = 1000000\nshare = 1\n[policy.default]\ngrace = {GRACE}\n"
 
 
 def test_nobody_is_ended_who_must_live_and_every_orphan_is(stage, source):
