@@ -21,6 +21,8 @@ def inner_session(case: Case) -> str | None:
     member, session = case.member, case.session
     if member is None or session is None or member.left is None or member.witness is Witness.FORK:
         return None
+    if member.left.at > member.since:
+        return None  # it was seen under the parent that it has lost since
     for inner in case.world.roots.values():
         if inner.outer == session.key:
             return f"nobody saw who bore it, and it may be the work of {inner.title}, which lives"
@@ -41,6 +43,8 @@ def live_pane(case: Case) -> str | None:
     if isinstance(case.chain, Unknown):
         return None
     for above in case.chain:
+        if above.id.pid == case.world.ourselves.pid:
+            return None  # a `sentinel run` that is its own agent: what it catches is its command's, wherever it runs
         if above.name != TMUX_SERVER:
             continue
         owner = case.world.manager_servers.get(above.id)
