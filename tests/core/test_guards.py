@@ -33,7 +33,7 @@ PIPE = Stdio(terminal=False, pipe=True)
 SERVER = ProcessId(300, 3000)
 INNER = session(Kind.AGENT, name="claude", root=SERVER)
 OUTER_RUN = session(Kind.RUN, name="outer", root=SERVER)
-FOUNDLING = member(left=Departure(DIED - 5, None), witness=Witness.LOOK)
+FOUNDLING = member(left=Departure(DIED - 5, None), witness=Witness.LOOK, since=DIED - 5)
 INSIDE = world(roots={SERVER: session(Kind.AGENT, name="claude", root=SERVER, outer=session().key)})
 INSIDE_AGENT = world(roots={SERVER: session(Kind.RUN, root=SERVER, outer=session(Kind.AGENT).key)})
 DAEMON = {"member": member(left=LEFT_ON_PURPOSE), "facts": facts(session=TARGET.pid)}
@@ -81,7 +81,7 @@ SPARED = [
     (
         "inner-session",
         "the run named it before it ended",
-        {"member": member(left=Departure(DIED - 5, None), witness=Witness.CHILD), "world": INSIDE},
+        {"member": member(left=Departure(DIED - 5, None), witness=Witness.CHILD, since=DIED - 5), "world": INSIDE},
     ),
     (
         "inner-session",
@@ -95,6 +95,7 @@ SPARED = [
         "of an Overmind, but not its own",
         {"facts": facts(name="tmux: server"), "session": session(Kind.OVERMIND)},
     ),
+    ("live-pane", "beside Sentinel", {"chain": (above(US.pid + 1), above(300, "tmux: server"))}),
     ("live-pane", "under a server", {"chain": (above(300, "tmux: server"),)}),
     ("live-pane", "further up", {"chain": (above(250), above(300, "tmux: server"))}),
     (
@@ -210,6 +211,11 @@ CONDEMNED = [
     ("living-session", "another is a root", {"world": world(roots={SERVER: INNER})}),
     ("inner-session", "its birth was seen", {"member": left(), "world": INSIDE}),
     ("inner-session", "it has not lost its parent", {"member": member(witness=Witness.LOOK), "world": INSIDE}),
+    (
+        "inner-session",
+        "it was seen under the parent that it has lost since",
+        {"member": member(left=Departure(DIED - 5, None), witness=Witness.LOOK, since=DIED - 9), "world": INSIDE},
+    ),
     ("inner-session", "no session inside lives", {"member": FOUNDLING, "world": world(roots={SERVER: INNER})}),
     ("tmux-server", "a tmux client", {"facts": facts(name="tmux: client")}),
     (
@@ -217,6 +223,7 @@ CONDEMNED = [
         "the server of its own dead Overmind",
         {"facts": facts(name="tmux: server"), "session": session(Kind.OVERMIND), "member": member(manager_server=True)},
     ),
+    ("live-pane", "caught by a run without an agent", {"chain": (above(US.pid), above(300, "tmux: server"))}),
     (
         "live-pane",
         "under the server of its own dead Overmind",
