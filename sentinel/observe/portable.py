@@ -7,6 +7,7 @@ psutil. What it does not tell is ``Unknown`` or a value that spares.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 import psutil
 
@@ -123,14 +124,20 @@ def working_directory(pid: int) -> str:
 
 
 def environment(pid: int, name: str) -> str | Unknown:
-    """One variable of its environment. Hardened programs of macOS show none: unknown."""
+    """One variable of its environment; empty when it has none of that name."""
+    found = variables(pid, (name,))
+    return found if isinstance(found, Unknown) else found.get(name, "")
+
+
+def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
+    """Those of these variables that its environment has. Hardened programs of macOS show none: unknown."""
     try:
-        variables = _process(pid).environ()
+        found = _process(pid).environ()
     except (psutil.Error, OSError) as error:
         return Unknown(f"the environment of process {pid}", str(error))
-    if not variables:
+    if not found:
         return Unknown(f"the environment of process {pid}", "the system shows none")
-    return variables.get(name, "")
+    return {name: found[name] for name in names if name in found}
 
 
 def everyone() -> list[int] | Unknown:

@@ -24,6 +24,7 @@ if sys.platform == "linux":
         program,
         stdio,
         ticks_per_second,
+        variables,
         working_directory,
     )
 else:
@@ -41,6 +42,7 @@ else:
         program,
         stdio,
         ticks_per_second,
+        variables,
         working_directory,
     )
 
@@ -61,6 +63,7 @@ __all__ = [
     "stdio",
     "ticks_per_second",
     "tree",
+    "variables",
     "working_directory",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from functools import cache
 
 from sentinel.core.facts import SIGHUP_BIT, Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
@@ -205,15 +206,22 @@ def working_directory(pid: int) -> str:
 
 def environment(pid: int, name: str) -> str | Unknown:
     """One variable of its environment as it was at exec; empty when it has none of that name."""
+    found = variables(pid, (name,))
+    return found if isinstance(found, Unknown) else found.get(name, "")
+
+
+def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
+    """Those of these variables that its environment had at exec. Of one that is there twice, the first."""
     try:
         raw = _read(f"/proc/{pid}/environ", 1 << 20)
     except OSError as error:
         return Unknown(f"the environment of process {pid}", str(error))
-    wanted = name.encode() + b"="
-    for entry in raw.split(b"\0"):
-        if entry.startswith(wanted):
-            return entry[len(wanted) :].decode("utf-8", "surrogateescape")
-    return ""
+    found: dict[str, str] = {}
+    for entry in raw.decode("utf-8", "surrogateescape").split("\0"):
+        name, equals, value = entry.partition("=")
+        if equals and name in names:
+            found.setdefault(name, value)
+    return found
 
 
 def everyone() -> list[int] | Unknown:
