@@ -16,7 +16,7 @@ from sentinel.core.sessions import Session
 
 
 class Witness(StrEnum):
-    """How a process came into the ledger. Each of them is a proof of descent."""
+    """How a process came into the ledger. Each but the last is a proof of descent."""
 
     FORK = "its birth was seen"
     LOOK = "it was seen under its living parent"
@@ -24,6 +24,7 @@ class Witness(StrEnum):
     CHILD = "its session named it as a child before it died"
     CLIENT = "a living process of its session is the client that started it"
     SCOPE = "it stands in the control group that was made for its session"
+    WORD = "a person said that it was left behind"
 
 
 @dataclass(slots=True)
