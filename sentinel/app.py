@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from sentinel import __version__
 from sentinel.bus import Bus
@@ -35,6 +34,7 @@ from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
+from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.restraint import Restraint
@@ -53,7 +53,7 @@ from sentinel.observe.handles import HAS_PIDFD, Handles, raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals
 from sentinel.reaper.signals import Signaller
-from sentinel.sources.connector import ProcConnector
+from sentinel.sources.choice import ProcessSource, open_source
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
@@ -72,48 +72,6 @@ _SECOND_WORD = 0.002
 _REAPED_BY_THEN = 0.05
 """Seconds after which, where there is no connector, a death is told: by then its parent has
 reaped it, and the kernel says how it died."""
-
-
-class ProcessSource(Protocol):
-    """Tells of births and ends: the proc connector, or samples."""
-
-    @property
-    def name(self) -> str:
-        """What ``sentinel status`` calls it."""
-
-    @property
-    def sampled(self) -> bool:
-        """Whether births are found by comparing samples, and not told by the kernel."""
-
-    def open(self) -> None:
-        """Get ready, or raise ``SourceUnavailable``."""
-
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Publish from now on."""
-
-    def drain(self) -> None:
-        """Publish what happened up to now."""
-
-    def close(self) -> None:
-        """Stop."""
-
-
-def open_source(config: Config, bus: Bus, ledger: Ledger) -> tuple[ProcessSource, str]:
-    """The best process source that serves here, and why not a better one."""
-    why = "the configuration asks for it"
-    if config.sources.processes == "auto":
-        connector = ProcConnector(bus, ledger)
-        try:
-            connector.open()
-        except SourceUnavailable as error:
-            why = str(error)
-        else:
-            return connector, ""
-    from sentinel.sources.polling import Polling
-
-    polling = Polling(bus, ledger, config.sources.poll_interval)
-    polling.open()
-    return polling, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +93,9 @@ class Core:
     keeping: Keeping
     policy: Callable[[], Policy]
     """What the person wishes, with what is held now."""
+    examiner: Examiner
+    signaller: Signaller
+    leftovers: Leftovers
 
     def find_out(self) -> None:
         """Take over from the agent before, then look what has come since."""
@@ -172,6 +133,7 @@ def build(
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
     scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
     keeping = Keeping(bus, ledger, switches, us.uid)
+    restraint = Restraint(bus, ledger, policy, switches, us.uid)
     clean_up = CleanUp(
         bus,
         ledger=ledger,
@@ -179,8 +141,19 @@ def build(
         signaller=signaller,
         leftovers=leftovers,
         policy=policy,
-        restraint=Restraint(bus, ledger, policy, switches, us.uid),
+        restraint=restraint,
         catch_up=catch_up,
+    )
+    LastResort(
+        bus,
+        ledger=ledger,
+        examiner=examiner,
+        scopes=scopes,
+        restraint=restraint,
+        journal=journal,
+        policy=policy,
+        catch_up=catch_up,
+        later=later,
     )
     discovery = Discovery(
         bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
@@ -220,6 +193,9 @@ def build(
         Halting(bus, switches),
         keeping,
         policy,
+        examiner,
+        signaller,
+        leftovers,
     )
 
 

@@ -114,6 +114,8 @@ def _action_intended(data: Data) -> str:
             what = f"{targets[0]['name']} ({_pid(targets[0]['id'])})" if number == 1 else count(number, "process")
             how = f"SIGTERM, SIGKILL after {data['grace']:g} s" if data["grace"] else "SIGTERM, SIGKILL at once"
             return f"about to end {what} of {data['session']['id']}: {how}"
+        case "kill group":
+            return f"about to kill the control group of {data['session']['id']}: {_first(data['evidence'])}"
         case "unstick":
             return f"about to send SIGCHLD to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
         case action:

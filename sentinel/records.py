@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from sentinel.core.actions import Action, RemoveDirectory, RemoveSocket, Terminate, Unstick
+from sentinel.core.actions import Action, KillGroup, RemoveDirectory, RemoveSocket, Terminate, Unstick
 from sentinel.core.events import Event, SessionJudged, SessionOpened
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.fitting import cleaned, shorter
@@ -210,6 +210,7 @@ _SHAPES: dict[type, Callable[[Any], object]] = {
     ProcessFacts: _facts,
     Condemned: _condemned,
     Terminate: _terminate,
+    KillGroup: _named("kill group"),
     RemoveSocket: _named("remove socket"),
     RemoveDirectory: _named("remove directory"),
     Unstick: _named("unstick"),

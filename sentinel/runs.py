@@ -24,7 +24,7 @@ _LONGEST_PATH = 4096
 _BIGGEST = 8 * _LONGEST_PATH
 
 
-class Mark(msgspec.Struct, forbid_unknown_fields=True):
+class Mark(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One running ``sentinel run``: who it is, and what it was asked to call itself."""
 
     boot: str
@@ -34,6 +34,8 @@ class Mark(msgspec.Struct, forbid_unknown_fields=True):
     directory: str
     command: int = 0
     """The pid of the command it runs; 0 before that is started."""
+    group: str = ""
+    """Path of the control group that it made for the command; empty when it made none."""
 
     @property
     def root(self) -> ProcessId:

@@ -10,12 +10,10 @@ import pytest
 
 from sentinel import app
 from sentinel.bus import Bus
-from sentinel.config import Config, Sources
 from sentinel.core import events
 from sentinel.core.events import LookDue, ProcessExited
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
-from sentinel.errors import SourceUnavailable
 from sentinel.history import History
 from sentinel.journal import Journal
 from sentinel.observe import processes
@@ -46,24 +44,6 @@ class Births:
 
     def drain(self):
         self.drained += 1
-
-
-@pytest.mark.parametrize("wish", ["auto", "polling"])
-def test_where_the_connector_does_not_serve_or_is_not_wanted_samples_do(wish, monkeypatch):
-    def refuses(self):
-        raise SourceUnavailable("the kernel is too old")
-
-    monkeypatch.setattr(app.ProcConnector, "open", refuses)
-    source, why = app.open_source(Config(sources=Sources(processes=wish)), Bus(lambda *_: 0), Ledger())
-    assert (source.name, source.sampled) == ("polling", True)
-    assert why == ("the kernel is too old" if wish == "auto" else "the configuration asks for it")
-    source.close()
-
-
-def test_where_it_serves_the_connector_does(monkeypatch):
-    monkeypatch.setattr(app.ProcConnector, "open", lambda self: None)
-    source, why = app.open_source(Config(), Bus(lambda *_: 0), Ledger())
-    assert (source.name, source.sampled, why) == ("proc connector", False, "")
 
 
 def test_a_session_goes_from_its_finding_to_its_end(where, journal, tmp_path):

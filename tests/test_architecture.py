@@ -31,6 +31,7 @@ REMOVING = {
 }
 REMOVING_METHODS = {"unlink", "rmdir", "rename"}
 REMOVERS = {
+    "reaper/groups.py": "the hand",
     "reaper/removals.py": "the hand",
     "reaper/openat.py": "the hand",
     "reaper/quarantine.py": "the hand",
@@ -38,6 +39,7 @@ REMOVERS = {
     "atomic.py": "replaces a file of Sentinel's own, or the cursor file that the user named",
     "switches.py": "sets its own file aside when it is damaged",
     "runs.py": "the marks of its own process",
+    "cli/own_group.py": "the control group of its own command",
     "ledgerfile.py": "its own file",
     "sources/inbox.py": "its own socket, under the agent's lock",
     "locks/lock.py": "locks of its own form, on proof that their holder is dead",
@@ -171,6 +173,10 @@ def test_each_way_to_signal_is_seen(line):
 )
 def test_each_way_to_remove_is_seen(line):
     assert removing(ast.parse(line))
+
+
+def test_only_one_file_kills_a_control_group():
+    assert [name(path) for path in FILES if "cgroup.kill" in path.read_text()] == ["reaper/groups.py"]
 
 
 @pytest.mark.parametrize("line", ["'a'.replace('b', 'c')", "when.replace(microsecond=0)", "'kill the lights'"])

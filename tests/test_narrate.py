@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sentinel import records
 from sentinel.core import events
-from sentinel.core.actions import Outcome, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, Terminate, Unstick
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
@@ -89,6 +89,10 @@ SAMPLES = [
         "about to end 2 processes of claude-4231: SIGTERM, SIGKILL after 2 s",
     ),
     (Terminate(CLAUDE, (condemned(8),), 0.0), "about to end node (pid 8) of claude-4231: SIGTERM, SIGKILL at once"),
+    (
+        KillGroup(CLAUDE, "/a/sentinel-run-4231-7", ("it goes on forking",)),
+        "about to kill the control group of claude-4231: it goes on forking",
+    ),
     (RemoveSocket(CLAUDE, STALE), "about to remove socket /p/a.sock of claude-4231"),
     (
         Unstick(ProcessId(9, 1), ("it holds a zombie",)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel import records
 from sentinel.core import events
-from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.actions import KillGroup, Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
@@ -56,6 +56,7 @@ ACTIONS = [
     RemoveSocket(SESSION, STALE),
     RemoveDirectory(SESSION, Stale("/p/d", 1, 3, ("its server is dead",))),
     Unstick(ProcessId(9, 9), ("it holds a zombie",)),
+    KillGroup(SESSION, "/user.slice/sentinel-run-1-7", ("it goes on forking",)),
 ]
 
 

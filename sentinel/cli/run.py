@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from sentinel import client, paths, runs, wire
+from sentinel.cli import own_group
 from sentinel.core.facts import ProcessId
 from sentinel.core.sanitise import clean
 from sentinel.errors import NotRunning, SentinelError
@@ -55,6 +56,8 @@ class Wrapper:
         self._where = where
         self._who = who
         self._mark = runs.Mark(processes.boot_id(), who.pid, who.start, name, processes.working_directory(who.pid))
+        self._group = own_group.make(who)
+        self._mark.group = self._group.path if self._group is not None else ""
         self._child = 0
         """The command, from its start until it is reaped: then its number may be somebody else's."""
         self._early: list[int] = []
@@ -70,9 +73,9 @@ class Wrapper:
         watched = self._tell(wire.Register())
         heeded = self._take_signals()
         try:
-            self._child = command = _spawn(argv, self._mark.name, heeded)
+            self._child = command = self._spawn(argv, heeded)
         except OSError as error:
-            runs.erase(self._where.runtime, self._who.pid)
+            self._tidy()
             click.echo(f"sentinel: cannot run {clean(argv[0])}: {error.strerror}", err=True)
             return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
         for number in self._early:
@@ -86,8 +89,20 @@ class Wrapper:
         left = [link.id.pid for link in processes.descendants(os.getpid())]
         if left and not (watched and self._tell(wire.Leaving(left))):
             self._clean_up_alone(began, status)
-        runs.erase(self._where.runtime, self._who.pid)
+        self._tidy()
         return _end_alike(status)
+
+    def _spawn(self, argv: tuple[str, ...], heeded: list[int]) -> int:
+        defaults = [*heeded, signal.SIGPIPE, signal.SIGXFSZ]  # the latter two Python ignores, not our starter
+        environ = {**os.environ, "SENTINEL_SESSION": f"{self._mark.name}:{os.getpid()}"}
+        if self._group is not None and (child := self._group.spawn(argv, environ, defaults)) is not None:
+            return child
+        return os.posix_spawnp(argv[0], argv, environ, setsigdef=defaults)
+
+    def _tidy(self) -> None:
+        runs.erase(self._where.runtime, self._who.pid)
+        if self._group is not None:
+            self._group.remove()
 
     def _leave_mark(self) -> None:
         try:
@@ -147,12 +162,6 @@ def _become_subreaper() -> None:
     """Have orphans of the command fall to us instead of to init (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _spawn(argv: tuple[str, ...], name: str, heeded: list[int]) -> int:
-    defaults = [*heeded, signal.SIGPIPE, signal.SIGXFSZ]  # the latter two are ignored by Python, not by our starter
-    environ = {**os.environ, "SENTINEL_SESSION": f"{name}:{os.getpid()}"}
-    return os.posix_spawnp(argv[0], argv, environ, setsigdef=defaults)
 
 
 def _end_alike(status: int) -> int:

@@ -38,6 +38,15 @@ class RemoveDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class KillGroup:
+    """Kill whoever is in the control group that a dead ``sentinel run`` had made for its command, at one blow."""
+
+    session: Session
+    path: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unstick:
     """Send SIGCHLD to a tmux server that lost one: it reaps what it forgot. Harms nothing."""
 
@@ -45,7 +54,7 @@ class Unstick:
     evidence: tuple[str, ...]
 
 
-Action = Terminate | RemoveSocket | RemoveDirectory | Unstick
+Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick
 
 
 class Result(StrEnum):

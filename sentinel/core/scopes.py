@@ -14,6 +14,7 @@ import re
 from sentinel.core.facts import ProcessId
 
 _PANES = re.compile(r"tmux-spawn-[0-9a-f-]{36}\.scope")
+_RUN = "sentinel-run-"
 _OF_A_UNIT = (".scope", ".service")
 
 
@@ -29,15 +30,17 @@ def is_of(wrapper: ProcessId, cgroup: str) -> bool:
 
 def name_for(wrapper: ProcessId) -> str:
     """What a ``sentinel run`` calls its group: by its own identity, so no other's is taken for it."""
-    return f"sentinel-run-{wrapper.pid}-{wrapper.start}"
+    return f"{_RUN}{wrapper.pid}-{wrapper.start}"
 
 
 def stands_in(cgroup: str, scope: str) -> bool:
-    """Whether a process with this path is in ``scope``, and in no unit of its own inside."""
+    """Whether a process with this path is in ``scope``, and in no unit or run of its own inside."""
     if cgroup == scope:
         return True
     inner = cgroup.removeprefix(f"{scope}/")
-    return inner != cgroup and not any(part.endswith(_OF_A_UNIT) for part in inner.split("/"))
+    if inner == cgroup:
+        return False
+    return not any(part.endswith(_OF_A_UNIT) or part.startswith(_RUN) for part in inner.split("/"))
 
 
 def _last(path: str) -> str:

@@ -11,11 +11,13 @@ from sentinel import runs
 from sentinel.core.events import REGISTERED
 from sentinel.core.facts import Above, Unknown
 from sentinel.core.ledger import Ledger, Witness
+from sentinel.core.scopes import is_of
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.discovery import Discovery
 from sentinel.observe import processes
+from sentinel.reaper import groups
 
 
 class RunSessions:
@@ -34,6 +36,7 @@ class RunSessions:
                 continue  # nobody can tell now whether that wrapper lives: its mark stays for the next look
             if not _is_current(mark):
                 runs.erase(self._runtime, mark.pid)
+                groups.remove(mark.root, mark.group)
                 continue
             with suppress(SentinelError):  # it has ended just now
                 self._open(mark)
@@ -81,7 +84,8 @@ class RunSessions:
         who = self._discovery.take(mark.pid)
         if who != mark.root:
             raise SentinelError(f"process {mark.pid} has ended, or is another user's")
-        session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command)
+        scope = mark.group if is_of(who, mark.group) else ""
+        session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command, scope=scope)
         return self._discovery.open(session, REGISTERED)
 
 

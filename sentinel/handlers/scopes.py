@@ -71,14 +71,15 @@ class Scopes:
     def died(self, event: SessionDied) -> None:
         """Before what it left is judged: complete the book."""
         if (record := self._ledger.record(event.session.key)) is not None:
-            self._find(record)
+            self.complete(record)
 
     def look(self) -> None:
         """Complete the books of all sessions that have a scope."""
         for record in list(self._ledger.sessions()):
-            self._find(record)
+            self.complete(record)
 
-    def _find(self, record: Record) -> None:
+    def complete(self, record: Record) -> None:
+        """Enter who stands in the scope of a session and is in no book."""
         if not record.session.scope:
             return
         found = cgroups.processes_in(record.session.scope)

@@ -16,18 +16,31 @@ def of(pid: int) -> str | Unknown:
 
     That is version 2, and on old systems a hierarchy of version 1 that is named for it.
     """
+    paths = _paths(pid)
+    if isinstance(paths, Unknown):
+        return paths
+    unified, named = paths.get("", ""), paths.get("name=systemd", "")
+    return unified if unified.strip("/") else named or unified
+
+
+def unified(pid: int) -> str:
+    """Path in version 2; empty where there is none, or nobody can tell."""
+    paths = _paths(pid)
+    return "" if isinstance(paths, Unknown) else paths.get("", "")
+
+
+def _paths(pid: int) -> dict[str, str] | Unknown:
+    """By the names of the hierarchies; that of version 2 has none."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
     except OSError as error:
         return Unknown(f"in which control group process {pid} is", error.strerror or str(error))
-    paths = dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
-    unified, named = paths.get("", ""), paths.get("name=systemd", "")
-    return unified if unified.strip("/") else named or unified
+    return dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
 
 
 def processes_in(path: str) -> list[int] | Unknown:
-    """Pids of the processes in a group of version 2 and in those below it."""
+    """Pids of the processes in a group of version 2 and in those below it: all of them, or nobody's."""
     found: list[int] = []
     if (directory := directory_of(path)) is None:
         return Unknown(f"who is in control group {path}", "it is not to be seen from here")
@@ -37,7 +50,9 @@ def processes_in(path: str) -> list[int] | Unknown:
                 found += map(int, file.read().split())
     except (OSError, ValueError) as error:
         return Unknown(f"who is in control group {path}", str(error))
-    return [pid for pid in found if pid > 0]  # 0: it lives in a pid namespace that is not below ours
+    if 0 in found:
+        return Unknown(f"who is in control group {path}", "somebody from another pid namespace is")
+    return found
 
 
 def directory_of(path: str) -> str | None:

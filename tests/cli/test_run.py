@@ -194,13 +194,13 @@ def test_what_the_terminal_sends_to_both_is_not_doubled_and_does_not_end_the_wra
 
 def test_a_signal_that_comes_before_the_command_is_handed_on_to_it(where, monkeypatch):
     wrapper = module.Wrapper(where, "make")
-    spawn = module._spawn
+    spawn = wrapper._spawn
 
     def spawns(*arguments):
         wrapper._forward(signal.SIGTERM, None)
         return spawn(*arguments)
 
-    monkeypatch.setattr(module, "_spawn", spawns)
+    monkeypatch.setattr(wrapper, "_spawn", spawns)
     monkeypatch.setattr(module, "_end_alike", lambda status: status)
     before = {number: signal.getsignal(number) for number in range(1, 32)}
     try:

@@ -41,6 +41,7 @@ def test_the_group_of_a_command_is_named_with_the_identity_of_its_wrapper():
         (f"{PANE}/workers/1", True),
         (f"{PANE}/run-1234.scope", False),
         (f"{PANE}/mine.service/worker", False),
+        (f"{PANE}/sentinel-run-5-7", False),
         (f"{PANE}-2", False),
         ("/", False),
         ("", False),

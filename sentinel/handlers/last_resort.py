@@ -1,0 +1,72 @@
+"""Sees that nothing goes on forking where a ``sentinel run`` had made a control group for its command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sentinel.bus import Bus
+from sentinel.core.events import CleanedUp, SessionClosed, SessionDied
+from sentinel.core.ledger import Ledger
+from sentinel.core.policy import Policy
+from sentinel.core.scopes import is_of
+from sentinel.handlers.examiner import Examiner
+from sentinel.handlers.restraint import Restraint
+from sentinel.handlers.scopes import Scopes
+from sentinel.journal import Journal
+from sentinel.reaper import groups
+
+_AFTER_THE_GRACE = 0.5
+"""Seconds that SIGKILL has for those that it can reach one by one."""
+
+
+class LastResort:
+    """Looks once more at the group of a dead run, after the grace, and takes it away at the end.
+
+    Args:
+        catch_up: Publishes what the kernel has told up to now.
+        later: Calls a function after so many seconds, as ``loop.call_later`` does.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        ledger: Ledger,
+        examiner: Examiner,
+        scopes: Scopes,
+        restraint: Restraint,
+        journal: Journal,
+        policy: Callable[[], Policy],
+        catch_up: Callable[[], None],
+        later: Callable[..., object],
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._examiner = examiner
+        self._scopes = scopes
+        self._restraint = restraint
+        self._journal = journal
+        self._policy = policy
+        self._catch_up = catch_up
+        self._later = later
+        bus.subscribe(SessionDied, self.died)
+        bus.subscribe(SessionClosed, lambda event: groups.remove(event.session.root, event.session.scope))
+
+    def died(self, event: SessionDied) -> None:
+        """Its clean-up has begun; whoever is there after it is one that cannot be caught."""
+        session = event.session
+        if is_of(session.root, session.scope):
+            grace = self._policy().of(session.kind, session.directory).grace
+            self._later(grace + _AFTER_THE_GRACE, self.look, session.key, self._bus.current)
+
+    def look(self, key: str, cause: int) -> None:
+        """Kill the group if it is still lived in, and nothing speaks for anybody there."""
+        record = self._ledger.record(key)
+        if record is None or record.death is None or self._restraint.held():
+            return
+        began = time.monotonic()
+        self._scopes.complete(record)
+        outcomes, intent = groups.end(record.session, self._examiner.verdict, self._catch_up, self._journal, cause)
+        if outcomes:
+            self._bus.publish(CleanedUp(record.session, outcomes, time.monotonic() - began, intent), cause)

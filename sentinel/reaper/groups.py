@@ -1,0 +1,100 @@
+"""The last resort against what forks faster than it can be looked at: the kernel kills a whole control group.
+
+Only a group that a ``sentinel run`` made for its command, named with its identity. What
+stands in there descends from that command, whoever else was moved there by hand is not in
+the ledger. One that is spared spares them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from sentinel.core.actions import KillGroup, Outcome, Result
+from sentinel.core.facts import Gone, ProcessId, Unknown
+from sentinel.core.scopes import is_of
+from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Condemned, Spared
+from sentinel.errors import JournalUnwritable
+from sentinel.journal import Journal
+from sentinel.observe import cgroups, processes
+from sentinel.reaper.signals import Rejudge
+
+_TIRELESS = "it goes on forking after the grace, faster than it can be looked at"
+
+
+def end(
+    session: Session, rejudge: Rejudge, catch_up: Callable[[], None], journal: Journal, cause: int
+) -> tuple[tuple[Outcome, ...], int]:
+    """Kill whoever is in the group of a dead run, if each of them is condemned, without mercy, or gone by now.
+
+    Args:
+        session: The dead session.
+        rejudge: Judges one process from a fresh look.
+        catch_up: Has the ledger know who was born up to now.
+        journal: Where the intent goes first.
+        cause: ``seq`` of what led to it.
+
+    Returns:
+        What became of those that were seen, and ``seq`` of the intent; nothing and 0 when nothing was done.
+    """
+    group = _open(session)
+    if group is None:
+        return (), 0
+    intent = 0
+    try:
+        found = cgroups.processes_in(session.scope)
+        catch_up()  # after the look: who was in the group is in the ledger by now
+        condemned = _judge(found, rejudge) if isinstance(found, list) and found else None
+        if condemned is None:
+            return (), 0
+        intent = journal.intend(KillGroup(session, session.scope, (_TIRELESS,)), cause)
+        with open(os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=group), "w", encoding="ascii") as file:
+            file.write("1")
+    except (OSError, JournalUnwritable) as error:
+        return (Outcome(session.scope, Result.REFUSED, f"its control group was not killed: {error}"),), intent
+    finally:
+        os.close(group)
+    seen = tuple(Outcome(str(who.id), Result.KILLED, "with its control group", who.facts.name) for who in condemned)
+    return seen or (Outcome(session.scope, Result.KILLED, _TIRELESS),), intent
+
+
+def remove(wrapper: ProcessId, path: str) -> None:
+    """Take an empty group away. One that is none of ours, or where somebody lives, stays."""
+    directory = cgroups.directory_of(path)
+    if directory is not None and is_of(wrapper, path):
+        with suppress(OSError):
+            os.rmdir(directory)
+
+
+def _open(session: Session) -> int | None:
+    """The group's directory, if that is the one which this very run made."""
+    directory = cgroups.directory_of(session.scope)
+    if session.kind is not Kind.RUN or directory is None or not is_of(session.root, session.scope):
+        return None
+    try:
+        group = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if os.fstat(group).st_uid != os.geteuid():
+        os.close(group)
+        return None
+    return group
+
+
+def _judge(pids: list[int], rejudge: Rejudge) -> list[Condemned] | None:
+    """Those that are still there; None when one of them may not be killed."""
+    condemned: list[Condemned] = []
+    for pid in pids:
+        who = processes.identify(pid)
+        if isinstance(who, Gone):
+            continue
+        verdict = rejudge(who) if not isinstance(who, Unknown) else None
+        if verdict is None or isinstance(verdict, Spared):
+            return None
+        if isinstance(verdict, Condemned):
+            if verdict.no_kill:
+                return None
+            condemned.append(verdict)
+    return condemned
