@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sentinel import ledgerfile
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.snapshot import Saved, contradiction, restore, take
 
 KILLED, ENDED = 9, 0
 
@@ -110,6 +115,15 @@ class Forest(RuleBasedStateMachine):
         if was_root:
             self.dead.add(key)
         self.close_if_empty(key)
+
+    @rule()
+    def the_agent_restarts(self):
+        """Its ledger goes through the file; nobody ends meanwhile."""
+        saved = take(self.ledger)
+        assert contradiction(saved) == ""
+        content = json.loads(ledgerfile.encode(saved, "boot"))["sessions"]
+        self.ledger = Ledger()
+        restore(self.ledger, msgspec.convert(content, tuple[Saved, ...]), lambda _: True, 2.0)
 
     @invariant()
     def the_ledger_says_what_is_true(self):
