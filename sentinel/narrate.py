@@ -147,6 +147,11 @@ def _cleaned_up(data: Data) -> str:
     return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
 
 
+def _supervised(data: Data) -> str:
+    what = f"{data['name']} ({_pid(data['process'])})"
+    return f"{data['session']['id']}: {what} is started again by {data['by_name']} (pid {data['by']}): it is left alone"
+
+
 def _session_closed(data: Data) -> str:
     return f"{data['session']['id']} is closed: nothing of it is left"
 
@@ -210,6 +215,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "session.judged": _session_judged,
     "action.intended": _action_intended,
     "cleanup.done": _cleaned_up,
+    "process.supervised": _supervised,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
     "switch.paused": _paused,

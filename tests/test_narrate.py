@@ -58,6 +58,10 @@ SAMPLES = [
     (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
     (events.LedgerRestored(1, 1, 0), "took over 1 session with 1 process from the agent before"),
     (events.LedgerRestored(0, 0, 0, "it is damaged"), "what the agent before knew was set aside: it is damaged"),
+    (
+        events.Supervised(CLAUDE, ProcessId(9, 1), "node", 5, "npm run dev"),
+        "claude-4231: node (pid 9) is started again by npm run dev (pid 5): it is left alone",
+    ),
     (events.Paused(None), "Sentinel is paused: nothing is ended until `sentinel resume`"),
     (events.Paused(0.0), f"Sentinel is paused until {BEGINNING}: nothing is ended"),
     (events.WentOn("a person has paused Sentinel"), "Sentinel acts again; before, a person has paused Sentinel"),

@@ -179,6 +179,20 @@ class CleanedUp(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Supervised(Event):
+    """What was ended is started again and again by another process: it is left alone."""
+
+    type: ClassVar[str] = "process.supervised"
+
+    session: Session
+    process: ProcessId
+    name: str
+    by: int
+    """Pid of its living parent."""
+    by_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed(Event):
     """A dead session has nothing left that is watched."""
 
@@ -302,6 +316,7 @@ RECORDED: tuple[type[Event], ...] = (
     SessionDied,
     SessionJudged,
     CleanedUp,
+    Supervised,
     SessionClosed,
     ServerUnstuck,
     Paused,

@@ -8,15 +8,25 @@ from collections.abc import Callable, Iterable
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result, Terminate
-from sentinel.core.events import CleanedUp, HandlerFailed, SessionClosed, SessionDied, SessionEmptied, SessionJudged
+from sentinel.core.events import (
+    CleanedUp,
+    HandlerFailed,
+    SessionClosed,
+    SessionDied,
+    SessionEmptied,
+    SessionJudged,
+    Supervised,
+)
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
+from sentinel.core.supervision import Revivals
 from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.restraint import Restraint
+from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller, Strike
 
 _LONGEST = 5.0
@@ -149,7 +159,9 @@ class CleanUp:
             outcomes += await self._signaller.finish(one, self._judge_again)
             known.update(target.id for target in one.action.targets)
         if verdicts:
-            outcomes += await self._pursue(record, known, spared, grace, intent)
+            revivals = Revivals()
+            revivals.ended([target.facts for one in strikes for target in one.action.targets], time.monotonic())
+            outcomes += await self._pursue(record, known, spared, revivals, grace=grace, intent=intent)
         late = self._leftovers.remove(session, self._policy())
         record.files_kept = not all(map(_is_done, late))
         outcomes += [*early, *late]
@@ -173,7 +185,7 @@ class CleanUp:
         return strike
 
     async def _pursue(
-        self, record: Record, known: set[ProcessId], spared: set[int], grace: float, intent: int
+        self, record: Record, known: set[ProcessId], spared: set[int], revivals: Revivals, *, grace: float, intent: int
     ) -> list[Outcome]:
         """Strike at what a dead session goes on bearing, until nobody new is found.
 
@@ -184,7 +196,7 @@ class CleanUp:
         outcomes: list[Outcome] = []
         seen = set(known)
         moving, quiet = False, 0
-        while quiet < _QUIET and time.monotonic() < grace + _LONGEST:
+        while quiet < _QUIET and time.monotonic() < grace + _LONGEST and not self._restraint.held():
             newborn = await self._newborn(record, known, grace)
             fresh = {verdict.id for verdict in newborn} - seen
             if not newborn and not moving:
@@ -193,9 +205,11 @@ class CleanUp:
             known.update(verdict.id for verdict in newborn if not _lacks_an_answer((verdict,)))
             seen |= fresh
             prey = [verdict for verdict in newborn if not self._is_of(verdict, spared)]
+            prey = [verdict for verdict in prey if not self._is_revived(record, verdict, spared, revivals)]
             strike = self._strike(record, prey, intent, without_grace=bool(outcomes))
             if strike is not None:
                 done = await self._signaller.finish(strike, self._judge_again)
+                revivals.ended([target.facts for target in strike.action.targets], time.monotonic())
                 outcomes += [outcome for outcome in done if outcome.result is not Result.GONE]
             quiet = 0 if fresh else quiet + 1
             await asyncio.sleep(0 if fresh else _SECOND_LOOKS[quiet - 1] if newborn else _PAUSE)
@@ -207,6 +221,19 @@ class CleanUp:
         if member is None or member.id != verdict.id or member.parent not in spared:
             return False
         spared.add(verdict.id.pid)
+        return True
+
+    def _is_revived(self, record: Record, verdict: ProcessVerdict, spared: set[int], revivals: Revivals) -> bool:
+        """Whether somebody who lives starts it again each time that it is ended; it is spared from then on."""
+        member = self._ledger.member(verdict.id.pid)
+        if member is None or member.id != verdict.id or not isinstance(verdict, Condemned):
+            return False
+        facts = verdict.facts
+        if not revivals.is_revived(facts, member.parent, member.since):
+            return False
+        spared.add(facts.id.pid)
+        by = processes.comm(facts.parent)
+        self._bus.publish(Supervised(record.session, facts.id, facts.name, facts.parent, by))
         return True
 
     async def _newborn(self, record: Record, known: set[ProcessId], grace: float) -> tuple[ProcessVerdict, ...]:

@@ -21,6 +21,7 @@ from sentinel.core.events import (
     SessionClosed,
     SessionDied,
     SessionJudged,
+    Supervised,
 )
 from sentinel.core.policy import Allowance, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, SocketMark
@@ -624,5 +625,49 @@ def test_beyond_the_budget_what_dies_is_only_reported(room, run):
         assert left == [child for *_, (child,) in agents[2:]]
         assert sorted(results(room)) == [Result.ENDED, Result.ENDED, Result.HELD, Result.HELD]
         assert len(room.told(BreakerOpened)) == 1
+
+    run(scenario())
+
+
+SUPERVISOR = """
+signal.signal(15, signal.SIG_IGN)
+while True:
+    if not (child := os.fork()):
+        signal.signal(15, signal.SIG_DFL)
+        time.sleep(60)
+        os._exit(0)
+    ready()
+    os.waitpid(child, 0)
+"""
+
+
+def test_what_a_living_parent_starts_again_each_time_is_left_alone_with_its_name(room, run, monkeypatch):
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.2) for kind, wishes in Policy().kinds.items()})
+
+    async def scenario():
+        stage = Stage(room)
+        agent, session, (parent,) = stage.agent(SUPERVISOR)
+        verdict = room.examiner.verdict
+
+        def look(who):  # stands for a package manager, or a debugger that came within the grace
+            return Spared(who, "no-kill", "it may not be killed") if who.pid == parent else verdict(who)
+
+        monkeypatch.setattr(room.examiner, "verdict", look)
+
+        def tell_of_births():
+            for child in processes.children(parent):
+                if child not in room.ledger:
+                    room.forked(parent, child)
+
+        stage.births.append(tell_of_births)
+        tell_of_births()
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        # One that gets SIGTERM before it has put the handler back is killed instead.
+        assert sum(result in {Result.ENDED, Result.KILLED} for result in results(room)) == 2
+        (told,) = room.told(Supervised)
+        assert (told.session, told.by, told.by_name) == (session, parent, processes.comm(parent))
+        assert processes.children(parent) == [told.process.pid]
+        assert not dead(told.process.pid)
 
     run(scenario())
