@@ -217,6 +217,7 @@ BREAKS = {
     "plyer lives": ("notify/notifier.py", "import plyer"),
     "watchdog lives": ("app.py", "import watchdog.events"),
     "click lives": ("app.py", "import click"),
+    "rich lives": ("app.py", "import rich"),
     "platformdirs lives": ("journal.py", "import platformdirs"),
 }
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 
 from sentinel import __version__
-from sentinel.core.sanitise import clean
+from sentinel.core import sanitise
 from sentinel.errors import SentinelError
 
 _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Verb] = {
     "keep": Verb("sentinel.cli.keep", "Have a process or a session left alone, whatever happens."),
     "pause": Verb("sentinel.cli.pause", "End nothing for now."),
     "resume": Verb("sentinel.cli.resume", "Act again after a pause, or after Sentinel stopped itself."),
+    "clean": Verb("sentinel.cli.clean", "End what was left behind before Sentinel watched."),
     "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
 }
 
@@ -131,7 +132,7 @@ def _status(group: click.Group) -> int:
 
 def _say(sentence: str, status: int) -> int:
     with suppress(OSError):
-        click.echo(f"sentinel: {clean(sentence, _SENTENCE)}", err=True)
+        click.echo(f"sentinel: {sanitise.clean(sentence, _SENTENCE)}", err=True)
     return status
 
 

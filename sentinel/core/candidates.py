@@ -134,6 +134,8 @@ def _lost_one(sighting: Sighting, known: Surmise, strong: frozenset[int]) -> Can
     doubts = tuple(_doubts(sighting, known, strong))
     if not (evidence or signs or doubts):
         return None
+    if sighting.agent and not _is_hung_up(sighting):
+        doubts += (f"it is the coding agent {sighting.agent}, and may be at work without a terminal",)
     if sighting.facts.session == sighting.facts.id.pid and _holds_nothing(sighting.stdio):
         doubts += ("it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",)
     best = Grade.STRONG if evidence and not doubts else Grade.WEAK
@@ -193,7 +195,7 @@ def _signs(sighting: Sighting) -> Iterator[str]:
             yield f"{mark.variable} in its environment says that {mark.owner} was above it"
     if sighting.agent:
         yield f"it is the coding agent {sighting.agent}, and nobody is above it"
-    if isinstance(sighting.stdio, Stdio) and sighting.stdio.terminal and not sighting.facts.terminal:
+    if _is_hung_up(sighting):
         yield "the terminal that it holds has been closed"
 
 
@@ -214,6 +216,10 @@ def _marks(sighting: Sighting) -> tuple[Mark, ...]:
     """All but those that it has set itself."""
     marks = () if isinstance(sighting.marks, Unknown) else sighting.marks
     return tuple(mark for mark in marks if mark.pid != sighting.facts.id.pid)
+
+
+def _is_hung_up(sighting: Sighting) -> bool:
+    return isinstance(sighting.stdio, Stdio) and sighting.stdio.terminal and not sighting.facts.terminal
 
 
 def _holds_nothing(stdio: Stdio | Unknown | None) -> bool:

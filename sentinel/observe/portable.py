@@ -140,6 +140,14 @@ def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
     return {name: found[name] for name in names if name in found}
 
 
+def memory(pid: int) -> int:
+    """Bytes that it has in memory, shared ones included; 0 when that cannot be read."""
+    try:
+        return int(_process(pid).memory_info().rss)
+    except (psutil.Error, OSError):
+        return 0
+
+
 def everyone() -> list[int] | Unknown:
     """Every pid that can be seen."""
     try:

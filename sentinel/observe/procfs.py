@@ -224,6 +224,14 @@ def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
     return found
 
 
+def memory(pid: int) -> int:
+    """Bytes that it has in memory, shared ones included; 0 when that cannot be read."""
+    try:
+        return int(_read(f"/proc/{pid}/statm", 128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def everyone() -> list[int] | Unknown:
     """Every pid that can be seen."""
     try:

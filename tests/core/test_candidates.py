@@ -17,6 +17,7 @@ TMUX = Mark("TMUX", "/run/tmux-1/default,110,0", "the tmux server", SERVER)
 CONVERSATION = Mark("CLAUDE_CODE_SESSION_ID", "c0ffee", "claude")
 SILENT = Unknown("the environment of process 200", "it was shut")
 PIPES = Stdio(terminal=False, pipe=True)
+HUNG_UP = Stdio(terminal=True, pipe=False)
 
 
 def facts(who=DEV, **changes):
@@ -79,6 +80,7 @@ WEAK = {
     "its environment is shut": (sighting(marks=SILENT), {}, "it was shut"),
     "its session is led": (sighting(), {LEADER: holder(LEADER)}, "process 120 (sh), which leads its session"),
     "nobody knows who leads": (sighting(), {LEADER: Unknown("who", "EIO")}, "whether process 120, which leads"),
+    "it is an agent that may be at work": (sighting(agent="claude"), {}, "may be at work without a terminal"),
     "it may be a daemon": (
         sighting(session=DEV.pid, stdio=Stdio(terminal=False, pipe=False)),
         {},
@@ -182,7 +184,7 @@ def test_a_doubt_about_one_goes_down_to_what_hangs_under_it():
 
 
 def test_an_agent_that_was_left_behind_may_be_named_by_what_it_bore():
-    agent = sighting(ProcessId(AGENT, 4000), marks=(TMUX,), agent="claude")
+    agent = sighting(ProcessId(AGENT, 4000), marks=(TMUX,), agent="claude", stdio=HUNG_UP)
     tool = sighting(parent=AGENT)
     known = surmise({AGENT: holder(AGENT, 4000)})
     found = graded(agent, tool, known=known)
@@ -208,9 +210,9 @@ def test_a_circle_that_a_torn_look_shows_has_an_end():
 
 
 def test_a_closed_terminal_and_an_agent_above_nobody_are_signs():
-    hung_up = the(sighting(marks=(), stdio=Stdio(terminal=True, pipe=False)))
+    hung_up = the(sighting(marks=(), stdio=HUNG_UP))
     assert (hung_up.grade, hung_up.evidence[-1]) == (Grade.WEAK, "the terminal that it holds has been closed")
-    assert graded(sighting(marks=(), stdio=Stdio(terminal=True, pipe=False), terminal=34816)) == {}
+    assert graded(sighting(marks=(), stdio=HUNG_UP, terminal=34816)) == {}
     agent = the(sighting(marks=(), agent="claude"))
     assert (agent.grade, agent.evidence[-1]) == (Grade.WEAK, "it is the coding agent claude, and nobody is above it")
 

@@ -1,0 +1,188 @@
+"""``sentinel clean``: what lay around before Sentinel was there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+
+from sentinel.cli.surgery import UNDONE, agreed, open_room, outcome_as_data, summary
+from sentinel.core.policy import Policy
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
+from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Spared
+from sentinel.doctor.clearing import forbidden
+from sentinel.doctor.leftovers import Asked, Finding
+from sentinel.doctor.sockets import stale_sockets
+
+_AGGRESSIVE_GRACE = 0.5
+"""Seconds; otherwise it is what the configuration says for `run`."""
+_LONGEST = 120
+
+
+@click.command("clean")
+@click.argument("pids", nargs=-1, metavar="[PID]...", type=click.IntRange(min=2))
+@click.option(
+    "--level",
+    type=click.Choice(["graceful", "aggressive"]),
+    default="graceful",
+    help="How long what is asked to end may take; never who is asked.",
+)
+@click.option("--project", metavar="DIR", help="Only what works in this directory or below it.")
+@click.option("--older-than", metavar="TIME", help="Only what is at least so old: 30m, 1h, 2d.")
+@click.option("--pattern", metavar="RE", help="Only what has this in its command line; wants --older-than.")
+@click.option("--dry-run", is_flag=True, help="Show, and change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Say yes to what is offered.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; changes nothing without --yes.")
+def command(
+    *,
+    pids: tuple[int, ...],
+    level: str,
+    project: str | None,
+    older_than: str | None,
+    pattern: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Show what was left behind before Sentinel watched, and end it when you say so.
+
+    What the ledger proves, and that of which two independent witnesses agree, is offered;
+    the rest is only shown. To end that, name its PID, or a --pattern with an --older-than.
+    Works with and without an agent.
+
+    Exit status: 0 nothing is left, or all that was offered is done; 1 something stays.
+    """
+    asked = _asked(pids, project, older_than, pattern)
+    room = open_room()
+    findings = room.leftovers.find(asked)
+    places = {asked.project or os.getcwd(), *(finding.directory for finding in findings)}
+    ended = [] if pids or pattern else stale_sockets(os.getuid(), places, asked.older_than)
+    held = forbidden(room.core.policy())
+    offered = sum(finding.target is not None for finding in findings) + len(ended)
+    if not as_json:
+        click.echo("\n".join(_lines(findings, ended)))
+    if held and offered:
+        click.echo(f"sentinel: {clean(held, 400)}", err=True)
+    acts = bool(offered) and not dry_run and not held and _agrees(offered, yes=yes, as_json=as_json)
+    outcomes = room.act(findings, ended, _grace(room.core.policy(), level)) if acts else []
+    if as_json:
+        told = {"candidates": list(map(_as_data, findings)), "sockets": [clean(_path(one), 4096) for one in ended]}
+        click.echo(json.dumps({**told, "held": clean(held, 400), "outcomes": list(map(outcome_as_data, outcomes))}))
+    elif acts:
+        click.echo("\n".join(summary(outcomes)))
+    undone = [outcome for outcome in outcomes if outcome.result in UNDONE]
+    sys.exit(1 if undone or (offered and not acts and not dry_run) else 0)
+
+
+# -- what is asked ----------------------------------------------------------------------
+
+
+def _asked(pids: tuple[int, ...], project: str | None, older_than: str | None, pattern: str | None) -> Asked:
+    if pids and (project or older_than or pattern):
+        raise click.UsageError("PIDs say whom already: they go without --project, --older-than and --pattern")
+    if pattern is not None and older_than is None:
+        raise click.UsageError("a pattern alone fits too much: say --older-than as well, such as 1h")
+    try:
+        expression = None if pattern is None else re.compile(pattern)
+    except re.error as error:
+        raise click.UsageError(f'"{pattern}" is no regular expression: {error}') from error
+    directory = "" if project is None else os.path.realpath(project)
+    if directory and not os.path.isdir(directory):
+        raise click.UsageError(f"{project} is no directory")
+    return Asked(pids, expression, _seconds(older_than), directory)
+
+
+def _seconds(span: str | None) -> float:
+    if span is None:
+        return 0.0
+    from sentinel.cli import times
+
+    now = time.time()
+    try:
+        seconds = now - times.parse(f"-{span}", now)
+    except ValueError as error:
+        raise click.UsageError(f'"{span}" is no length of time; try one like 30m, 1h, 2d') from error
+    if seconds <= 0:
+        raise click.UsageError("an age is more than nothing")
+    return seconds
+
+
+def _grace(policy: Policy, level: str) -> float:
+    grace = policy.of(Kind.RUN).grace
+    return min(grace, _AGGRESSIVE_GRACE) if level == "aggressive" else grace
+
+
+def _agrees(offered: int, *, yes: bool, as_json: bool) -> bool:
+    if as_json and not yes:
+        return False
+    return agreed(f"End or remove {count(offered, 'thing')}?", yes=yes)
+
+
+# -- how it is shown --------------------------------------------------------------------
+
+
+def _lines(findings: Sequence[Finding], ended: Sequence[Session]) -> Iterator[str]:
+    if not findings and not ended:
+        yield "Nothing was left behind, as far as can be seen."
+        return
+    offered = [finding for finding in findings if finding.target is not None]
+    if offered:
+        yield "Left behind, and offered to be ended:"
+        yield from _table(offered)
+    if shown := [finding for finding in findings if finding.target is None]:
+        yield "Only shown:"
+        yield from _table(shown)
+    if ended:
+        yield "Sockets that nobody holds, offered to be removed:"
+        yield from (f"  {clean(_path(session), 400)}" for session in ended)
+
+
+def _table(findings: Sequence[Finding]) -> Iterator[str]:
+    yield f"  {'PID':>8}  {'GRADE':<6}  {'AGE':>6}  {'MEMORY':>8}  COMMAND"
+    for finding in findings:
+        pid, grade = finding.candidate.id.pid, finding.candidate.grade
+        command = clean(finding.command, _LONGEST)
+        yield f"  {pid:>8}  {grade:<6}  {_span(finding.age):>6}  {_size(finding.memory):>8}  {command}"
+        yield from (f"            - {clean(sentence, 400)}" for sentence in finding.candidate.evidence)
+        if finding.why_not:
+            yield f"            - but: {clean(finding.why_not, 400)}"
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _size(memory: int) -> str:
+    return f"{memory / 2**20:.0f} MiB" if memory < 2**30 else f"{memory / 2**30:.1f} GiB"
+
+
+def _path(session: Session) -> str:
+    return session.belongings.sockets[0].path
+
+
+def _as_data(finding: Finding) -> dict[str, object]:
+    return {
+        "pid": finding.candidate.id.pid,
+        "identity": str(finding.candidate.id),
+        "name": clean(finding.candidate.facts.name),
+        "command": clean(finding.command, 4096),
+        "directory": clean(finding.directory, 4096),
+        "grade": finding.candidate.grade,
+        "offered": finding.target is not None,
+        "why_not": clean(finding.why_not, 400),
+        "guard": finding.verdict.guard if isinstance(finding.verdict, Spared) else "",
+        "evidence": [clean(sentence, 400) for sentence in finding.candidate.evidence],
+        "doubts": [clean(sentence, 400) for sentence in finding.candidate.doubts],
+        "age": round(finding.age, 1),
+        "memory": finding.memory,
+    }

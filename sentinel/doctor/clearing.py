@@ -1,0 +1,104 @@
+"""Ends and removes what a person said yes to, with the agent's own hand, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from sentinel.app import Core
+from sentinel.bus import Bus
+from sentinel.core.actions import Outcome, Result, Terminate
+from sentinel.core.events import CleanedUp
+from sentinel.core.facts import ProcessId
+from sentinel.core.plan import deepest_first
+from sentinel.core.policy import Mode, Policy
+from sentinel.core.sessions import Session
+from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
+from sentinel.doctor.leftovers import Finding, Leftovers, parents_first
+
+_LOOK_EVERY = 0.1
+"""Seconds between two words on how many have ended."""
+
+
+def forbidden(policy: Policy) -> str:
+    """Why nothing may be ended or removed now, as a sentence; empty when it may."""
+    if policy.held:
+        return f"nothing is ended: {policy.held}"
+    return "" if policy.mode is Mode.ACT else 'nothing is ended: the configuration says mode = "observe"'
+
+
+class Clearing:
+    """Ends processes and removes files of a list that a person has seen.
+
+    What was shown is what is considered: each is judged once more, and it is the very process
+    or nobody. The kill budget is for an agent that nobody watches and does not count here.
+
+    Args:
+        bus: Has the journal write down what was done.
+    """
+
+    def __init__(self, leftovers: Leftovers, core: Core, bus: Bus) -> None:
+        self._leftovers = leftovers
+        self._core = core
+        self._bus = bus
+
+    async def end(self, shown: Sequence[Finding], grace: float, progress: Callable[[int], None]) -> tuple[Outcome, ...]:
+        """End those that are offered among the ``shown``, and say what became of each.
+
+        Args:
+            shown: Findings of these ``leftovers``.
+            grace: Seconds between SIGTERM and SIGKILL.
+            progress: Told now and then how many have come to their end.
+        """
+        began = time.monotonic()
+        wanted = {finding.candidate.id: finding.candidate for finding in shown if finding.target is not None}
+        verdicts = [self._leftovers.verdict(found) for found in parents_first(wanted.values())]
+        refused = [outcome for verdict in verdicts if (outcome := _untouched(verdict)) is not None]
+        condemned = [verdict for verdict in verdicts if isinstance(verdict, Condemned)]
+        if why := forbidden(self._core.policy()):
+            refused += [Outcome(str(one.id), Result.HELD, why, one.facts.name) for one in condemned]
+            condemned = []
+        outcomes = tuple(refused)
+        if condemned:
+            strike = self._core.signaller.strike(Terminate(self._leftovers.session, deepest_first(condemned), grace), 0)
+            telling = asyncio.create_task(self._tell([one.id for one in condemned], progress))
+            try:
+                outcomes += await self._core.signaller.finish(
+                    strike, lambda who: self._again(wanted[who].id, self._leftovers.verdict(wanted[who]))
+                )
+            finally:
+                telling.cancel()
+        if outcomes:
+            self._bus.publish(CleanedUp(self._leftovers.session, outcomes, time.monotonic() - began))
+        return outcomes
+
+    def remove(self, ended: Sequence[Session]) -> tuple[Outcome, ...]:
+        """Move what these sessions left into quarantine, if it is still that and still nobody's."""
+        done: list[Outcome] = []
+        for session in ended:
+            began = time.monotonic()
+            outcomes = tuple(self._core.leftovers.remove(session, self._core.policy()))
+            if outcomes:
+                self._bus.publish(CleanedUp(session, outcomes, time.monotonic() - began))
+            done += outcomes
+        return tuple(done)
+
+    def _again(self, who: ProcessId, verdict: ProcessVerdict) -> ProcessVerdict:
+        """Before SIGKILL a pause counts, too."""
+        why = forbidden(self._core.policy())
+        return Spared(who, "held", why) if why else verdict
+
+    async def _tell(self, whom: Sequence[ProcessId], progress: Callable[[int], None]) -> None:
+        while True:
+            progress(sum(self._core.handles.ended(who) is True for who in whom))
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+def _untouched(verdict: ProcessVerdict) -> Outcome | None:
+    match verdict:
+        case Spared():
+            return Outcome(str(verdict.id), Result.REFUSED, verdict.reason, verdict.name)
+        case Absent():
+            return Outcome(str(verdict.id), Result.GONE)
+    return None

@@ -1,0 +1,68 @@
+"""Socket files of tmux servers and Overminds that have ended, also of those that nobody watched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+
+from sentinel.core.facts import ProcessId, SocketFacts
+from sentinel.core.rules.sockets import judge_socket
+from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.core.verdicts import Stale
+from sentinel.observe import sockets, tmux
+from sentinel.observe.files import names_in
+from sentinel.observe.sockets import Bound
+
+_OVERMINDS = ".overmind.sock"
+_FRESH = 2.0
+"""Seconds. What is younger may be about to be used."""
+_NOBODY_KNOWS = ProcessId(0, 0)
+"""Who made a socket that nobody watched being made."""
+
+
+def stale_sockets(uid: int, directories: Iterable[str], older_than: float = 0.0) -> list[Session]:
+    """Sessions that have ended and left a socket: each has the one that is stale among its belongings.
+
+    Looked at are tmux's own directory, and ``.overmind.sock`` in the others.
+
+    Args:
+        uid: Whose files.
+        directories: Where an Overmind may have worked.
+        older_than: Seconds since the socket was made.
+    """
+    bound = sockets.bound_inodes()
+    if not isinstance(bound, Bound):
+        return []
+    born_before = time.time() - max(older_than, _FRESH)
+    return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, born_before)]
+
+
+def _is_stale(session: Session, uid: int, bound: Bound, born_before: float) -> bool:
+    (mark,) = session.belongings.sockets
+    facts = sockets.look_at_socket(mark.path, bound)
+    if not isinstance(judge_socket(mark, facts, uid, ""), Stale) or not isinstance(facts, SocketFacts):
+        return False
+    # Nobody in this network namespace holds it. Somebody in another one would answer.
+    return facts.modified < born_before and sockets.answers(mark.path) is False
+
+
+def _places(directories: Iterable[str], bound: Bound) -> Iterator[Session]:
+    of_tmux = tmux.socket_directory()
+    names = names_in(of_tmux)
+    for name in names if isinstance(names, list) else ():
+        if (mark := _mark(os.path.join(of_tmux, name), bound)) is not None:
+            yield Session(Kind.TMUX, name, _NOBODY_KNOWS, belongings=Belongings(sockets=(mark,)))
+    for directory in sorted({os.path.realpath(directory) for directory in directories if directory}):
+        if (mark := _mark(os.path.join(directory, _OVERMINDS), bound)) is not None:
+            belongings = Belongings(sockets=(mark,))
+            name = os.path.basename(directory)
+            yield Session(Kind.OVERMIND, name, _NOBODY_KNOWS, directory=directory, belongings=belongings)
+
+
+def _mark(path: str, bound: Bound) -> SocketMark | None:
+    """What is there now: what is judged and removed later is that, or nothing."""
+    facts = sockets.look_at_socket(path, bound)
+    if not isinstance(facts, SocketFacts) or not facts.is_socket:
+        return None
+    return SocketMark(path, facts.device, facts.inode)

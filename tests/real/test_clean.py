@@ -1,0 +1,245 @@
+"""`sentinel clean` on real processes that dead agents left while nobody watched."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.lab.stage import alive, interpreter, until
+
+pytestmark = pytest.mark.real
+
+FOR_EVER = "exec sleep 1000"
+
+
+class Wreck:
+    """What is left of agents: real processes, whose environments say whose they were."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def left_by_an_agent(self, *names, script=FOR_EVER, marks="export CLAUDE_PID=$$"):
+        """Processes that a shell bore in the agent's place and that lived on when it was killed."""
+        jobs = "".join(f"(echo $BASHPID > {name}.tmp; mv {name}.tmp {name}; {script}) & " for name in names)
+        agent = self.stage.start("bash", "-c", f"{marks}; {jobs} wait")
+        pids = [self.stage.pid(name) for name in names]
+        self.stage.kill(agent.pid)
+        until(lambda: not alive(agent.pid), "its end")
+        agent.wait()
+        return pids
+
+    def clean(self, *words, **environ):
+        done = self.stage.sentinel("clean", *words, **environ)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def found(self, *words):
+        """What is shown, by pid."""
+        done = self.clean("--json", *words)
+        return {one["pid"]: one for one in json.loads(done.stdout)["candidates"]}
+
+
+@pytest.fixture
+def wreck(stage):
+    return Wreck(stage)
+
+
+def ended(*pids):
+    until(lambda: not any(map(alive, pids)), f"the end of {pids}")
+
+
+def test_what_two_witnesses_prove_is_ended_on_a_yes_and_nobody_else(stage, wreck):
+    first, second = wreck.left_by_an_agent("first", "second")
+    (unmarked,) = wreck.left_by_an_agent("unmarked", marks="true")
+    (nohup,) = wreck.left_by_an_agent("nohup", script="exec nohup sleep 1000")
+    (kept,) = wreck.left_by_an_agent("kept", script="export SENTINEL_KEEP=1; exec sleep 1000")
+    living = stage.start(
+        "bash", "-c", f"export CLAUDE_PID=$$; (setsid bash -c 'echo $$ > of; {FOR_EVER}' &); exec sleep 1000"
+    )
+    of_the_living = stage.pid("of")
+    shown = wreck.found()
+    assert {pid for pid, one in shown.items() if one["offered"]} == {first, second}
+    assert shown[first]["grade"] == "strong"
+    assert (shown[nohup]["guard"], shown[kept]["guard"]) == ("nohup", "kept")
+    assert "which lives" in shown[of_the_living]["why_not"]
+    assert unmarked not in shown
+    done = wreck.clean("--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 things: 2 ended." in done.stdout
+    ended(first, second)
+    assert all(map(alive, (unmarked, nohup, kept, living.pid, of_the_living)))
+    (record,) = stage.journal("cleanup.done")
+    assert {outcome["result"] for outcome in record["data"]["outcomes"]} == {"ended"}
+    (intent,) = stage.journal("action.intended")
+    assert {target["grade"] for target in intent["data"]["targets"]} == {"strong"}
+
+
+def test_without_a_yes_nothing_is_changed(stage, wreck):
+    (lost,) = wreck.left_by_an_agent("lost")
+    asked = wreck.clean()
+    assert (asked.returncode, "say --yes" in asked.stderr) == (1, True)
+    assert "CLAUDE_PID in its environment names claude" in asked.stdout
+    dry = wreck.clean("--dry-run", "--yes")
+    assert (dry.returncode, f" {lost} " in dry.stdout) == (0, True)
+    assert wreck.clean("--json").returncode == 1
+    assert alive(lost)
+    assert stage.journal() == []
+
+
+def test_who_kept_to_themselves_a_terminal_are_asked_and_only_those_shown_are_ended(stage, wreck, terminal):
+    (shown,) = wreck.left_by_an_agent("shown")
+    screen = terminal(*interpreter_words(stage), "clean")
+    screen.shows("End or remove 1 thing?")
+    (later,) = wreck.left_by_an_agent("later")
+    screen.type("y\n")
+    screen.shows("1 thing: 1 ended.")
+    ended(shown)
+    assert alive(later)
+
+
+def test_a_no_is_a_no(stage, wreck, terminal):
+    (lost,) = wreck.left_by_an_agent("lost")
+    screen = terminal(*interpreter_words(stage), "clean")
+    screen.shows("End or remove 1 thing?")
+    screen.type("\n")
+    assert screen.process.wait(20) == 1
+    assert alive(lost)
+
+
+def interpreter_words(stage):
+    """The words that run Sentinel on the stage, without those that become its user."""
+    pairs = [f"{name}={value}" for name, value in stage.environ.items()]
+    return ["env", "-C", str(stage.home), *pairs, *interpreter()]
+
+
+def test_weak_ones_are_ended_only_by_number_or_by_an_old_pattern(stage, wreck):
+    weak, other = wreck.left_by_an_agent("weak", "other", marks="export CODEX_THREAD_ID=t1")
+    assert wreck.found()[weak]["grade"] == "weak"
+    assert wreck.clean("--yes").returncode == 0
+    assert all(map(alive, (weak, other)))
+    assert wreck.clean("--pattern", "sleep").returncode == 2
+    assert wreck.clean("--yes", "--pattern", "sleep", "--older-than", "1h").returncode == 0
+    assert all(map(alive, (weak, other)))
+    assert wreck.clean("--yes", str(weak)).returncode == 0
+    ended(weak)
+    assert alive(other)
+    until(lambda: other in wreck.found("--pattern", "^sleep 1000$", "--older-than", "1s"), "its age")
+    assert wreck.clean("--yes", "--pattern", "^sleep 1000$", "--older-than", "1s").returncode == 0
+    ended(other)
+
+
+def test_a_pattern_offers_nobody_of_whom_something_says_that_he_is_at_work(stage, wreck):
+    living = stage.start(
+        "bash", "-c", f"export CLAUDE_PID=$$; (setsid bash -c 'echo $$ > of; {FOR_EVER}' &); exec sleep 1000"
+    )
+    pid = stage.pid("of")
+    until(lambda: pid in wreck.found("--pattern", "sleep", "--older-than", "1s"), "its age")
+    assert wreck.clean("--yes", "--pattern", "sleep", "--older-than", "1s").returncode == 0
+    assert alive(pid)
+    assert alive(living.pid)
+
+
+def test_who_is_named_goes_with_all_that_it_bore_but_not_when_its_parent_lives(stage, wreck):
+    script = "bash -c 'echo $$ > below; exec sleep 1000' & exec nohup sleep 1000"
+    (top,) = wreck.left_by_an_agent("top", script=script, marks="true")
+    below = stage.pid("below")
+    until(lambda: wreck.found(str(top))[top]["command"].startswith("sleep"), "its exec")
+    refused = wreck.clean("--yes", str(below))
+    assert refused.returncode == 0
+    assert f"its parent, process {top}, lives" in refused.stdout
+    done = wreck.clean("--yes", str(top))
+    assert done.returncode == 0, done.stdout
+    ended(top, below)
+    assert wreck.clean("--yes", str(top)).returncode == 1
+
+
+def test_nothing_is_ended_while_paused_or_observing(stage, wreck):
+    (lost,) = wreck.left_by_an_agent("lost")
+    assert stage.sentinel("pause").returncode == 0
+    paused = wreck.clean("--yes")
+    assert (paused.returncode, "nothing is ended" in paused.stderr) == (1, True)
+    assert stage.sentinel("resume").returncode == 0
+    stage.configure('mode = "observe"\n')
+    observing = wreck.clean("--yes")
+    assert (observing.returncode, "observe" in observing.stderr) == (1, True)
+    assert alive(lost)
+
+
+def test_aggressive_is_a_shorter_grace(stage, wreck):
+    stage.configure("[policy.run]\ngrace = 30.0\n")
+    (deaf,) = wreck.left_by_an_agent("deaf", script="exec bash -c \"trap '' TERM; while :; do sleep 1000; done\"")
+    done = wreck.clean("--yes", "--level", "aggressive")
+    assert done.returncode == 0, done.stdout
+    assert "2 killed" in done.stdout  # it, and what it waits for
+    ended(deaf)
+
+
+def test_tmux_servers_and_what_runs_in_them_are_nobodys_leftovers(stage, wreck):
+    """A server inherits its agent's marks, and hands them to all its panes."""
+    socket_path = stage.home / "mine.sock"
+    tmux = f"tmux -S {socket_path} -f /dev/null new-session -d -s work 'echo $$ > pane; exec sleep 1000'"
+    wreck.left_by_an_agent("lost", script=f"{tmux}; {FOR_EVER}")
+    pane = stage.pid("pane")
+    shown = wreck.found()
+    assert pane not in shown
+    assert wreck.clean("--yes").returncode == 0
+    assert alive(pane)
+    assert wreck.found(str(pane))[pane]["guard"] == "owner-alive"
+    assert wreck.clean("--yes", str(pane)).returncode == 0
+    assert alive(pane)
+
+
+def test_what_a_dead_session_left_and_was_only_reported_is_proven(stage, wreck):
+    stage.configure('[policy.run]\nsurvivors = "report"\n')
+    agent = stage.agent()
+    run = stage.start_run("api", f"(echo $BASHPID > job; {FOR_EVER}) & sleep 1000")
+    job = stage.pid("job")
+    stage.watched("api")
+    stage.kill(run.pid)
+    stage.record("session.judged", "api")
+    stage.kill(agent.pid, signal.SIGTERM)
+    agent.wait()
+    shown = wreck.found()
+    assert (shown[job]["grade"], shown[job]["offered"]) == ("proven", True)
+    assert wreck.clean("--yes").returncode == 0
+    ended(job)
+
+
+def test_dead_sockets_go_and_living_ones_stay(stage, wreck):
+    folder = stage.tmp / f"tmux-{stage.uid}"
+    script = f"""
+import os, socket, sys, time
+os.makedirs({str(folder)!r}, 0o700, exist_ok=True)
+kept = []
+for path, stays in (({str(folder / "dead")!r}, False), ({str(folder / "alive")!r}, True), (".overmind.sock", False)):
+    one = socket.socket(socket.AF_UNIX); one.bind(path); one.listen()
+    kept.append(one) if stays else one.close()
+for path in ({str(folder / "dead")!r}, ".overmind.sock"):
+    os.utime(path, (1, 1))
+os.utime({str(folder / "alive")!r}, (1, 1))
+open("bound", "w").write(str(os.getpid()))
+time.sleep(1000)
+"""
+    stage.start("python3", "-c", script)
+    stage.pid("bound")
+    listed = json.loads(wreck.clean("--json").stdout)["sockets"]
+    assert sorted(listed) == [str(stage.home / ".overmind.sock"), str(folder / "dead")]
+    done = wreck.clean("--yes")
+    assert (done.returncode, "2 removed" in done.stdout) == (0, True)
+    assert [path.name for path in folder.iterdir()] == ["alive"]
+    assert not (stage.home / ".overmind.sock").exists()
+
+
+def test_a_project_and_an_age_narrow_what_is_offered(stage, wreck):
+    (here,) = wreck.left_by_an_agent("here")
+    stage.file("shop/x")
+    (there,) = wreck.left_by_an_agent("there", script="cd shop; exec sleep 1000")
+    assert set(wreck.found("--project", str(stage.home / "shop"))) == {there}
+    assert set(wreck.found("--project", str(stage.home))) == {here, there}
+    assert wreck.found("--older-than", "1h") == {}
+    assert wreck.clean("--project", "nowhere").returncode == 2
+    assert wreck.clean("--older-than", "soon").returncode == 2
+    assert wreck.clean("--pattern", "(", "--older-than", "1h").returncode == 2
+    assert wreck.clean(str(here), "--older-than", "1h").returncode == 2
