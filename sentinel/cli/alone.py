@@ -16,6 +16,7 @@ from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sanitise import clean
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.events import FOUND
 from sentinel.handlers.tell import summary
 from sentinel.journal import Journal
 from sentinel.observe import processes
@@ -50,6 +51,7 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
             core.handles.take(link.id.pid)
             if link.parent == mark.pid:
                 member.parent, member.left = mark.pid, Departure(now, None)
+            core.discovery.consider(link.id.pid, FOUND)  # another session lives in this one perhaps
     death = Death(now, status)
     ledger.exited(root.pid, death)
     bus.subscribe(CleanedUp, lambda done: _say(done, death))

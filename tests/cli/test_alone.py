@@ -58,6 +58,19 @@ def test_a_daemon_is_spared(room, wrapper, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_session_inside_that_lives_is_spared_with_what_may_be_its_own(room, wrapper, tmp_path):
+    who = processes.identify(wrapper.do("bear('pass')"))
+    wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
+    claude = make_program(tmp_path, "claude")
+    becomes = f"os.execv({claude!r}, [{claude!r}])"
+    inner = wrapper.do(f"bear({becomes!r})")
+    until(lambda: processes.comm(inner) == "claude", "the inner agent")
+    lost = wrapper.do("bear()")
+    clean_up(room, wrapper, who)
+    assert not dead(inner)
+    assert not dead(lost)
+
+
 def test_when_the_journal_cannot_be_written_nothing_is_ended(room, wrapper, capsys):
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
