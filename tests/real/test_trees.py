@@ -14,11 +14,11 @@ from tests.real.conftest import POLLING
 
 pytestmark = [pytest.mark.real, pytest.mark.soak]
 
-FULL, SHARE = {"connector": 2000, "polling": 300}, {"connector": 32, "polling": 8}
+FULL, SHARE = {"connector": 2000, "polling": 300}, {"connector": 32, "polling": 4}
 TREES = FULL if os.environ.get("SENTINEL_SOAK") == "full" else SHARE
 FIRST = int(os.environ.get("SENTINEL_SEED", "1"))
 """To see one tree again that went wrong, with its neighbours."""
-AT_ONCE = {"connector": 16, "polling": 8}
+AT_ONCE = {"connector": 16, "polling": 4}
 WISHES = f"[notify]\nenabled = false\n[budget]\ncauses = 1000000\nshare = 1\n[policy.default]\ngrace = {GRACE}\n"
 
 
