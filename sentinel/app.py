@@ -67,6 +67,7 @@ _FAREWELL = 1.5
 """Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
 journal: what is not through by then is left, and the journal shows it."""
 
+_NO_DESCRIPTORS = "no descriptor is left to hold each process by: raise the limit (ulimit -n, LimitNOFILE=)"
 _SECOND_WORD = 0.002
 """Seconds for which a pidfd leaves the word on a death to the connector."""
 _REAPED_BY_THEN = 0.05
@@ -117,6 +118,7 @@ def build(
 ) -> Core:
     """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
     handles, us = Handles(), find_ourselves(with_group=not shares_group)
+    handles.on_exhausted = lambda: bus.publish(SourceDegraded("handles", _NO_DESCRIPTORS))
     switches = SwitchBoard(paths.switches, processes.boot_id())
 
     def policy() -> Policy:

@@ -203,7 +203,8 @@ def _handler_failed(data: Data) -> str:
 
 
 def _refused(data: Data) -> str:
-    return f"a message from pid {data['peer']} was refused: {data['why']}"
+    before = f" ({data['unrecorded']} more before it)" if data.get("unrecorded") else ""
+    return f"a message from pid {data['peer']} was refused: {data['why']}{before}"
 
 
 _SENTENCES: dict[str, Callable[[Data], str]] = {

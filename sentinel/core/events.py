@@ -306,6 +306,8 @@ class MessageRefused(Event):
 
     peer: int
     why: str
+    unrecorded: int = 0
+    """How many were refused before it without a record of their own: there were too many."""
 
 
 RECORDED: tuple[type[Event], ...] = (

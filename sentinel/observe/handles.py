@@ -13,7 +13,7 @@ import os
 import resource
 import select
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.observe import processes
@@ -66,6 +66,8 @@ class Handles:
         self._fds: dict[ProcessId, int] = {}
         self.exhausted = False
         """Descriptors ran out once: some processes are held by number and start time only."""
+        self.on_exhausted: Callable[[], object] = _nobody_asked
+        """Called when they do, once."""
 
     def __len__(self) -> int:
         return len(self._fds)
@@ -103,8 +105,9 @@ class Handles:
         except ProcessLookupError:
             return Gone()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno in (errno.EMFILE, errno.ENFILE) and not self.exhausted:
                 self.exhausted = True
+                self.on_exhausted()
             return None
 
     def fd(self, who: ProcessId) -> int | None:
@@ -166,3 +169,7 @@ class Handles:
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
+
+
+def _nobody_asked() -> None:
+    """Nobody wants to hear of it."""

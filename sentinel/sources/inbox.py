@@ -12,6 +12,8 @@ import os
 import socket
 import struct
 import sys
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +33,10 @@ _PATIENCE = 1.0
 _PEERS = 32
 _SENTENCE = 1000
 """Characters of a refusal."""
+_REFUSALS = 10
+_WHILE = 60.0
+"""So many refusals are recorded in so many seconds: who goes on sending nonsense must not push
+everything else out of the journal. The next one that is recorded says how many were not."""
 _SO_PEERCRED = struct.Struct("3i")
 _LOCAL_PEERPID = 2  # macOS: sys/un.h
 
@@ -49,6 +55,9 @@ class Inbox:
         self._server: asyncio.Server | None = None
         self._bound: os.stat_result | None = None
         self._peers = 0
+        self._refusals = deque[float](maxlen=_REFUSALS)
+        """When the last ones were recorded, monotonic seconds."""
+        self._unrecorded = 0
 
     async def start(self) -> None:
         """Listen. The caller holds the agent's lock, so what lies at the path is a leftover."""
@@ -126,7 +135,13 @@ class Inbox:
             return _no(f"the agent failed to answer: {what}")
 
     def _refuse(self, pid: int, why: str) -> bytes:
-        self._bus.publish(MessageRefused(pid, clean(why)))
+        now = time.monotonic()
+        if len(self._refusals) == _REFUSALS and now - self._refusals[0] < _WHILE:
+            self._unrecorded += 1
+        else:
+            self._refusals.append(now)
+            self._bus.publish(MessageRefused(pid, clean(why), self._unrecorded))
+            self._unrecorded = 0
         return _no(why)
 
 

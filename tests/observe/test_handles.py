@@ -111,9 +111,13 @@ def test_without_descriptors_the_process_is_still_told_by_its_start_time(handles
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(os, "pidfd_open", none_left)
+    told = []
+    handles.on_exhausted = lambda: told.append("once")
     who = handles.take(child.pid)
     assert who == processes.identify(child.pid)
     assert handles.exhausted
+    handles.take(child.pid)
+    assert told == ["once"]
     assert handles.ended(who) is False
     assert isinstance(handles.borrow(who), Unknown)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -406,3 +407,19 @@ def test_nothing_that_a_peer_says_gets_out_of_the_inbox_or_has_anything_done(fra
         assert where.journal.read_bytes() == b""  # nothing was intended, no session opened
         assert (len(ledger), len(core.handles)) == (0, 0)
         assert sorted(os.listdir(where.runtime)) == []
+
+
+def test_who_goes_on_with_nonsense_does_not_fill_the_journal(path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(inbox, "time", SimpleNamespace(monotonic=lambda: now[0]))  # a minute is too long to wait for
+
+    async def scenario():
+        async with Office(path) as office:
+            replies = [await office.say(b"nonsense\n") for _ in range(15)]
+            now[0] += 61
+            replies.append(await office.say(b"nonsense\n"))
+            return replies, office
+
+    replies, office = see(scenario())
+    assert [reply["ok"] for reply in replies] == [False] * 16
+    assert [event.unrecorded for event in office.events] == [0] * 10 + [5]
