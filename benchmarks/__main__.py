@@ -21,10 +21,12 @@ from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
 from benchmarks.table import Figure, machine, table
+from benchmarks.verdict import verdict
 
 Part = Callable[[Lab, int], Iterator[Figure]]
 PARTS: Mapping[str, tuple[Part, int, int]] = {
     "latency": (latency, 300, 40),
+    "verdict": (verdict, 200, 40),
     "run": (wrapped, 25, 5),
     "idle": (idle, 60, 5),
     "load": (load, 15, 2),
