@@ -9,7 +9,9 @@ injects a hundred thousand errors.
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import pkgutil
 import random
 import signal
 import socket
@@ -19,13 +21,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from sentinel import observe
 from sentinel.core.actions import Result, Terminate
 from sentinel.core.events import ProcessExited
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.core.verdicts import Condemned
 from sentinel.handlers.leftovers import Leftovers
-from sentinel.observe import files, handles, procfs, sock_diag, sockets
 from sentinel.reaper import removals
 from sentinel.reaper.signals import Signaller
 from tests.handlers.room import Room, end_everything, ended, killed
@@ -43,7 +45,11 @@ NUMBERS = (
 )
 OF_THE_SYSTEM = frozenset(("open", "read", "readlink", "stat", "lstat", "listdir", "scandir", "pidfd_open", "dup"))
 OF_SOCKETS = frozenset(("socket", "send", "sendto", "recv", "recv_into", "recvmsg", "connect", "bind"))
-DOORS = (procfs, handles, files, sockets, sock_diag)
+DOORS = [
+    importlib.import_module(f"{observe.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(observe.__path__)
+    if found.name != "portable"  # not on Linux
+]
 
 
 class Fault:
