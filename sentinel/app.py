@@ -22,6 +22,7 @@ from sentinel.core.events import (
     EventsLost,
     SourceDegraded,
     TmuxHinted,
+    Woke,
 )
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
@@ -54,6 +55,7 @@ from sentinel.paths import Paths
 from sentinel.reaper import removals
 from sentinel.reaper.signals import Signaller
 from sentinel.sources.choice import ProcessSource, open_source
+from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
@@ -257,8 +259,7 @@ class Agent:
         SocketKeeper(bus, ledger, files)
         tell = Tell(bus, notifier, lambda: self._config.notify.min_processes)
         bus.subscribe(CleanedUp, lambda _: condition.count())
-        bus.subscribe(EventsLost, lambda _: files.check())
-        bus.subscribe(TmuxHinted, lambda _: births.drain())  # a hint only says to hurry
+        _look_when_told(bus, files, births)
         self._echo_from(bus)
         enquiries = Enquiries(
             ledger=ledger,
@@ -287,6 +288,7 @@ class Agent:
             farewell.callback(files.stop)
             files.start()
             farewell.callback(core.snapshots.save)
+            farewell.enter_context(Clock(bus).heard_on(loop))
             core.find_out()
             farewell.callback(hints.stop)
             hints.start()
@@ -312,6 +314,13 @@ class Agent:
     def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop, f"it got {number.name}")
+
+
+def _look_when_told(bus: Bus, files: FileSource, births: ProcessSource) -> None:
+    """Have one source look when another one tells that there is something to see."""
+    bus.subscribe(EventsLost, lambda _: files.check())
+    bus.subscribe(Woke, lambda _: files.check())
+    bus.subscribe(TmuxHinted, lambda _: births.drain())  # a hint only says to hurry
 
 
 async def _see_through(*under_way: Callable[[], Awaitable[None]]) -> None:

@@ -198,6 +198,10 @@ def _degraded(data: Data) -> str:
     return f"{data['source']} works less well than it could: {data['why']}"
 
 
+def _woke(data: Data) -> str:
+    return f"the machine slept for {duration(data['slept'])}: everything is looked at again"
+
+
 def _handler_failed(data: Data) -> str:
     return f"{data['handler']} failed on {data['event']}: {data['error']}"
 
@@ -226,6 +230,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "notification.sent": _notified,
     "source.lost": _lost,
     "source.degraded": _degraded,
+    "system.woke": _woke,
     "handler.failed": _handler_failed,
     "inbox.refused": _refused,
 }

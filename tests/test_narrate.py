@@ -135,6 +135,7 @@ SAMPLES = [
     ),
     (events.SourceDegraded("files", "no watch left"), "files works less well than it could: no watch left"),
     (events.HandlerFailed("tell", "CleanedUp", "KeyError: 1"), "tell failed on CleanedUp: KeyError: 1"),
+    (events.Woke(3600.04), "the machine slept for 3600.0 s: everything is looked at again"),
     (events.MessageRefused(77, "not allowed"), "a message from pid 77 was refused: not allowed"),
     (events.MessageRefused(77, "no", 9), "a message from pid 77 was refused: no (9 more before it)"),
 ]

@@ -53,6 +53,7 @@ EVENTS = [
     events.Notified(SESSION.key, "claude was killed", shown=False, why="no bus"),
     events.EventsLost("files", "overflow"),
     events.SourceDegraded("files", "no watch left"),
+    events.Woke(3600.0),
     events.HandlerFailed("handler", "SessionDied", "KeyError: 1"),
     events.MessageRefused(77, "not allowed"),
 ]

@@ -288,6 +288,16 @@ class SourceDegraded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Woke(Event):
+    """The machine slept. What came and went meanwhile was told to nobody."""
+
+    type: ClassVar[str] = "system.woke"
+
+    slept: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerFailed(Event):
     """A handler raised. The others went on."""
 
@@ -328,6 +338,7 @@ RECORDED: tuple[type[Event], ...] = (
     Notified,
     EventsLost,
     SourceDegraded,
+    Woke,
     HandlerFailed,
     MessageRefused,
 )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.events import FOUND, EventsLost, LookDue
+from sentinel.core.events import FOUND, EventsLost, LookDue, Woke
 from sentinel.core.facts import Above, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.handlers.bookkeeper import Bookkeeper
@@ -48,6 +48,7 @@ class Sweep:
         self._uid = uid
         bus.subscribe(EventsLost, lambda _: self.look())
         bus.subscribe(LookDue, lambda _: self.look())
+        bus.subscribe(Woke, lambda _: self.look())
 
     def look(self) -> None:
         """Write off who has ended, find sessions, enter who lives under them."""
