@@ -27,6 +27,7 @@ from sentinel.core.events import (
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
+from sentinel.handlers.abandoned import abandoned
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.discovery import Discovery
@@ -275,9 +276,7 @@ class Agent:
         residence = Residence(bus, self._paths, self._claim, inbox, self.stop)
 
         self._heed_signals(loop)
-        bus.publish(AgentStarted(__version__, births.name, why))
-        if journal.trouble:
-            bus.publish(SourceDegraded("journal", journal.trouble))
+        self._begin(bus, journal, AgentStarted(__version__, births.name, why))
         async with contextlib.AsyncExitStack() as farewell:  # what is started last is stopped first
             farewell.callback(journal.sync)
             farewell.callback(core.handles.close)
@@ -305,6 +304,15 @@ class Agent:
             await self._stopped.wait()
             births.drain()  # what it was told up to now still counts, also for the next agent
             bus.publish(AgentStopped(self._why))
+
+    def _begin(self, bus: Bus, journal: Journal, started: AgentStarted) -> None:
+        """Say that we are there, and close what the agent before left open."""
+        before = list(abandoned(self._paths.journal, processes.boot_id()))
+        bus.publish(started)
+        for intent in before:
+            bus.publish(intent, intent.intent)
+        if journal.trouble:
+            bus.publish(SourceDegraded("journal", journal.trouble))
 
     def _echo_from(self, bus: Bus) -> None:
         if self._echo is not None:

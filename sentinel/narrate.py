@@ -147,6 +147,14 @@ def _cleaned_up(data: Data) -> str:
     return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
 
 
+def _abandoned(data: Data) -> str:
+    now = Counter(left["now"] for left in data["targets"])
+    what = ", ".join(f"{number} {word}" for word, number in now.items())
+    return (
+        f"e{data['intent']} about {data['session']} was not seen through by the agent before; now {what or 'nothing'}"
+    )
+
+
 def _supervised(data: Data) -> str:
     what = f"{data['name']} ({_pid(data['process'])})"
     return f"{data['session']['id']}: {what} is started again by {data['by_name']} (pid {data['by']}): it is left alone"
@@ -220,6 +228,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "session.judged": _session_judged,
     "action.intended": _action_intended,
     "cleanup.done": _cleaned_up,
+    "action.abandoned": _abandoned,
     "process.supervised": _supervised,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
@@ -263,7 +272,19 @@ def _outcomes(data: Data) -> list[str]:
     return lines
 
 
-_DETAILS: dict[str, Callable[[Data], list[str]]] = {"session.judged": _verdicts, "cleanup.done": _outcomes}
+def _left(data: Data) -> list[str]:
+    lines = []
+    for left in data["targets"]:
+        what = left["target"] if left["target"].startswith("/") else _pid(left["target"])
+        lines.append(f"{what}{' ' if left['name'] else ''}{left['name']}: {left['now']}")
+    return lines
+
+
+_DETAILS: dict[str, Callable[[Data], list[str]]] = {
+    "session.judged": _verdicts,
+    "cleanup.done": _outcomes,
+    "action.abandoned": _left,
+}
 
 
 def _pid(identity: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sentinel import records
 from sentinel.core import events
 from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
@@ -58,6 +59,10 @@ SAMPLES = [
     (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
     (events.LedgerRestored(1, 1, 0), "took over 1 session with 1 process from the agent before"),
     (events.LedgerRestored(0, 0, 0, "it is damaged"), "what the agent before knew was set aside: it is damaged"),
+    (
+        events.IntentAbandoned("p1-7@9", 4, (Left("8@1", "node", "gone"), Left("9@1", "", "alive"))),
+        "e4 about p1-7@9 was not seen through by the agent before; now 1 gone, 1 alive",
+    ),
     (
         events.Supervised(CLAUDE, ProcessId(9, 1), "node", 5, "npm run dev"),
         "claude-4231: node (pid 9) is started again by npm run dev (pid 5): it is left alone",
@@ -249,3 +254,8 @@ def test_a_damaged_record_is_told_all_the_same(data):
 def test_anything_is_told(sample):
     assert isinstance(sentence(sample), str)
     assert isinstance(details(sample), list)
+
+
+def test_what_became_of_an_intent_in_detail():
+    left = (Left("8@1", "node", "gone"), Left("/p/a.sock", "", "there"))
+    assert details(record(events.IntentAbandoned("p1-7@9", 4, left))) == ["pid 8 node: gone", "/p/a.sock: there"]

@@ -43,6 +43,7 @@ EVENTS = [
         (condemned(1), Spared(ProcessId(2, 7), "tmux", "it is a tmux server"), Absent(ProcessId(3, 7))),
     ),
     events.CleanedUp(SESSION, (Outcome("1@7", Result.ENDED, name="node"),), 0.004, 4),
+    events.IntentAbandoned(SESSION.key, 4, (events.Left("8@1", "node", "gone"),)),
     events.Supervised(SESSION, ProcessId(5, 7), "node", 4, "npm"),
     events.SessionClosed(SESSION),
     events.ServerUnstuck(ProcessId(9, 9), ("it holds a zombie",), Outcome("9@9", Result.CURED)),

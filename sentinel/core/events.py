@@ -179,6 +179,30 @@ class CleanedUp(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A target of an intent that was not seen through, and what is true of it now."""
+
+    target: str
+    """``PID@START`` or a path."""
+    name: str
+    now: str
+    """``alive``, ``gone`` or ``unknown``; of files ``there`` or ``gone``."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntentAbandoned(Event):
+    """An agent announced something and was gone before it could say what came of it."""
+
+    type: ClassVar[str] = "action.abandoned"
+
+    session: str
+    """Its key."""
+    intent: int
+    """``seq`` of the first intent."""
+    targets: tuple[Left, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Supervised(Event):
     """What was ended is started again and again by another process: it is left alone."""
 
@@ -328,6 +352,7 @@ RECORDED: tuple[type[Event], ...] = (
     SessionDied,
     SessionJudged,
     CleanedUp,
+    IntentAbandoned,
     Supervised,
     SessionClosed,
     ServerUnstuck,

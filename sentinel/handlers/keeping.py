@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sentinel.bus import Bus
-from sentinel.core.events import EventsLost, KeepSaid, LookDue, ProcessExited, SessionDied
+from sentinel.core.events import EventsLost, KeepSaid, LookDue, ProcessExited, SessionDied, Woke
 from sentinel.core.facts import Above, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Member
 from sentinel.core.sanitise import clean
@@ -37,6 +37,7 @@ class Keeping:
         bus.subscribe(ProcessExited, self.exited)
         bus.subscribe(EventsLost, lambda _: self.refresh())
         bus.subscribe(LookDue, lambda _: self.refresh())
+        bus.subscribe(Woke, lambda _: self.refresh())
 
     # -- asked -------------------------------------------------------------------------
 
