@@ -21,7 +21,7 @@ def inner_session(case: Case) -> str | None:
     member, session = case.member, case.session
     if member is None or session is None or member.left is None or member.witness is Witness.FORK:
         return None
-    if member.left.at > member.since:
+    if member.witness is Witness.LOOK and member.left.at > member.since:
         return None  # it was seen under the parent that it has lost since
     for inner in case.world.roots.values():
         if inner.outer == session.key:
