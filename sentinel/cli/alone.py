@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 
@@ -11,12 +12,12 @@ import click
 from sentinel import config, runs
 from sentinel.app import Core, build
 from sentinel.bus import Bus
-from sentinel.core.events import CleanedUp, SessionDied
+from sentinel.core.events import FOUND, CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sanitise import clean
 from sentinel.core.sessions import Kind, Session
-from sentinel.core.events import FOUND
+from sentinel.errors import SentinelError
 from sentinel.handlers.tell import summary
 from sentinel.journal import Journal
 from sentinel.observe import processes
@@ -52,6 +53,8 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
             if link.parent == mark.pid:
                 member.parent, member.left = mark.pid, Departure(now, None)
             core.discovery.consider(link.id.pid, FOUND)  # another session lives in this one perhaps
+            with contextlib.suppress(SentinelError):
+                core.runs.register(link.id.pid)  # or another run, by its mark
     death = Death(now, status)
     ledger.exited(root.pid, death)
     bus.subscribe(CleanedUp, lambda done: _say(done, death))

@@ -71,6 +71,17 @@ def test_a_session_inside_that_lives_is_spared_with_what_may_be_its_own(room, wr
     assert not dead(lost)
 
 
+def test_a_run_inside_that_lives_is_spared_with_its_command(room, wrapper):
+    who = processes.identify(wrapper.do("bear('pass')"))
+    wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
+    inner, command = wrapper.bear_through(between="time.sleep(60)")
+    start = processes.identify(inner).start
+    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), inner, start, "inner", "/", command))
+    clean_up(room, wrapper, who)
+    assert not dead(inner)
+    assert not dead(command)
+
+
 def test_when_the_journal_cannot_be_written_nothing_is_ended(room, wrapper, capsys):
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")

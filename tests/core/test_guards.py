@@ -85,6 +85,11 @@ SPARED = [
     ),
     (
         "inner-session",
+        "it is known by its scope alone",
+        {"member": member(left=Departure(DIED - 5, None), witness=Witness.SCOPE, since=DIED - 9), "world": INSIDE},
+    ),
+    (
+        "inner-session",
         "it fell to an agent in which another lives",
         {"member": FOUNDLING, "session": session(Kind.AGENT), "world": INSIDE_AGENT},
     ),
