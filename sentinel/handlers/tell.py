@@ -88,6 +88,9 @@ def summary(session: Session, death: Death | None, outcomes: list[Outcome], spar
         said.append(count(files, "stale file") + " removed")
     if left := results[Result.SURVIVED] + results[Result.REFUSED]:
         said.append(f"{left} could not be cleaned")
+    if results[Result.HELD]:
+        why = next(outcome.reason for outcome in outcomes if outcome.result is Result.HELD)
+        said.append(f"{count(results[Result.HELD], 'process')} not ended ({clean(why)})")
     if spared:
         said.append(f"{spared} left alone")
     died = how_it_died(death) if death is not None else "ended"

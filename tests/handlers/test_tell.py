@@ -9,7 +9,7 @@ import pytest
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import CleanedUp, Notified, SessionJudged
+from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Spared
@@ -80,6 +80,20 @@ def test_a_name_cannot_add_a_line_to_what_is_told():
 def test_what_was_left_alone_is_said_too():
     assert "1 process ended, 2 left alone." in summary(CLAUDE, None, list(outcomes(Result.ENDED)), 2)
     assert summary(CLAUDE, None, list(outcomes(Result.ENDED)), 0).startswith("claude ended: ")
+
+
+def test_what_was_held_is_said_with_the_reason():
+    held = Outcome("1@7", Result.HELD, "a person has paused Sentinel")
+    said = summary(CLAUDE, None, [held], 0)
+    assert said.startswith("claude ended: 1 process not ended (a person has paused Sentinel).")
+
+
+def test_a_breaker_that_opens_is_told_once_and_what_it_holds_is_not():
+    shelf = Shelf()
+    held = Outcome("1@7", Result.HELD, "the kill budget is spent")
+    recorded = tell(BreakerOpened("6 causes within 30 s"), CleanedUp(CLAUDE, (held,), 0.1), shelf=shelf)
+    assert shelf.sent == [("Sentinel stopped itself", "It only reports now: 6 causes within 30 s.\nsentinel resume")]
+    assert recorded[-1][0] == Notified("", shelf.sent[0][1], shown=True)
 
 
 def test_a_clean_up_is_told_with_how_it_died_and_recorded_as_its_consequence():

@@ -95,6 +95,15 @@ def test_a_pause_within_the_grace_keeps_sigkill_away(stage, source):
     assert "Nothing is ended: a person has paused Sentinel." in said(stage, "status")
 
 
+def test_a_run_without_an_agent_heeds_a_pause_as_well(stage):
+    said(stage, "pause")
+    script = f"sleep 600 >/dev/null 2>&1 & {write('left')}; exit 5"  # who lives on must not hold what we read
+    done = stage.sentinel("run", "--name", "alone", "--", "bash", "-c", script)
+    assert done.returncode == 5
+    assert "1 process not ended (a person has paused Sentinel)" in done.stderr
+    assert alive(stage.pid("left"))
+
+
 def test_while_it_is_paused_a_death_is_only_reported_and_after_it_the_next_one_is_cleaned_up(stage):
     said(stage, "pause", "--for", "1h")  # before there is an agent
     stage.agent()
