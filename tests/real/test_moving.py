@@ -19,7 +19,7 @@ from tests.lab.stage import alive, until
 
 pytestmark = [pytest.mark.real, pytest.mark.soak]
 
-WISHES = "[notify]\nenabled = false\n[policy.agent]\ngrace = 0.3\n"
+WISHES = "[notify]\nenabled = false\n[budget]\ncauses = 1000000\nshare = 1\n[policy.agent]\ngrace = 0.3\n"
 PAUSES = [50, 0] * (20 if os.environ.get("SENTINEL_SOAK") == "full" else 1)
 """Microseconds between two hops."""
 HEADS = 400
