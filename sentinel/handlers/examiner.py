@@ -15,6 +15,7 @@ from sentinel.core.guards import Case, Ourselves, World, wants_stdio
 from sentinel.core.judge import judge
 from sentinel.core.ledger import Ledger, Member, Record
 from sentinel.core.policy import KindPolicy, Policy
+from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
@@ -83,7 +84,22 @@ class Examiner:
         outer = self._ledger.record(record.session.outer) if record is not None else None
         if outer is not None and self._handles.ended(outer.session.root) is True:
             roots.pop(outer.session.root, None)  # its death has not been told yet: they died together
+        for root, session in roots.items():
+            if record is not None and self._is_inside(session, record.session.key):
+                roots[root] = replace(session, outer=record.session.key)  # also when those between them are dead
         return World(self._ourselves, roots, self._ledger.manager_servers)
+
+    def _is_inside(self, session: Session, key: str) -> bool:
+        """Whether it was born in the session of that key, or in one that was."""
+        passed = {session.key}
+        while session.outer not in passed:
+            if session.outer == key:
+                return True
+            passed.add(session.outer)
+            if (around := self._ledger.record(session.outer)) is None:
+                return False
+            session = around.session
+        return False
 
     def _case(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
         case = self._case_alone(who, member, record, look)
