@@ -199,6 +199,15 @@ def test_a_session_that_is_found_late_is_put_around_those_that_were_found_in_it(
     assert outers == {1: root(100).key, 2: root(1).key, 3: root(2).key, 5: root(100).key}
 
 
+def test_what_was_inside_of_a_session_that_is_forgotten_is_inside_of_what_was_around_it():
+    ledger = family((100, 1), (1, 2))
+    ledger.open(root(1, outer=root(100).key), 2.0)
+    ledger.open(root(2, outer=root(1).key), 2.0)
+    ledger.exited(1, Death(5.0, KILLED))
+    ledger.close(root(1).key)
+    assert ledger.record(root(2).key).session.outer == root(100).key
+
+
 def test_the_word_on_a_birth_that_comes_after_the_look_says_what_is_told_from_then_on():
     ledger = family()
     for child in (8, 9):

@@ -168,3 +168,31 @@ def test_without_knowing_what_we_hang_on_nothing_begins(monkeypatch):
     monkeypatch.setattr(processes, "chain", lambda _: Unknown("what it hangs under", "a test says so"))
     with pytest.raises(RuntimeError, match="a test says so"):
         examiner.find_ourselves()
+
+
+def test_what_lives_inside_of_a_session_is_seen_there_also_through_dead_ones(room):
+    room.keep_books()
+    outer, between, inner, other = (room.start() for _ in range(4))
+    first = room.open(outer.pid)
+    second = room.open(between.pid, outer=first.key)
+    third = room.open(inner.pid, outer=second.key)
+    room.open(other.pid)
+    between.end()
+    room.ledger.exited(between.pid, killed())
+    child = room.forked(outer.pid, outer.do("bear()"))
+    roots = room.examiner.case(room.ledger.member(child).id).world.roots
+    assert {session.root.pid: session.outer for session in roots.values()} == {
+        outer.pid: "",
+        inner.pid: first.key,
+        other.pid: "",
+    }
+    assert third.outer == second.key
+
+
+def test_who_is_not_known_to_be_the_same_is_spared(room, orphan, monkeypatch):
+    """Without a handle it is asked again who has the number, and that may bring no answer."""
+    room.handles.drop(orphan)
+    monkeypatch.setattr(room.handles, "ended", lambda who: Unknown("whether it has ended", "a test says so"))
+    verdict = room.examiner.verdict(orphan)
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == "unknown"
