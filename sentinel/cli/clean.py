@@ -64,6 +64,7 @@ def command(
     findings = room.leftovers.find(asked)
     places = {asked.project or os.getcwd(), *(finding.directory for finding in findings)}
     ended = [] if pids or pattern else stale_sockets(os.getuid(), places, asked.older_than)
+    ended += [session for session in room.leftovers.ended if session.belongings.sockets]
     held = forbidden(room.core.policy())
     offered = sum(finding.target is not None for finding in findings) + len(ended)
     if not as_json:
@@ -140,7 +141,7 @@ def _lines(findings: Sequence[Finding], ended: Sequence[Session]) -> Iterator[st
         yield "Only shown:"
         yield from _table(shown)
     if ended:
-        yield "Sockets that nobody holds, offered to be removed:"
+        yield "Sockets that nobody holds, or will hold then, offered to be removed:"
         yield from (f"  {clean(_path(session), 400)}" for session in ended)
 
 

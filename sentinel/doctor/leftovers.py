@@ -19,6 +19,7 @@ from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.snapshot import Saved
 from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spared
+from sentinel.doctor.ruins import overminds_ruins
 from sentinel.doctor.sightings import Look, age
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.observe import processes
@@ -82,6 +83,8 @@ class Leftovers:
         self.look = Look(uid, ledger, owned)
         self._owners = {one.session.root.pid: one.session.root for one in saved if one.death is not None}
         self.session = self._open_session()
+        self.ended: list[Session] = []
+        """Sessions of tmux servers that are offered: when these have ended, their sockets are nobody's."""
         self._named: frozenset[ProcessId] = frozenset()
         self._stay: set[int] = set()
         """Pids of those who are spared."""
@@ -98,12 +101,17 @@ class Leftovers:
         sightings = self.look.sightings()
         for who, found in grade(sightings, self.look.surmise(sightings, self._owners)).items():
             candidates.setdefault(who, found)
+        ruins = overminds_ruins(self.look, self._ledger, self._core.policy())
+        for ruin in ruins.values():
+            candidates.update((found.id, found) for found in ruin.candidates)
         if asked.pids:
             candidates = {found.id: found for found in self._named_ones(asked.pids, candidates)}
             self._named = frozenset(candidates)
         for found in candidates.values():
-            self._enter(found)
-        return list(self._judged(candidates, asked))
+            self._enter(found, is_server=found.id in ruins)
+        findings = list(self._judged(candidates, asked))
+        self.ended = [ruins[one.candidate.id].session for one in findings if one.target and one.candidate.id in ruins]
+        return findings
 
     def verdict(self, found: Candidate) -> ProcessVerdict:
         """Judge one of those who were found, from a fresh look; its parent before it."""
@@ -147,12 +155,14 @@ class Leftovers:
         self._ledger.open(session, time.monotonic())
         return session
 
-    def _enter(self, found: Candidate) -> None:
+    def _enter(self, found: Candidate, *, is_server: bool) -> None:
         """Have the ledger hold it for the judge, unless a session does."""
         if self._is_dead_agent(found):
             self._ledger.exited(found.id.pid, Death(time.monotonic()))
         self._core.handles.take(found.id.pid)
-        self._ledger.enter(found.id, self.session.root.pid, time.monotonic(), Witness.WORD)
+        member = self._ledger.enter(found.id, self.session.root.pid, time.monotonic(), Witness.WORD)
+        if is_server and member is not None and (found.grade is not Grade.WEAK or found.id in self._named):
+            self._ledger.manages(member)
 
     def _is_dead_agent(self, found: Candidate) -> bool:
         """Whether it is a coding agent that nobody is above, and counts as dead."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.lab.stage import alive, interpreter, until
+from tests.lab.stage import HERE, alive, interpreter, until
+from tests.real.conftest import settled
 
 pytestmark = pytest.mark.real
 
@@ -90,7 +93,7 @@ def test_without_a_yes_nothing_is_changed(stage, wreck):
 
 def test_who_kept_to_themselves_a_terminal_are_asked_and_only_those_shown_are_ended(stage, wreck, terminal):
     (shown,) = wreck.left_by_an_agent("shown")
-    screen = terminal(*interpreter_words(stage), "clean")
+    screen = terminal(*on_stage(stage, *interpreter(), "clean"))
     screen.shows("End or remove 1 thing?")
     (later,) = wreck.left_by_an_agent("later")
     screen.type("y\n")
@@ -101,17 +104,16 @@ def test_who_kept_to_themselves_a_terminal_are_asked_and_only_those_shown_are_en
 
 def test_a_no_is_a_no(stage, wreck, terminal):
     (lost,) = wreck.left_by_an_agent("lost")
-    screen = terminal(*interpreter_words(stage), "clean")
+    screen = terminal(*on_stage(stage, *interpreter(), "clean"))
     screen.shows("End or remove 1 thing?")
     screen.type("\n")
     assert screen.process.wait(20) == 1
     assert alive(lost)
 
 
-def interpreter_words(stage):
-    """The words that run Sentinel on the stage, without those that become its user."""
-    pairs = [f"{name}={value}" for name, value in stage.environ.items()]
-    return ["env", "-C", str(stage.home), *pairs, *interpreter()]
+def on_stage(stage, *words):
+    """The words that run something on the stage, without those that become its user."""
+    return ["env", "-C", str(stage.home), *(f"{name}={value}" for name, value in stage.environ.items()), *words]
 
 
 def test_weak_ones_are_ended_only_by_number_or_by_an_old_pattern(stage, wreck):
@@ -195,8 +197,7 @@ def test_what_a_dead_session_left_and_was_only_reported_is_proven(stage, wreck):
     stage.configure('[policy.run]\nsurvivors = "report"\n')
     agent = stage.agent()
     run = stage.start_run("api", f"(echo $BASHPID > job; {FOR_EVER}) & sleep 1000")
-    job = stage.pid("job")
-    stage.watched("api")
+    (job,) = settled(stage, "job")
     stage.kill(run.pid)
     stage.record("session.judged", "api")
     stage.kill(agent.pid, signal.SIGTERM)
@@ -243,3 +244,60 @@ def test_a_project_and_an_age_narrow_what_is_offered(stage, wreck):
     assert wreck.clean("--older-than", "soon").returncode == 2
     assert wreck.clean("--pattern", "(", "--older-than", "1h").returncode == 2
     assert wreck.clean(str(here), "--older-than", "1h").returncode == 2
+
+
+# -- an Overmind that was killed before anybody watched -------------------------------------
+
+
+@pytest.fixture
+def ruin(stage):
+    """An Overmind's server and what runs in it, of an Overmind that was killed; its pids."""
+    program = stage.file("bin/overmind", (HERE / "standin" / "overmind").read_text(), 0o755)
+    stage.file("shop/Procfile", "web: exec sleep 1001\nown: setsid sleep 1002 & exec sleep 1003\n")
+    overmind = stage.start("env", "-C", stage.home / "shop", program, "start")
+    before = {overmind.pid}
+
+    def whole():
+        names = [comm(pid) for pid in stage.everyone()]
+        return names.count("sleep") == 3 and "tmux: server" in names and "tmux: client" in names
+
+    until(whole, "its start")
+    stage.kill(overmind.pid)
+    overmind.wait()
+    until(lambda: "tmux: client" not in map(comm, stage.everyone()), "the end of its client")
+    return [pid for pid in stage.everyone() if pid not in before]
+
+
+def comm(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def test_a_server_that_lost_its_overmind_goes_with_all_that_runs_in_it(stage, wreck, ruin):
+    mine = stage.home / "mine.sock"
+    assert stage.run("tmux", "-S", mine, "-f", "/dev/null", "new-session", "-d", "exec sleep 1000").returncode == 0
+    bystanders = set(stage.everyone()) - set(ruin)
+    os.utime(stage.home / "shop" / ".overmind.sock", (1, 1))
+    shown = wreck.found()
+    assert {pid for pid, one in shown.items() if one["offered"]} == set(ruin)
+    assert {one["grade"] for one in shown.values()} == {"strong"}
+    done = wreck.clean("--yes", "--project", str(stage.home / "shop"))
+    assert done.returncode == 0, done.stdout
+    ended(*ruin)
+    assert all(map(alive, bystanders))
+    assert not (stage.home / "shop" / ".overmind.sock").exists()
+    assert list((stage.tmp / f"tmux-{stage.uid}").iterdir()) == []
+
+
+def test_a_ruin_in_which_somebody_looks_around_is_left_alone(stage, wreck, ruin, terminal):
+    (server,) = [pid for pid in ruin if comm(pid) == "tmux: server"]
+    label = next(path.name for path in (stage.tmp / f"tmux-{stage.uid}").iterdir())
+    screen = terminal(*on_stage(stage, "tmux", "-L", label, "attach"))
+    until(lambda: "tmux: client" in map(comm, stage.everyone()), "somebody attached")
+    assert not any(one["offered"] for one in wreck.found().values())
+    assert wreck.clean("--yes").returncode == 0
+    assert all(map(alive, ruin))
+    assert alive(server)
+    screen.close()
