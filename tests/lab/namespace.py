@@ -46,12 +46,13 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 def _run_inside(items):
-    flags = "-pf" if os.getuid() == 0 else "-Urpf"
+    # A user namespace with our own uid: as its root we would seem to be what we are not.
+    flags = "-pf" if os.getuid() == 0 else "-Ucpf"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
     with tempfile.TemporaryDirectory() as folder:
         results = os.path.join(folder, "results.xml")
         command = ["unshare", flags, "--kill-child", "--mount-proc", sys.executable, "-m", "pytest", "-q"]
-        # Inside we may seem to be root, whose directory for temporary files is not ours.
+        # Results and files lie where both of us find them, and go with the folder.
         command += [f"--basetemp={folder}/t", "-p", "no:cacheprovider", f"--junitxml={results}"]
         command += [item.nodeid for item in items]
         try:
