@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -36,7 +37,7 @@ from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 from sentinel.sources.pidfds import ExitWatch
 from sentinel.switches import SwitchBoard
-from tests.handlers.room import HANG, born, dead, ended, killed
+from tests.handlers.room import HANG, born, dead, ended, killed, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -51,6 +52,11 @@ class Hand(Signaller):
     def strike(self, action, cause):
         self.asked.append(action)
         return super().strike(action, cause)
+
+
+def idle():
+    """A process that nobody feeds: what has its input from the test would be in use."""
+    return subprocess.Popen(["/bin/sleep", "60"], stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 class Stage:
@@ -272,7 +278,7 @@ def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, 
         newborn = []
 
         def one_more():
-            puppet = room.start()
+            puppet = idle()
             newborn.append(puppet)
             room.bus.publish(ProcessForked(brief, puppet.pid, born(puppet.pid)))
 
@@ -311,7 +317,7 @@ def test_what_hops_is_followed_while_there_is_nobody_to_strike_at(room, run):
         brief = agent.do("bear('pass')")
         agent.do(f"os.waitpid({brief}, 0)[0]")
         room.forked(agent.pid, brief)
-        stage.births = [hopping(stage, brief, [room.start() for _ in range(6)])]
+        stage.births = [hopping(stage, brief, [idle() for _ in range(6)])]
         stage.kill(agent)
         await stage.clean_up.settle()
         return stage
@@ -556,6 +562,7 @@ def test_what_nobody_can_ever_tell_of_is_spared_in_the_end(room, run, monkeypatc
     assert results(room) == []
 
 
+@moves_files
 def test_a_socket_that_the_last_survivor_held_goes_with_it(room, run, tmp_path):
     async def scenario():
         path = str(tmp_path / "held.sock")

@@ -19,7 +19,7 @@ from sentinel.errors import JournalUnwritable
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.history import History
 from sentinel.observe import overmind, sockets
-from tests.handlers.room import killed
+from tests.handlers.room import killed, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -74,6 +74,7 @@ def script_directory(place, title="shop", word=WORD, mode=0o700):
     return directory
 
 
+@moves_files
 def test_a_dead_socket_is_kept_in_quarantine_and_recorded_first(room, leftovers, place):
     with bind(place / "o.sock"):
         belongings = Belongings((mark(place / "o.sock"),))
@@ -148,6 +149,7 @@ def shop(place, **more):
     return Belongings(title="shop", script_root=str(place), **more)
 
 
+@moves_files
 def test_a_script_directory_written_in_its_lifetime_is_moved(room, leftovers, place):
     directory = script_directory(place)
     outcomes = leftovers.remove(die(room, shop(place)), Policy())
@@ -163,6 +165,7 @@ def test_directories_of_other_titles_and_other_names_stay(room, leftovers, place
     assert len(os.listdir(place)) == 3
 
 
+@moves_files
 @pytest.mark.parametrize("own", [True, False])
 def test_one_older_than_the_session_is_moved_only_if_it_is_its_own_by_name(room, leftovers, place, own):
     directory = script_directory(place)
@@ -172,6 +175,7 @@ def test_one_older_than_the_session_is_moved_only_if_it_is_its_own_by_name(room,
     assert directory.exists() is not own
 
 
+@moves_files
 @pytest.mark.parametrize("title", ["shop", "Shop", "other"])
 def test_while_another_of_its_title_lives_only_its_own_is_moved(room, leftovers, place, title):
     own, unclear = script_directory(place), script_directory(place, word="z" * 21)

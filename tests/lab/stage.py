@@ -6,6 +6,7 @@ pidfd, so nothing outlives a test and nothing else can be hit.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -55,7 +56,7 @@ def until(condition, what="what was waited for", patience=PATIENCE):
 def lab_user():
     """Uid and gid of a user that nobody else has for as long as we run; made when it is not there."""
     if os.getuid() != 0:
-        pytest.skip("missing: root (to make a user of its own)")
+        pytest.skip("missing: root (to run the agent as a user of its own)")
     name = until(_vacant_user, "one of the lab's users being free")
     if subprocess.run(["id", "-u", name], capture_output=True, check=False).returncode != 0:
         # Another run may have the user database locked for a moment.
@@ -96,6 +97,7 @@ def interpreter():
     if subprocess.run(as_user(*here, "--version"), capture_output=True, check=False, cwd="/").returncode == 0:
         return here
     staged = Path(tempfile.mkdtemp(prefix="sentinel-staged-"))
+    atexit.register(shutil.rmtree, staged, ignore_errors=True)
     staged.chmod(0o755)
     shutil.copytree(sysconfig.get_paths()["purelib"], staged / "lib", ignore=shutil.ignore_patterns("__editable__*"))
     shutil.copytree(_CHECKOUT / "sentinel", staged / "lib" / "sentinel", dirs_exist_ok=True)

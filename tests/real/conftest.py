@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.stage import Stage, until
+from tests.lab.stage import Stage, lab_user, until
 from tests.lab.terminal import Terminal
 
 POLLING = '[sources]\nprocesses = "polling"\npoll_interval = 0.05\n'
@@ -30,11 +30,14 @@ def source(request):
 
 @pytest.fixture
 def stage(source):
+    lab_user()  # skips where there is none
     root = Path(tempfile.mkdtemp(prefix="sentinel-stage-", dir="/tmp"))
-    stage = Stage(root, POLLING if source == "polling" else "")
-    yield stage
-    stage.close()
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        stage = Stage(root, POLLING if source == "polling" else "")
+        yield stage
+        stage.close()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

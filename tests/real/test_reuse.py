@@ -116,9 +116,19 @@ async def play(room, thief):
     return [outcome for event in room.told(CleanedUp) for outcome in event.outcomes]
 
 
+def _numbers_can_be_given():
+    """Its mode says that everybody may write there; the kernel asks for a capability at the write."""
+    try:
+        with open(_LAST, "r+") as last:
+            last.write(last.read())
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("moment", ROUNDS)
 def test_a_stranger_that_gets_the_number_lives(where, moment):
-    if not os.access(_LAST, os.W_OK):
+    if not _numbers_can_be_given():
         pytest.skip("missing: root (to say which number comes next)")
     said = {"asked to end": {Result.ENDED}, "judged again": {Result.GONE, Result.REFUSED}}.get(moment, {Result.GONE})
     for _ in range(ROUNDS[moment]):
