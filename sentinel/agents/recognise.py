@@ -20,6 +20,10 @@ COMM_BYTES = 15
 _WRAPPED = re.compile(r"\.(?P<name>.+?)-(?:un)?wrapped_*")
 """How wrappers call the program that they wrap: ``.claude-wrapped`` (gt#1890)."""
 _INTERPRETER = re.compile(r"node|nodejs|bun|deno|ruby|(?:python|pypy)[0-9.]*")
+_SHELLS = frozenset(("bash", "zsh", "fish", "sh", "dash", "ksh"))
+_SHELLS_OF_ENV = ("bash", "zsh", "fish")
+"""Whose scripts begin with `#!/usr/bin/env`, and so lose the script's name before anybody looks.
+The others are started by their paths, and looking at each `sh` on the machine would cost."""
 _MAIN_THREAD = ("MainThread", "node-MainThread")  # what node 22 and later call themselves once they run
 _TAKES_VALUE = frozenset(
     (
@@ -56,7 +60,7 @@ _KNOWN_COMMS = frozenset(
     _kernel_name(comm)
     for command in (*_BY_COMMAND, _OVERMIND)
     for comm in (command, f"{command}.exe", f".{command}-wrapped", f".{command}-unwrapped")
-) | frozenset(("node", "nodejs", "bun", "deno", "ruby", "agent", *_MAIN_THREAD))
+) | frozenset(("node", "nodejs", "bun", "deno", "ruby", "agent", *_MAIN_THREAD, *_SHELLS_OF_ENV))
 
 
 def worth_a_look(comm: str) -> bool:
@@ -95,7 +99,7 @@ def _program(exe: str, argv: Sequence[str], name: str) -> tuple[str, Sequence[st
     if _known(_basename(exe)):
         return exe, argv[1:]
     started_as = argv[0] if argv else ""
-    if _INTERPRETER.fullmatch(_basename(exe)) and (script := _script(argv[1:], name)) is not None:
+    if (script := _by_first_line(argv, name) or _given(_basename(exe), argv[1:])) is not None:
         return script
     # Programs write titles over argv[0] (`sshd: claude`): only what can be one name is believed.
     if " " not in started_as and _known(_basename(started_as)):
@@ -103,8 +107,26 @@ def _program(exe: str, argv: Sequence[str], name: str) -> tuple[str, Sequence[st
     return "", ()
 
 
-def _script(arguments: Sequence[str], name: str) -> tuple[str, Sequence[str]] | None:
-    """The script that an interpreter runs, if it is one that is known."""
+def _by_first_line(argv: Sequence[str], name: str) -> tuple[str, Sequence[str]] | None:
+    """The script that the kernel gave to the interpreter of its ``#!`` line, whichever that is.
+
+    The process then has the script's name, and the script stands behind the interpreter and
+    at most one argument (execve(2)). ``less claude`` has the name of `less`.
+    """
+    for position, script in enumerate(argv[1:3], 1):
+        if _kernel_name(_basename(script)) == name and _known(_basename(script)):
+            return script, argv[position + 1 :]
+    return None
+
+
+def _given(interpreter: str, arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """The script that somebody, above all `env`, gave to an interpreter, if it is one that is known."""
+    if interpreter in _SHELLS:  # whose options are not worth knowing: `env` gives none
+        return (arguments[0], arguments[1:]) if arguments and _is_known_path(arguments[0]) else None
+    return _script(arguments) if _INTERPRETER.fullmatch(interpreter) else None
+
+
+def _script(arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
     position = 0
     while position < len(arguments):
         argument = arguments[position]
@@ -122,9 +144,11 @@ def _script(arguments: Sequence[str], name: str) -> tuple[str, Sequence[str]] | 
     else:
         return None
     script = arguments[position]
-    by_path = "/" in script and (_known(_basename(script)) or _of_package(script) is not None)
-    by_first_line = _kernel_name(_basename(script)) == name and _known(_basename(script))
-    return (script, arguments[position + 1 :]) if by_path or by_first_line else None
+    return (script, arguments[position + 1 :]) if _is_known_path(script) else None
+
+
+def _is_known_path(script: str) -> bool:
+    return "/" in script and (_known(_basename(script)) or _of_package(script) is not None)
 
 
 def _known(basename: str) -> bool:

@@ -36,6 +36,17 @@ AGENTS_SEEN = [
     ("/home/u/.local/bin/kiro-cli-chat", ["kiro-cli-chat", "chat"], "kiro-cli-chat", "kiro-cli"),
     ("/usr/local/bin/goose", ["goose", "session"], "goose", "goose"),
     ("/usr/local/bin/crush", ["crush"], "crush", "crush"),
+    # scripts by their first line: the kernel calls the process by the script's name
+    ("/usr/bin/bash", ["/bin/bash", "/home/u/bin/claude"], "claude", "claude"),
+    ("/usr/bin/bash", ["/bin/bash", "-e", "./claude", "--resume"], "claude", "claude"),
+    ("/usr/bin/dash", ["/bin/sh", "./codex"], "codex", "codex"),
+    ("/bin/busybox", ["/bin/sh", "/usr/local/bin/goose"], "goose", "goose"),
+    ("/opt/any/interpreter-7", ["/opt/any/interpreter-7", "/home/u/bin/amp"], "amp", "amp"),
+    ("/usr/bin/env", ["/usr/bin/env", "bash", "/home/u/bin/claude"], "claude", "claude"),
+    ("/usr/bin/env", ["/usr/bin/env", "-S bash -e", "/home/u/bin/claude"], "claude", "claude"),
+    # and by `#!/usr/bin/env bash`: then it has the shell's
+    ("/usr/bin/bash", ["bash", "/home/u/bin/claude", "-c"], "bash", "claude"),
+    ("/usr/bin/zsh", ["zsh", "./gemini"], "zsh", "gemini"),
 ]
 
 NO_AGENTS = [
@@ -64,7 +75,21 @@ NO_AGENTS = [
     ("/usr/bin/python3.11", ["python3", "-m"], "python3"),
     ("/usr/bin/python3.11", ["python3", "-c", "import aider"], "python3"),
     ("/bin/bash", ["bash", "-c", "claude --resume"], "bash"),
-    ("/bin/bash", ["/bin/bash", "/home/u/bin/claude"], "claude"),  # a wrapper: what it starts is the agent
+    ("/bin/bash", ["bash", "-c", "claude"], "bash"),
+    ("/bin/bash", ["bash", "-lc", "/usr/bin/claude"], "bash"),  # and soon it will be
+    ("/bin/bash", ["bash", "-s", "/usr/bin/claude"], "bash"),
+    ("/bin/bash", ["bash", "--rcfile", "/home/u/claude"], "bash"),
+    ("/bin/bash", ["bash", "claude"], "bash"),
+    ("/bin/bash", ["bash", "run", "/usr/bin/claude"], "bash"),
+    ("/bin/bash", ["bash", "./deploy", "/usr/bin/claude"], "bash"),
+    ("/bin/bash", ["/bin/bash", "./deploy", "claude"], "deploy"),
+    ("/usr/bin/less", ["less", "claude"], "less"),
+    ("/usr/bin/less", ["less", "/usr/bin/claude"], "less"),
+    ("/usr/bin/vim", ["vim", "claude"], "vim"),
+    ("/usr/bin/tail", ["tail", "-f", "claude"], "tail"),
+    ("/usr/bin/env", ["env", "less", "/usr/bin/claude"], "env"),
+    ("/usr/bin/python3.11", ["python3", "notes-claude.py"], "python3"),
+    ("/usr/bin/python3.11", ["/usr/bin/python3", "/home/u/notes-claude.py", "claude"], "notes-claude.py"),
     ("/usr/sbin/sshd", ["sshd: claude"], "sshd"),
     ("/usr/sbin/nginx", ["nginx: worker of /srv/claude"], "nginx"),
     ("/usr/bin/tmux", ["tmux", "new", "-d", "claude"], "tmux: server"),
@@ -124,7 +149,7 @@ def test_every_row_can_be_recognised():
 
 
 def test_most_programs_are_not_worth_a_look():
-    for comm in ("bash", "git", "ls", "sh", "make", "tmux: server", "claude-desktop", "cc1plus", ""):
+    for comm in ("git", "ls", "sh", "dash", "make", "tmux: server", "claude-desktop", "cc1plus", ""):
         assert not worth_a_look(comm)
 
 
