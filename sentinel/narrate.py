@@ -118,6 +118,8 @@ def _action_intended(data: Data) -> str:
             return f"about to kill the control group of {data['session']['id']}: {_first(data['evidence'])}"
         case "unstick":
             return f"about to send SIGCHLD to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
+        case "reopen":
+            return f"about to send SIGUSR1 to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
         case action:
             return f"about to {action} {data['target']['path']} of {data['session']['id']}"
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from sentinel.core.actions import Action, KillGroup, RemoveDirectory, RemoveSocket, Terminate, Unstick
+from sentinel.core.actions import Action, KillGroup, RemoveDirectory, RemoveSocket, Reopen, Terminate, Unstick
 from sentinel.core.events import Event, SessionJudged, SessionOpened
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.fitting import cleaned, shorter
@@ -214,6 +214,7 @@ _SHAPES: dict[type, Callable[[Any], object]] = {
     RemoveSocket: _named("remove socket"),
     RemoveDirectory: _named("remove directory"),
     Unstick: _named("unstick"),
+    Reopen: _named("reopen"),
 }
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Verb] = {
     "pause": Verb("sentinel.cli.pause", "End nothing for now."),
     "resume": Verb("sentinel.cli.resume", "Act again after a pause, or after Sentinel stopped itself."),
     "clean": Verb("sentinel.cli.clean", "End what was left behind before Sentinel watched."),
+    "doctor": Verb("sentinel.cli.doctor", "Find what is wrong, and mend it when you say so."),
     "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
 }
 

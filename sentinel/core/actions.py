@@ -54,7 +54,15 @@ class Unstick:
     evidence: tuple[str, ...]
 
 
-Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Send SIGUSR1 to a tmux server whose socket is gone: it makes that anew."""
+
+    server: ProcessId
+    evidence: tuple[str, ...]
+
+
+Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick | Reopen
 
 
 class Result(StrEnum):

@@ -140,6 +140,11 @@ def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
     return {name: found[name] for name in names if name in found}
 
 
+def catches(pid: int, number: int) -> bool | Unknown:
+    """Whether it has a handler for a signal."""
+    return Unknown(f"whether process {pid} catches signal {number}", "this system does not tell")
+
+
 def memory(pid: int) -> int:
     """Bytes that it has in memory, shared ones included; 0 when that cannot be read."""
     try:

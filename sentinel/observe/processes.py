@@ -13,6 +13,7 @@ if sys.platform == "linux":
     from sentinel.observe.procfs import (
         above,
         boot_id,
+        catches,
         children,
         comm,
         environment,
@@ -32,6 +33,7 @@ else:
     from sentinel.observe.portable import (
         above,
         boot_id,
+        catches,
         children,
         comm,
         environment,
@@ -51,6 +53,7 @@ else:
 __all__ = [
     "above",
     "boot_id",
+    "catches",
     "chain",
     "children",
     "comm",

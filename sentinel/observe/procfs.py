@@ -109,6 +109,14 @@ def _field(status: bytes, name: bytes) -> bytes:
     return status[start : status.index(b"\n", start)]
 
 
+def catches(pid: int, number: int) -> bool | Unknown:
+    """Whether it has a handler for a signal."""
+    try:
+        return bool(int(_field(_read(f"/proc/{pid}/status"), b"SigCgt"), 16) >> (number - 1) & 1)
+    except (OSError, ValueError) as error:
+        return Unknown(f"which signals process {pid} catches", str(error))
+
+
 def _facts(
     pid: int,
     stat: _Stat,

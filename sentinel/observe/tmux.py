@@ -28,6 +28,7 @@ _FIELDS = "#{pane_id} #{pane_pid} #{pane_dead} #{session_id} #{window_id} #{sess
 _ROW = re.compile(  # tmux 3.8 has no number for a dead pane
     r" (?P<pane>%\d+) (?P<pid>\d+|(?= 1 )) (?P<dead>[01]) (?P<session>\$\d+) (?P<window>@\d+) (?P<name>.*)", re.DOTALL
 )
+_SESSION = re.compile(r"(?P<session>\$\d+) (?P<attached>\d+) (?P<directory>.*)", re.DOTALL)
 _EXCERPT = 200
 _ENOUGH = 1 << 22
 """Bytes: some 40,000 panes. What is cut off there has a short last row, and is unknown."""
@@ -62,6 +63,20 @@ class Pane:
     """``@7``."""
     session: str
     """The session's name: free text, newlines and escapes included."""
+
+
+@dataclass(frozen=True, slots=True)
+class TmuxSession:
+    """One session of a server."""
+
+    session_id: str
+    """``$3``."""
+    attached: int
+    """How many clients show it now."""
+    directory: str
+    """Where its new windows begin."""
+    name: str
+    """Free text, newlines and escapes included."""
 
 
 def socket_directory(environ: Mapping[str, str] = os.environ) -> str:
@@ -113,7 +128,27 @@ async def list_panes(socket: SocketMark, deadline: float = 1.0, program: str = "
         deadline: Seconds. A stopped server accepts the question and never answers.
         program: The client to ask with; one of another version may not be understood.
     """
+    # A name may hold anything, in tmux 3.1 also a newline followed by what looks like a row.
+    # It cannot hold a word that did not exist when it was given.
+    word = os.urandom(8).hex()
     question = f"which panes {socket.path} has"
+    answer = await _listing(question, socket, deadline, [program, "list-panes", "-aF", f"{word} {_FIELDS}"])
+    return answer if isinstance(answer, Unknown) else _panes(question, word, answer)
+
+
+async def list_sessions(
+    socket: SocketMark, deadline: float = 1.0, program: str = "tmux"
+) -> list[TmuxSession] | Unknown:
+    """Every session of the server that listens on ``socket``. The arguments are those of ``list_panes``."""
+    word = os.urandom(8).hex()
+    question = f"which sessions {socket.path} has"
+    fields = f"{word} #{{session_id}} #{{session_attached}} #{{session_path}}{word}#{{session_name}}"
+    answer = await _listing(question, socket, deadline, [program, "list-sessions", "-F", fields])
+    return answer if isinstance(answer, Unknown) else _sessions(question, word, answer)
+
+
+async def _listing(question: str, socket: SocketMark, deadline: float, words: list[str]) -> str | Unknown:
+    """What the server that is still bound to ``socket`` answers to a client with these words."""
     seen = look_at_socket(socket.path)
     if not isinstance(seen, SocketFacts):
         return seen if isinstance(seen, Unknown) else Unknown(question, "the socket is not there")
@@ -123,13 +158,8 @@ async def list_panes(socket: SocketMark, deadline: float = 1.0, program: str = "
         return Unknown(question, "no server of ours holds the socket")
     if socket.inode is not None and (seen.device, seen.inode) != (socket.device, socket.inode):
         return Unknown(question, "another server has taken its place")
-    # A name may hold anything, in tmux 3.1 also a newline followed by what looks like a row.
-    # It cannot hold a word that did not exist when it was given.
-    word = os.urandom(8).hex()
-    answer = await _ask(
-        question, deadline, [program, "-u", "-S", socket.path, "list-panes", "-aF", f"{word} {_FIELDS}"]
-    )
-    return answer if isinstance(answer, Unknown) else _panes(question, word, answer)
+    program, *command = words
+    return await _ask(question, deadline, [program, "-u", "-S", socket.path, *command])
 
 
 async def _ask(question: str, deadline: float, command: list[str]) -> str | Unknown:
@@ -201,3 +231,18 @@ def _panes(question: str, word: str, answer: str) -> list[Pane] | Unknown:
     if before.strip() or len(panes) != len(rows) or (rows and not answer.endswith("\n")):
         return Unknown(question, "the answer has another form than expected")
     return panes
+
+
+def _sessions(question: str, word: str, answer: str) -> list[TmuxSession] | Unknown:
+    """The same of sessions. Between a session's directory and its name stands the word once more."""
+    before, *rows = f"\n{answer}".split(f"\n{word} ")
+    sessions = []
+    for row in rows:
+        about, told, name = row.removesuffix("\n").partition(word)
+        fields = _SESSION.fullmatch(about)
+        if fields is None or not told:
+            break
+        sessions.append(TmuxSession(fields["session"], int(fields["attached"]), fields["directory"], name))
+    if before.strip() or len(sessions) != len(rows) or (rows and not answer.endswith("\n")):
+        return Unknown(question, "the answer has another form than expected")
+    return sessions

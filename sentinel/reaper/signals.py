@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sentinel.core.actions import Outcome, Result, Terminate, Unstick
+from sentinel.core.actions import Outcome, Reopen, Result, Terminate, Unstick
 from sentinel.core.facts import Above, Gone, ProcessId, Unknown
 from sentinel.core.guards import Ourselves
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
@@ -103,11 +103,21 @@ class Signaller:
 
     def unstick(self, action: Unstick) -> Outcome:
         """Send SIGCHLD to a tmux server. It ends nothing: the default for SIGCHLD is to be ignored."""
-        server = action.server
+        return self._heal(action.server, signal.SIGCHLD)
+
+    def reopen(self, action: Reopen) -> Outcome:
+        """Send SIGUSR1 to a tmux server. Whoever has no handler for that ends of it: so it is recorded before."""
+        try:
+            self._journal.intend(action)
+        except JournalUnwritable as error:
+            return Outcome(str(action.server), Result.REFUSED, f"nothing is signalled that cannot be recorded: {error}")
+        return self._heal(action.server, signal.SIGUSR1)
+
+    def _heal(self, server: ProcessId, number: signal.Signals) -> Outcome:
         grip = self._grip(server)
         if isinstance(grip, Outcome):
             return grip
-        failed = _signal(server, grip, signal.SIGCHLD)
+        failed = _signal(server, grip, number)
         if grip is not None:
             os.close(grip)
         return failed or Outcome(str(server), Result.CURED)

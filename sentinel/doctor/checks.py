@@ -1,0 +1,20 @@
+"""Everything that `sentinel doctor` looks at, in the order in which it is told."""
+
+from __future__ import annotations
+
+from sentinel.doctor import of_host, of_leftovers, of_tmux
+from sentinel.doctor.check import Check
+
+CHECKS: tuple[Check, ...] = (
+    Check("agent", "Sentinel", "the agent runs, and hears of everything", of_host.agent),
+    Check("places", "Sentinel", "what is done can be written down", of_host.places),
+    Check("notifications", "Sentinel", "you can be told", of_host.notifications),
+    Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),
+    Check("tmux-unreachable", "tmux", "every server can be reached", of_tmux.unreachable),
+    Check("tmux-orphaned", "tmux", "no session was left behind by what made it", of_tmux.orphaned),
+    Check("agents", "Processes", "no coding agent lost its terminal", of_leftovers.agents),
+    Check("processes", "Processes", "no process was left behind", of_leftovers.processes),
+    Check("ports", "Processes", "no port is held by what was left behind", of_leftovers.ports),
+    Check("sockets", "Files", "no socket was left behind", of_leftovers.stale),
+    Check("locks", "Files", "no lock was left behind", of_leftovers.locks),
+)

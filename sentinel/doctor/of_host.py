@@ -1,0 +1,135 @@
+"""Checks of Sentinel itself, and of what it needs from the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from sentinel import client, instance, wire
+from sentinel.doctor.check import CouldNotCheck, Trouble
+from sentinel.doctor.patient import Patient
+from sentinel.errors import NotRunning
+from sentinel.notify import session_bus
+from sentinel.observe import message_bus
+
+_NOTIFICATIONS = "org.freedesktop.Notifications"
+_PATIENCE = 0.7
+"""Seconds to wait for an answer: within the deadline of a check, to say who did not give one."""
+_INOTIFY = "/proc/sys/fs/inotify"
+_FEW_WATCHES = 8192
+"""What kernels before 5.11 allow, and what one editor can use up."""
+_FEW_DESCRIPTORS = 4096
+"""One is held per watched process."""
+_LITTLE_SPACE = 16 << 20
+"""Bytes: two files of the journal."""
+_IN_CLOEXEC = os.O_CLOEXEC  # IN_CLOEXEC of sys/inotify.h is the same number
+
+
+def agent(patient: Patient) -> Iterator[Trouble]:
+    """Whether an agent runs, and how well it hears."""
+    state = instance.look(patient.where)
+    match state.condition:
+        case instance.Condition.UNKNOWN:
+            raise CouldNotCheck(state.why)
+        case instance.Condition.STOPPED | instance.Condition.CRASHED:
+            died = state.condition is instance.Condition.CRASHED
+            what = f"the agent (pid {state.pid}) has died without a word" if died else "no agent runs"
+            yield Trouble(what, ("nothing that dies now is cleaned up after",), hint="start it: sentinel agent")
+            return
+    try:
+        told = client.ask(patient.where.inbox, wire.Status(), _PATIENCE)
+    except NotRunning as error:
+        raise CouldNotCheck(f"the agent (pid {state.pid}) holds its lock, but {error}") from error
+    if isinstance(told, dict):
+        yield from _shortcomings(told)
+
+
+def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
+    if why := told.get("why_not_better"):
+        yield Trouble(f"the agent hears of births and deaths by {told.get('source')} only", (str(why),))
+    for key in ("trouble", "switch_trouble"):
+        if why := told.get(key):
+            yield Trouble(
+                "what the agent does is not written down", (str(why),), hint="make room, or the place writable"
+            )
+    if why := told.get("held"):
+        yield Trouble("the agent ends nothing", (str(why),), hint="go on: sentinel resume")
+
+
+def limits(_: Patient) -> Iterator[Trouble]:
+    """Whether there are enough watches, watchers and descriptors."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < _FEW_DESCRIPTORS:
+        evidence = (f"RLIMIT_NOFILE is {hard}, and one is held per watched process",)
+        yield Trouble("few files may be open at once", evidence, hint="raise `nofile` in /etc/security/limits.conf")
+    if sys.platform != "linux":
+        return
+    watches = _number(f"{_INOTIFY}/max_user_watches")
+    if watches < _FEW_WATCHES:
+        evidence = (f"fs.inotify.max_user_watches is {watches}: editors and dev servers use them up",)
+        yield Trouble("few directories may be watched", evidence, hint="sudo sysctl fs.inotify.max_user_watches=524288")
+    if (why := _refused_inotify()) is not None:
+        instances = _number(f"{_INOTIFY}/max_user_instances")
+        evidence = (f"inotify_init1: {os.strerror(why)}; fs.inotify.max_user_instances is {instances}",)
+        yield Trouble("no directory can be watched", evidence, hint="sudo sysctl fs.inotify.max_user_instances=1024")
+
+
+def _number(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError) as error:
+        raise CouldNotCheck(f"{path}: {error}") from error
+
+
+def _refused_inotify() -> int | None:
+    """The error with which the kernel refuses one more watcher; None when it grants one."""
+    fd = ctypes.CDLL(None, use_errno=True).inotify_init1(_IN_CLOEXEC)
+    if fd < 0:
+        return ctypes.get_errno() or errno.EMFILE
+    os.close(fd)
+    return None
+
+
+def notifications(patient: Patient) -> Iterator[Trouble]:
+    """Whether a person could be told."""
+    if not patient.config.notify.enabled or sys.platform != "linux":
+        return
+    if not shutil.which("notify-send") and find_spec("dbus") is None:
+        hint = "apt install libnotify-bin, or set notify.enabled = false"
+        yield Trouble("no notification can be shown", ("neither notify-send nor dbus-python is installed",), hint=hint)
+    if not (address := session_bus.find(os.environ)):
+        hint = "set notify.enabled = false where there is no desktop"
+        yield Trouble("no notification can be shown", ("this log-in has no D-Bus session bus",), hint=hint)
+        return
+    serves = message_bus.serves(address, _NOTIFICATIONS, _PATIENCE)
+    if serves is False:
+        evidence = (f"nobody serves {_NOTIFICATIONS} on the session bus",)
+        yield Trouble(
+            "no notification can be shown", evidence, hint="start a notification service: dunst, mako, a desktop"
+        )
+    elif serves is not True:
+        raise CouldNotCheck(str(serves))
+
+
+def places(patient: Patient) -> Iterator[Trouble]:
+    """Whether the journal can be written, for a while."""
+    state = patient.where.state
+    if not os.path.isdir(state):
+        raise CouldNotCheck(f"{state} is not there")
+    if not os.access(state, os.W_OK | os.X_OK):
+        yield Trouble(
+            f"{state} cannot be written", ("nothing is ended that cannot be recorded",), hint=f"chmod u+wx {state}"
+        )
+        return
+    room = os.statvfs(state)
+    free = room.f_bavail * room.f_frsize
+    if free < _LITTLE_SPACE:
+        evidence = (f"{free >> 20} MiB are free: nothing is ended that cannot be recorded",)
+        yield Trouble(f"there is hardly room in {state}", evidence, hint="make room")

@@ -1,0 +1,91 @@
+"""Checks for what was left behind: processes, sockets, ports, locks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from sentinel import instance
+from sentinel.core.facts import Unknown
+from sentinel.doctor.check import CouldNotCheck, Remedy, Trouble
+from sentinel.doctor.leftovers import Finding
+from sentinel.doctor.patient import Patient
+from sentinel.doctor.sockets import stale_sockets
+from sentinel.observe import sockets
+
+
+def processes(patient: Patient) -> Iterator[Trouble]:
+    """Processes of sessions that have ended, but for coding agents."""
+    for finding in patient.offered():
+        if not _is_agent(patient, finding):
+            yield _left(finding)
+
+
+def agents(patient: Patient) -> Iterator[Trouble]:
+    """Coding agents that nobody is above and that nobody can reach."""
+    findings = [finding for finding in patient.findings() if _is_agent(patient, finding)]
+    for finding in findings:
+        if finding.target is not None:
+            yield _left(finding)
+        else:
+            pid = finding.candidate.id.pid
+            hint = f"look at it; if it is lost: sentinel clean {pid}"
+            what = f"{finding.candidate.facts.name} (pid {pid}) has nobody above it"
+            yield Trouble(what, (*finding.candidate.evidence, f"but {finding.why_not}"), hint=hint)
+
+
+def stale(patient: Patient) -> Iterator[Trouble]:
+    """Socket files of tmux and Overmind that nobody holds."""
+    if isinstance(bound := sockets.bound_inodes(), Unknown):
+        raise CouldNotCheck(str(bound))
+    places = {os.getcwd(), *(finding.directory for finding in patient.findings())}
+    places |= {project.path for project in patient.config.policy.projects}
+    for session in stale_sockets(patient.uid, places):
+        path = session.belongings.sockets[0].path
+        evidence = (f"it was made by {session.title}", "no living socket is bound to this inode, and nobody answers")
+        remedy = Remedy(f"move {path} into quarantine", removes=(session,))
+        yield Trouble(f"{path} is a socket that nobody holds", evidence, remedy)
+
+
+def ports(patient: Patient) -> Iterator[Trouble]:
+    """Ports on which something that was left behind listens."""
+    offered = {finding.candidate.id.pid: finding for finding in patient.offered()}
+    listening = sockets.ports_of(offered)
+    if isinstance(listening, Unknown):
+        raise CouldNotCheck(str(listening))
+    for pid, numbers in listening.items():
+        for port in numbers:
+            left = _left(offered[pid])
+            yield Trouble(
+                f"port {port} is held by {offered[pid].candidate.facts.name} (pid {pid})", left.evidence, left.remedy
+            )
+
+
+def locks(patient: Patient) -> Iterator[Trouble]:
+    """Locks whose holder is proven dead."""
+    for look in LOCKS:
+        yield from look(patient)
+
+
+def _agents_own(patient: Patient) -> Iterator[Trouble]:
+    state = instance.look(patient.where)
+    if state.condition is instance.Condition.CRASHED:
+        what = f"{patient.where.lock} still names an agent that died (pid {state.pid})"
+        yield Trouble(what, ("the kernel has given the lock back",), hint="start it again: sentinel agent")
+
+
+LOCKS: tuple[Callable[[Patient], Iterable[Trouble]], ...] = (_agents_own,)
+"""The kinds of locks that are known, each with who is asked whether one is stale."""
+
+
+def _is_agent(patient: Patient, finding: Finding) -> bool:
+    seen = patient.leftovers.look.orphaned_agents.get(finding.candidate.id.pid)
+    return seen is not None and seen.id == finding.candidate.id
+
+
+def _left(finding: Finding) -> Trouble:
+    pid, name = finding.candidate.id.pid, finding.candidate.facts.name
+    remedy = Remedy(f"end process {pid} ({name})", ends=(finding,))
+    return Trouble(
+        f"{name} (pid {pid}) was left behind [{finding.candidate.grade}]", finding.candidate.evidence, remedy
+    )
