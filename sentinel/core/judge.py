@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sentinel.core.facts import Death, Gone, ProcessFacts
-from sentinel.core.guards import GUARDS, Case, Guard
+from sentinel.core.guards import GUARDS, Case, Guard, no_kill
 from sentinel.core.ledger import Member
 from sentinel.core.sentences import how_it_died
 from sentinel.core.sessions import Session
@@ -16,7 +16,8 @@ def judge(case: Case, guards: Iterable[Guard] = GUARDS) -> ProcessVerdict:
     """Decide about one process.
 
     It is condemned only if no guard speaks; the first that does is the reason given.
-    ``guards`` is a parameter so that the mercy tests can take one out.
+    ``guards`` are fewer for a first look, which may spare but condemns nobody, and in the
+    mercy tests, which take one out.
     """
     facts = case.facts
     if isinstance(facts, Gone) or (isinstance(facts, ProcessFacts) and facts.dead and facts.id == case.id):
@@ -27,7 +28,7 @@ def judge(case: Case, guards: Iterable[Guard] = GUARDS) -> ProcessVerdict:
             return Spared(case.id, guard.id, reason, evidence(case), name)
     if not isinstance(facts, ProcessFacts):
         return Spared(case.id, "unknown", "nobody could look at it", evidence(case), name)
-    return Condemned(case.id, facts, evidence(case))
+    return Condemned(case.id, facts, evidence(case), no_kill=no_kill(case))
 
 
 def objections(case: Case) -> list[tuple[Guard, str]]:

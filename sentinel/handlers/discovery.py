@@ -23,6 +23,7 @@ from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import recognise_process
 from sentinel.observe import overmind, processes, sockets, tmux
 from sentinel.observe.handles import Handles
+from sentinel.observe.surroundings import cgroup_of, input_of
 
 _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
@@ -122,7 +123,15 @@ class Discovery:
         session = _session(pane.root, found) if isinstance(found, Recognised) else None
         if session is None:
             return
-        session = replace(session, outer=pane.outer, born=pane.born, sid=pane.sid, cgroup=pane.cgroup, scope=pane.scope)
+        session = replace(
+            session,
+            outer=pane.outer,
+            born=pane.born,
+            sid=pane.sid,
+            cgroup=pane.cgroup,
+            scope=pane.scope,
+            input=pane.input,
+        )
         self._bus.publish(SessionOpened(self._ledger.become(pane.key, session), how))
         if session.kind is Kind.OVERMIND:
             self._look_later(session.root.pid)
@@ -258,6 +267,8 @@ class Discovery:
             outer=outer.owner if outer is not None else "",
             born=time.time(),
             sid=root.session if isinstance(root, ProcessFacts) and root.id == session.root else 0,
+            cgroup=cgroup_of(session.root.pid),
+            input=input_of(session.root.pid),
         )
         self._bookkeeper.make_way(session.root)
         self._ledger.open(session, time.monotonic())

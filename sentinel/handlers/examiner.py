@@ -6,22 +6,27 @@ an event only says when to look, never what to believe.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
-from sentinel.core.guards import Case, Ourselves, World, wants_stdio
+from sentinel.core.guards import FIRST_LOOK, GUARDS, SERVING, Case, Guard, Ourselves, World, wants_birth, wants_stdio
+from sentinel.core.guards.case import NOBODY
 from sentinel.core.judge import judge
 from sentinel.core.ledger import Ledger, Member, Record
 from sentinel.core.policy import KindPolicy, Policy
 from sentinel.core.sessions import Session
-from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
+from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
+from sentinel.observe.surroundings import Neighbourhood
 
-_NO_GROUP = -1
-"""No process is in this group. (0 is what a group outside of this pid namespace looks like.)"""
+_DEEPEST = 20
+"""Sessions inside of each other whose names are asked."""
 
 
 def find_ourselves(*, with_group: bool = True) -> Ourselves:
@@ -36,19 +41,90 @@ def find_ourselves(*, with_group: bool = True) -> Ourselves:
     chain = processes.chain(os.getppid())
     if isinstance(chain, Unknown):
         raise RuntimeError(str(chain))  # noqa: TRY004 - an answer that is missing, not a wrong type
-    return Ourselves(
-        os.getpid(), os.getpgrp() if with_group else _NO_GROUP, os.getuid(), frozenset(link.id.pid for link in chain)
-    )
+    group = os.getpgrp() if with_group else NOBODY
+    return Ourselves(os.getpid(), group, os.getuid(), frozenset(link.id.pid for link in chain))
 
 
-@dataclass(slots=True)
 class _Look:
-    """What is kept while the processes of one session are judged together."""
+    """One look at the processes of a session, judged together: first cheaply, then dearly.
 
-    world: World
-    above: dict[int, Above] = field(default_factory=dict)
-    alone: dict[ProcessId, ProcessVerdict] = field(default_factory=dict)
-    """Verdicts on processes for themselves, whatever they hang under."""
+    Only whom no guard spares at the first look is looked at again. Those are *inside*: about to
+    end together. Whoever is spared at the second look is outside for the others from then on,
+    so they are asked again until nobody more is spared.
+    """
+
+    def __init__(self, world: World, session: Session | None) -> None:
+        self.world = world
+        self.above: dict[int, Above] = {}
+        self.cases: dict[ProcessId, Case] = {}
+        self.verdicts: dict[ProcessId, ProcessVerdict] = {}
+        self._input = session.input if session is not None else ""
+
+    def add(self, case: Case) -> None:
+        """Take a case in, and judge it by itself."""
+        self.cases[case.id] = case
+        self.verdicts[case.id] = judge(case, FIRST_LOOK)
+
+    def judge(self) -> None:
+        """Judge all that were taken in, each in the light of the others."""
+        traced = {
+            case.facts.tracer: case.id.pid for case in self.cases.values() if isinstance(case.facts, ProcessFacts)
+        }
+        for who in [who for who in self._condemned() if who.pid in traced]:
+            self._again(replace(self.cases[who], tracees=(traced[who.pid],)), FIRST_LOOK)
+        self._shelter()
+        if not any(self._condemned()):
+            return
+        with contextlib.closing(Neighbourhood()) as neighbourhood:
+            while True:
+                inside = [who.pid for who in self._condemned()]
+                for who in self._condemned():
+                    around = neighbourhood.around(who.pid, inside, self._input)
+                    self._again(replace(self.cases[who], surroundings=around), GUARDS)
+                self._need()
+                self._shelter()
+                if len(list(self._condemned())) in {0, len(inside)}:
+                    return
+
+    def _again(self, case: Case, guards: tuple[Guard, ...]) -> None:
+        self.cases[case.id] = case
+        self.verdicts[case.id] = judge(case, guards)
+
+    def _condemned(self) -> list[ProcessId]:
+        return [who for who, verdict in self.verdicts.items() if isinstance(verdict, Condemned)]
+
+    def _need(self) -> None:
+        """Whoever serves somebody is reached through those above it."""
+        for serving in list(self.verdicts.values()):
+            if not isinstance(serving, Spared) or serving.guard != SERVING:
+                continue
+            chain = self.cases[serving.id].chain
+            for link in chain if not isinstance(chain, Unknown) else ():
+                if isinstance(self.verdicts.get(link.id), Condemned):
+                    self._again(replace(self.cases[link.id], needed_by=serving), GUARDS)
+
+    def _shelter(self) -> None:
+        """Whatever hangs under one that stays, stays."""
+        for who in self._condemned():
+            case = self.cases[who]
+            if (changed := self._under(case)) is not case:
+                self._again(changed, FIRST_LOOK)
+
+    def _under(self, case: Case) -> Case:
+        by_pid = {who.pid: who for who in self.cases}
+        for link in case.chain if not isinstance(case.chain, Unknown) else ():
+            if (known := by_pid.get(link.id.pid)) is None:
+                continue
+            if known != link.id:
+                return replace(case, chain=Unknown(f"who process {link.id.pid} above it is", "it is not whom we knew"))
+            match self.verdicts[known]:
+                case Spared() as verdict:
+                    return replace(case, shelter=verdict)
+                case Absent():  # the chain was read before: it is another one by now
+                    return replace(
+                        case, chain=Unknown(f"what process {case.id.pid} hangs under", "it has just changed")
+                    )
+        return case
 
 
 class Examiner:
@@ -62,10 +138,7 @@ class Examiner:
 
     def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
         """Judge everything that a session owns but its root."""
-        look = _Look(self._world(record))
-        return tuple(
-            judge(self._case(member.id, member, record, look)) for member in self._ledger.members(record.session.key)
-        )
+        return tuple(self._look_at(record).verdicts.values())
 
     def verdict(self, who: ProcessId) -> ProcessVerdict:
         """Judge one process."""
@@ -74,10 +147,26 @@ class Examiner:
     def case(self, who: ProcessId) -> Case:
         """All that is known of a process, whether it is in the ledger or not."""
         member = self._ledger.member(who.pid)
-        if member is not None and member.id != who:
-            member = None
-        record = self._ledger.record(member.owner) if member is not None else None
-        return self._case(who, member, record, _Look(self._world(record)))
+        record = self._ledger.record(member.owner) if member is not None and member.id == who else None
+        if record is not None and record.death is not None and who != record.session.root:
+            look = self._look_at(record)
+        else:
+            look = _Look(self._world(record), record.session if record is not None else None)
+            look.add(self._case(who, member if record is not None else None, record, look))
+        case = look.cases[who]
+        if case.surroundings is None and isinstance(case.facts, ProcessFacts) and case.facts.id == who:
+            with contextlib.closing(Neighbourhood()) as neighbourhood:
+                inside = [one.pid for one in look.cases]
+                around = neighbourhood.around(who.pid, inside, case.session.input if case.session is not None else "")
+            case = replace(case, surroundings=around)
+        return case
+
+    def _look_at(self, record: Record) -> _Look:
+        look = _Look(self._world(record), record.session)
+        for member in self._ledger.members(record.session.key):
+            look.add(self._case(member.id, member, record, look))
+        look.judge()
+        return look
 
     def _world(self, record: Record | None) -> World:
         roots = {r.session.root: r.session for r in self._ledger.sessions() if r.death is None}
@@ -87,7 +176,8 @@ class Examiner:
         for root, session in roots.items():
             if record is not None and self._is_inside(session, record.session.key):
                 roots[root] = replace(session, outer=record.session.key)  # also when those between them are dead
-        return World(self._ourselves, roots, self._ledger.manager_servers)
+        wishes = self._policy()
+        return World(self._ourselves, roots, self._ledger.manager_servers, wishes.protected, wishes.protected_programs)
 
     def _is_inside(self, session: Session, key: str) -> bool:
         """Whether it was born in the session of that key, or in one that was."""
@@ -102,25 +192,6 @@ class Examiner:
         return False
 
     def _case(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
-        case = self._case_alone(who, member, record, look)
-        if record is None or record.death is None or isinstance(case.chain, Unknown):
-            return case
-        for link in case.chain:
-            bearer = record.members.get(link.id.pid)
-            if bearer is None:
-                continue
-            if bearer.id != link.id:
-                return replace(case, chain=Unknown(f"who process {link.id.pid} above it is", "it is not whom we knew"))
-            if link.id not in look.alone:
-                look.alone[link.id] = judge(self._case_alone(link.id, bearer, record, look))
-            match look.alone[link.id]:
-                case Spared() as verdict:
-                    return replace(case, shelter=verdict)
-                case Absent():  # the chain was read before: it is another one by now
-                    return replace(case, chain=Unknown(f"what process {who.pid} hangs under", "it has just changed"))
-        return case
-
-    def _case_alone(self, who: ProcessId, member: Member | None, record: Record | None, look: _Look) -> Case:
         facts = processes.look(who.pid)
         stdio: Stdio | Unknown | None = None
         chain: tuple[Above, ...] | Unknown = ()
@@ -145,7 +216,23 @@ class Examiner:
             chain=chain,
             policy=self._policy_for(record),
             world=look.world,
+            names=self._names(record),
+            born=_born(who) if member is not None and wants_birth(member) else None,
         )
 
+    def _names(self, record: Record | None) -> tuple[str, ...]:
+        """What a session is called, and those around it."""
+        names: list[str] = []
+        while record is not None and len(names) < _DEEPEST:
+            names.append(record.session.name)
+            record = self._ledger.record(record.session.outer)
+        return tuple(names)
+
     def _policy_for(self, record: Record | None) -> KindPolicy:
-        return KindPolicy() if record is None else self._policy().of(record.session.kind)
+        return KindPolicy() if record is None else self._policy().of(record.session.kind, record.session.directory)
+
+
+def _born(who: ProcessId) -> float:
+    """When it was born, in monotonic seconds. Start times count from the boot, on macOS from the epoch."""
+    now = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
+    return time.monotonic() - (now - who.start / processes.ticks_per_second())

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from sentinel.core.facts import Gone, SocketFacts, Unknown
 from sentinel.core.sessions import SocketMark
-from sentinel.observe.sock_diag import LISTEN, dump
+from sentinel.observe.sock_diag import LISTEN, attributes, dump
 
 _SHOW_NAME_AND_FILE = 3  # UDIAG_SHOW_NAME | UDIAG_SHOW_VFS
 _NAME, _FILE = 0, 1  # UNIX_DIAG_NAME, UNIX_DIAG_VFS
@@ -32,7 +32,6 @@ _LOW = 0xFFFFFFFF
 one, which can only spare."""
 _UNIX_REQUEST = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, _ANY, 0, _SHOW_NAME_AND_FILE, _ANY, _ANY)
 _UNIX_ANSWER = struct.Struct("=BBBBIII")
-_ATTRIBUTE = struct.Struct("=HH")
 _INODE_DEVICE = struct.Struct("=II")
 _INET_REQUEST = struct.Struct("=BBBBI48x")
 _INET_PORT = struct.Struct(">H")
@@ -106,15 +105,11 @@ def _bound_socket(message: bytes) -> BoundSocket | None:
     _, _, state, _, number, _, _ = _UNIX_ANSWER.unpack_from(message)
     inode = device = None
     name = b""
-    position = _UNIX_ANSWER.size
-    while position + _ATTRIBUTE.size <= len(message):
-        length, kind = _ATTRIBUTE.unpack_from(message, position)
-        value = position + _ATTRIBUTE.size
-        if kind == _FILE:
-            inode, device = _INODE_DEVICE.unpack_from(message, value)
-        elif kind == _NAME:
-            name = message[value : position + length].rstrip(b"\0")
-        position += max(length + 3 & ~3, _ATTRIBUTE.size)
+    for attribute, value in attributes(message, _UNIX_ANSWER.size):
+        if attribute == _FILE:
+            inode, device = _INODE_DEVICE.unpack_from(value)
+        elif attribute == _NAME:
+            name = value.rstrip(b"\0")
     if inode is None or device is None:
         return None
     return BoundSocket(_st_dev(device), inode, number, state, os.fsdecode(name))

@@ -175,6 +175,8 @@ def _reconsider(strike: Strike, rejudge: Rejudge) -> None:
                 strike.settle(who, Result.ENDED)
             case Spared(reason=reason):
                 strike.settle(who, Result.REFUSED, f"it was sent SIGTERM and is spared now: {reason}")
+            case Condemned(no_kill=why) if why:
+                strike.settle(who, Result.SURVIVED, why)
             case Condemned():
                 pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel.core.facts import Above, Death, Departure, ProcessFacts, ProcessId, Stdio
+from sentinel.core.facts import Above, Death, Departure, ProcessFacts, ProcessId, Stdio, Surroundings
 from sentinel.core.guards import Case, Ourselves, World
 from sentinel.core.ledger import Member, Witness
 from sentinel.core.policy import KindPolicy
@@ -50,6 +50,7 @@ def case(**changes):
         chain=(),
         policy=KindPolicy(),
         world=world(),
+        surroundings=Surroundings(program="/usr/bin/node"),
     )
     return replace(made, **changes)
 

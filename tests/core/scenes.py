@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sentinel.core.facts import Above, Death, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.facts import Above, Death, ProcessFacts, ProcessId, Stdio, Surroundings, Unknown
 from sentinel.core.guards import Case, Ourselves, World
 from sentinel.core.judge import judge
 from sentinel.core.ledger import Ledger
@@ -226,4 +226,5 @@ class Scene:
             chain=self._above(seen.facts.parent),
             policy=KindPolicy() if record is None else Policy().of(record.session.kind),
             world=World(self._ourselves, roots, self.ledger.manager_servers),
+            surroundings=Surroundings(),
         )

@@ -21,8 +21,8 @@ from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.journal import Journal
 from sentinel.observe import processes
-from sentinel.observe.surroundings import cgroup_of, input_of
 from sentinel.observe.handles import Handles
+from sentinel.observe.surroundings import cgroup_of, input_of
 from sentinel.switches import SwitchBoard
 
 HANG = 20.0

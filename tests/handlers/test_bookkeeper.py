@@ -16,6 +16,7 @@ from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.observe import processes
+from sentinel.observe.surroundings import input_of
 from tests.handlers.room import becomes, born, dead, ended, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -370,9 +371,8 @@ def test_how_the_first_thread_ended_serves_when_the_last_ends_with_it(room, monk
 
 def test_a_process_that_lost_its_first_thread_is_still_there_to_be_judged(room):
     room.keep_books()
-    agent = room.start()
-    session = room.open(agent.pid)
-    child = room.start()
+    agent, child = room.start(), room.start()
+    session = room.open(agent.pid, input=input_of(child.pid))
     room.bus.publish(ProcessForked(agent.pid, child.pid, born(child.pid)))
     lose_first_thread(child)
     agent.end()

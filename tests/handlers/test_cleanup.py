@@ -54,9 +54,19 @@ class Hand(Signaller):
         return super().strike(action, cause)
 
 
+@pytest.fixture
 def idle():
-    """A process that nobody feeds: what has its input from the test would be in use."""
-    return subprocess.Popen(["/bin/sleep", "60"], stdin=subprocess.DEVNULL, start_new_session=True)
+    """Processes that nobody feeds: what has its input from the test would be in use."""
+    started = []
+
+    def idle():
+        started.append(subprocess.Popen(["/bin/sleep", "60"], stdin=subprocess.DEVNULL, start_new_session=True))
+        return started[-1]
+
+    yield idle
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 class Stage:
@@ -265,7 +275,7 @@ def test_one_that_is_told_right_after_the_judgement_is_judged_as_well(room, run)
     assert results(room) == [Result.ENDED] * 2
 
 
-def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, run, monkeypatch):
+def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, run, idle, monkeypatch):
     monkeypatch.setattr(cleanup, "_LONGEST", 0.5)
     room.policy = Policy(kinds={kind: _patient(wishes, 0.1) for kind, wishes in Policy().kinds.items()})
 
@@ -310,7 +320,7 @@ def hopping(stage, brief, puppets):
     return told
 
 
-def test_what_hops_is_followed_while_there_is_nobody_to_strike_at(room, run):
+def test_what_hops_is_followed_while_there_is_nobody_to_strike_at(room, run, idle):
     async def scenario():
         stage = Stage(room)
         agent, *_ = stage.agent()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sentinel.core.facts import Above, Death, Gone, ProcessFacts, ProcessId, Stdio, Surroundings, Unknown
+from sentinel.core.guards.programs import DETACHED_DAEMONS
 from sentinel.core.ledger import Member
 from sentinel.core.policy import KindPolicy
 from sentinel.core.sessions import Session
@@ -15,7 +16,7 @@ TMUX_SERVER = "tmux: server"
 """What a tmux server calls itself; set by tmux with PR_SET_NAME, so no argv can forge it by accident."""
 
 NOBODY = -1
-"""No process is in this group or session. (0 is what one outside of this pid namespace looks like.)"""
+"""No process is in this group. (0 is what one outside of this pid namespace looks like.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,6 @@ class Ourselves:
     group: int
     uid: int
     ancestors: frozenset[int]
-    session: int = NOBODY
-    """The session id (setsid(2)) that it runs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,8 @@ class Case:
     """Its parent, that one's parent and so on, as they are now, without pid 1."""
     policy: KindPolicy
     world: World
+    names: tuple[str, ...] = ()
+    """What its session is called, and those around that one."""
     shelter: Spared | None = None
     """The nearest process above it that the same dead session left and that is spared."""
     born: float | None = None
@@ -84,8 +85,12 @@ class Guard:
     id: str
     title: str
     speaks: Speaks
+    dear: bool = False
+    """It asks for what only the second look shows, see ``Surroundings``."""
 
 
 def wants_stdio(member: Member | None, facts: ProcessFacts) -> bool:
     """Whether a guard will ask where descriptors 0-2 lead. Reading them costs 10 us."""
-    return facts.hangup_ignored or (member is not None and (member.nohup or member.left is not None))
+    if member is not None and (member.nohup or member.left is not None):
+        return True
+    return facts.hangup_ignored or facts.name in DETACHED_DAEMONS

@@ -82,6 +82,13 @@ def stopped(case: Case) -> str | None:
     return None
 
 
+def tracing(case: Case) -> str | None:
+    """NK22, the other side: a debugger goes with what it debugs, and that is spared."""
+    if not case.tracees:
+        return None
+    return f"it is tracing process {case.tracees[0]}, which its end might end, too"
+
+
 def sheltered(case: Case) -> str | None:
     """What hangs under a process that stays is at work for it: a daemon's worker, a window of ``screen``."""
     if case.shelter is None:

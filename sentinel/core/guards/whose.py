@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from sentinel.core.facts import ProcessFacts, Unknown
+from sentinel.core.facts import Death, ProcessFacts, Unknown
 from sentinel.core.guards.case import Case, wants_stdio
+from sentinel.core.ledger import Member, Witness
+
+_SEEN_DESCENT = frozenset({Witness.FORK, Witness.LOOK})
+
+
+def wants_birth(member: Member) -> bool:
+    """Whether a guard will ask when it was born."""
+    return member.witness not in _SEEN_DESCENT
 
 
 def not_in_ledger(case: Case) -> str | None:
@@ -40,7 +48,11 @@ def identity_changed(case: Case) -> str | None:
 
 
 def ourselves(case: Case) -> str | None:
-    """NK1: Sentinel, what it hangs on, and what shares its process group."""
+    """NK1: Sentinel, what it hangs on, and what shares its process group.
+
+    Not what shares its session (setsid): in a shell's background that is the whole terminal,
+    and nothing here is ever sent to a session.
+    """
     us, pid = case.world.ourselves, case.id.pid
     if pid <= 1:
         return "it is init"
@@ -76,3 +88,17 @@ def kernel_thread(case: Case) -> str | None:
     if isinstance(case.facts, ProcessFacts) and case.facts.kernel_thread:
         return "it is a kernel thread"
     return None
+
+
+def next_generation(case: Case) -> str | None:
+    """NK25: born after the death, and not of one that was there before.
+
+    The kernel's word on a birth, and a look at a child under its living parent, prove descent
+    whenever it was born. What was only named as belonging to the session proves it for what
+    was there to be named.
+    """
+    if case.member is None or case.member.witness in _SEEN_DESCENT or not isinstance(case.death, Death):
+        return None
+    if case.born is None or case.born <= case.death.at:
+        return None
+    return "it was born after its session had died: it belongs to the next one"

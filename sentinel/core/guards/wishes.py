@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sentinel.core.facts import Cause, Death, ProcessFacts, Stdio
+from fnmatch import fnmatchcase
+
+from sentinel.core.facts import Cause, Death, ProcessFacts, Stdio, Surroundings
 from sentinel.core.guards.case import Case
 from sentinel.core.ledger import Member
 from sentinel.core.policy import Daemons, Survivors
@@ -12,6 +14,29 @@ CASCADE_SECONDS = 2.0
 """A session does not die in one instant: a shell that gets the hang-up ends a little before
 or after its terminal's owner. Parents that were *killed* within this time before the death
 died of it, they did not daemonise anything."""
+
+
+def kept(case: Case) -> str | None:
+    """NK11, NK28: somebody said so, by a command or in its environment. It holds for what it bears, too."""
+    if case.member is not None and case.member.kept:
+        return "it is to be kept (`sentinel keep`)"
+    if isinstance(case.surroundings, Surroundings) and case.surroundings.keep:
+        return "its environment says that it is to be kept (SENTINEL_KEEP)"
+    return None
+
+
+def protected(case: Case) -> str | None:
+    """NK28: sessions and programs that the configuration protects; the crew's desks without being told."""
+    for name in case.names:
+        if _fits(name, case.world.protected):
+            return f"{name} is a protected session (protect.sessions)"
+    if isinstance(case.facts, ProcessFacts) and _fits(case.facts.name, case.world.protected_programs):
+        return f"{case.facts.name} is a protected program (protect.programs)"
+    return None
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def nohup(case: Case) -> str | None:
