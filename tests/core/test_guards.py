@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from sentinel.core.facts import Death, Departure, Gone, ProcessId, Stdio, Unknown
+from sentinel.core.facts import Death, Departure, Gone, ProcessId, Stdio, Surroundings, Unknown
 from sentinel.core.guards import GUARDS, wants_stdio
 from sentinel.core.judge import judge, objections
 from sentinel.core.ledger import Witness
@@ -37,6 +37,10 @@ FOUNDLING = member(left=Departure(DIED - 5, None), witness=Witness.LOOK, since=D
 INSIDE = world(roots={SERVER: session(Kind.AGENT, name="claude", root=SERVER, outer=session().key)})
 INSIDE_AGENT = world(roots={SERVER: session(Kind.RUN, root=SERVER, outer=session(Kind.AGENT).key)})
 DAEMON = {"member": member(left=LEFT_ON_PURPOSE), "facts": facts(session=TARGET.pid)}
+
+
+def around(**seen):
+    return Surroundings(**seen)
 
 
 def left(**changes):
@@ -203,7 +207,101 @@ SPARED += [
     for why, by in [("a daemon's worker", "daemonised"), ("a child of nohup", "nohup"), ("of a stopped job", "stopped")]
 ]
 
+SPARED += [
+    ("next-generation", f"{witness.name} of the next", {"member": member(witness=witness), "born": DIED + 1})
+    for witness in (Witness.CHILD, Witness.CLIENT, Witness.SCOPE)
+]
+SPARED += [
+    ("tracing", "a debugger", {"facts": facts(name="gdb"), "tracees": (201,)}),
+    ("tracing", "strace", {"facts": facts(name="strace"), "tracees": (201, 202)}),
+    ("tracing", "a tracer with any name", {"tracees": (7,)}),
+    ("kept", "sentinel keep", {"member": member(kept=True)}),
+    ("kept", "by its environment", {"surroundings": around(keep=True)}),
+    ("kept", "both", {"member": member(kept=True), "surroundings": around(keep=True)}),
+    ("protected", "a crew's desk", {"names": ("gt-rig-crew-joe",), "world": world(protected=("gt-*-crew-*",))}),
+    ("protected", "inside of one", {"names": ("%1", "gt-a-crew-b"), "world": world(protected=("gt-*-crew-*",))}),
+    ("protected", "a program", {"facts": facts(name="vim"), "world": world(protected_programs=("vim", "emacs*"))}),
+    (
+        "unit",
+        "a service of its own",
+        {"surroundings": around(cgroup="/user.slice/user@1000.service/app.slice/db.service")},
+    ),
+    ("unit", "an application's scope", {"surroundings": around(cgroup="/user.slice/app-firefox-12.scope")}),
+    (
+        "unit",
+        "another one than its root's",
+        {
+            "session": session(cgroup="/system.slice/ci.service"),
+            "surroundings": around(cgroup="/system.slice/x.service"),
+        },
+    ),
+    ("unit", "a container", {"surroundings": around(cgroup="/system.slice/docker-abc.scope")}),
+    *(
+        ("on-screen", why, {"facts": facts(name=why), "surroundings": around(on_screen=True)})
+        for why in ("firefox", "code", "x")
+    ),
+    ("unreadable", "nobody looked", {"surroundings": None}),
+    ("unreadable", "its user may not look into it", {"surroundings": NOT_KNOWN}),
+    ("unreadable", "an ssh-agent by another name", {"facts": facts(name="agent"), "surroundings": NOT_KNOWN}),
+    ("serving", "a client", {"surroundings": around(clients=("10.0.0.1:5555, connected to its port 80",))}),
+    ("serving", "several", {"surroundings": around(clients=("a process that waits at its socket /s", "another"))}),
+    ("serving", "a living writer at its input", {"surroundings": around(feeder="whoever writes into the pipe")}),
+    ("serving", "a wrapper of one in use", {"needed_by": Spared(SERVER, "serving", "it serves somebody")}),
+]
+SPARED += [
+    (guard, program or name, {"facts": facts(name=name), "surroundings": around(program=program)})
+    for guard, name, program in [
+        ("session-keeper", "screen", ""),
+        ("session-keeper", "mosh-server", ""),
+        ("session-keeper", "renamed", "/usr/sbin/sshd"),
+        ("editor-server", "node", "/home/me/.vscode-server/bin/1/node"),
+        ("editor-server", "node", "/home/me/.cursor-server/bin/1/node"),
+        ("editor-server", "zed-remote-serv", ""),
+        ("terminal", "gnome-terminal-", ""),
+        ("terminal", "kitty", ""),
+        ("terminal", "Slack", "/Applications/Slack.app/Contents/MacOS/Slack"),
+        ("user-service", "ssh-agent", ""),
+        ("user-service", "gpg-agent", ""),
+        ("user-service", "gvfsd-fuse", ""),
+        ("build-daemon", "watchman", ""),
+        ("build-daemon", "sccache", ""),
+        ("build-daemon", "java", "/home/me/.cache/bazel/_bazel_me/install/1/java"),
+        ("container-runtime", "containerd-shim", ""),
+        ("container-runtime", "qemu-system-x86", ""),
+        ("container-runtime", "conmon", ""),
+    ]
+]
+SPARED.append(
+    ("build-daemon", "turbo's daemon", {"facts": facts(name="turbo", session=TARGET.pid), "surroundings": around()})
+)
+
 CONDEMNED = [
+    ("next-generation", "there before the death", {"member": member(witness=Witness.CHILD), "born": DIED - 1}),
+    ("next-generation", "its birth was told", {"born": DIED + 1}),
+    ("tracing", "a debugger without work", {"facts": facts(name="gdb"), "tracees": ()}),
+    ("kept", "another is kept", {"member": member(kept=False)}),
+    ("protected", "no crew's", {"names": ("gt-rig-polecat",), "world": world(protected=("gt-*-crew-*",))}),
+    ("protected", "a name that only begins alike", {"world": world(protected_programs=("nod",))}),
+    ("unit", "the scope of its pane", {"surroundings": around(cgroup="/user.slice/tmux-spawn-1.scope")}),
+    ("unit", "in the user's manager", {"surroundings": around(cgroup="/user.slice/user@1000.service/app.slice")}),
+    (
+        "unit",
+        "where its root was",
+        {"session": session(cgroup="/x/ci.service"), "surroundings": around(cgroup="/x/ci.service/sub")},
+    ),
+    ("on-screen", "no window", {"facts": facts(name="chromium")}),
+    ("unreadable", "it was looked at", {"surroundings": around()}),
+    ("serving", "nobody", {"surroundings": around(clients=(), feeder="")}),
+    ("session-keeper", "less screen", {"facts": facts(name="less")}),
+    (
+        "editor-server",
+        "node of nobody's",
+        {"facts": facts(name="node"), "surroundings": around(program="/usr/bin/node")},
+    ),
+    ("terminal", "no terminal", {"facts": facts(name="kittens")}),
+    ("user-service", "a name alike", {"facts": facts(name="ssh")}),
+    ("build-daemon", "turbo at work", {"facts": facts(name="turbo")}),
+    ("container-runtime", "a client", {"facts": facts(name="docker")}),
     ("not-in-ledger", "as it is", {}),
     ("owner-alive", "dead, but nobody told how", {"death": Death(DIED)}),
     ("unknown", "nobody had to ask", {"stdio": None}),

@@ -313,7 +313,8 @@ def hopping(stage, brief, puppets):
             stage.births.clear()
             return
         if (puppet := puppets.pop(0)) and puppets:
-            puppet.end()
+            puppet.kill()
+            puppet.wait()
         stage.room.bus.publish(ProcessForked(brief, puppet.pid, time.monotonic()))
         stage.caught = puppet
 
