@@ -141,18 +141,8 @@ class Ledger:
             self._hand_over(member, session.key)
             if member.unread == doubted:
                 member.unread = None  # what it is, is told now
-            self._take_inside(member, session)
         self.on_change()
         return record
-
-    def _take_inside(self, member: Member, session: Session) -> None:
-        """Sessions of its children that were known before it are inside of this one from now on."""
-        for child in map(self._by_pid.get, member.children):
-            inner = self._records.get(child.owner) if child is not None else None
-            if child is None or inner is None or inner.session.root != child.id:
-                continue
-            if inner.session.outer == session.outer and inner.session is not session:
-                inner.session = replace(inner.session, outer=session.key)
 
     def reinstate(self, record: Record) -> None:
         """Put a session back into the book, with those of its members that were verified."""

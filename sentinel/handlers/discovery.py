@@ -274,8 +274,19 @@ class Discovery:
         self._ledger.open(session, time.monotonic())
         self._exits.watch(session.root)
         self._bookkeeper.adopt_below(session.root.pid)
+        self._put_around(session)
         self._bus.publish(SessionOpened(session, how))
         return session
+
+    def _put_around(self, session: Session) -> None:
+        """Sessions that live under its root, and were known before it, are inside of it from now on."""
+        for record in self._ledger.sessions():
+            other = record.session
+            if record.death is not None or other.outer != session.outer or other.root == session.root:
+                continue
+            chain = processes.chain(other.root.pid)
+            if isinstance(chain, tuple) and any(link.id == session.root for link in chain):
+                self._ledger.amend(replace(other, outer=session.key))
 
     def _look_later(self, pid: int) -> None:
         for delay in _SOCKET_LOOKS:
