@@ -27,7 +27,7 @@ _AGENT_PATIENCE = 0.3
 """Seconds to wait for the agent before the command is started all the same."""
 
 
-@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @click.option("--name", metavar="NAME", help="What to call the session; by default the command's name.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENT]...")
 def command(name: str | None, argv: tuple[str, ...]) -> None:
@@ -35,7 +35,14 @@ def command(name: str | None, argv: tuple[str, ...]) -> None:
 
     The terminal is the command's, and so is the exit status. What the command leaves behind
     when it ends, however it ends, is ended too.
+
+    Exit status: the command's own; 127 it was not found, 126 it cannot be run.
     """
+    if name == "--":  # it was forgotten, and the name would be the command's
+        raise click.UsageError("--name wants a name")
+    if not _is_there(argv[0]):
+        click.echo(f"sentinel: cannot run {clean(argv[0])}: command not found", err=True)
+        sys.exit(_NOT_FOUND)
     where = paths.find()
     trouble = paths.prepare(where)
     if trouble:
@@ -71,6 +78,8 @@ class Wrapper:
         _become_subreaper()
         self._leave_mark()
         watched = self._tell(wire.Register())
+        if not watched:
+            self._read_wishes()
         heeded = self._take_signals()
         try:
             self._child = command = self._spawn(argv, heeded)
@@ -121,6 +130,15 @@ class Wrapper:
             return False
         return True
 
+    def _read_wishes(self) -> None:
+        """Nobody else has read them. Who mistyped one is told at once, and keeps the command all the same."""
+        from sentinel import config
+
+        try:
+            config.load(self._where.config_file)
+        except SentinelError as error:
+            click.echo(f"sentinel: {clean(str(error), 1000)}; what the command leaves will stay", err=True)
+
     def _take_signals(self) -> list[int]:
         """Hand on what is sent to us. What we were started to ignore (nohup) stays ignored, by the command too.
 
@@ -156,6 +174,20 @@ class Wrapper:
             clean_up(self._where, self._mark, root, status)
         except SentinelError as error:  # the command has ended, and how it ended is what counts
             click.echo(f"sentinel: what it left is not cleaned up: {clean(str(error), 1000)}", err=True)
+
+
+def _is_there(program: str) -> bool:
+    """Whether something of that name may be where it is looked for; whether that can be run, the kernel says."""
+    directories = [""] if "/" in program else os.get_exec_path()
+    return not all(_is_missing(os.path.join(directory, program)) for directory in directories)
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
 
 
 def _become_subreaper() -> None:

@@ -90,10 +90,35 @@ def test_a_command_that_dies_of_a_signal_has_the_wrapper_die_of_it(run, number):
 
 
 def test_a_command_that_is_not_there_is_127(run, where):
-    done = run("--", "no-such-command-at-all")
+    for name in ("no-such-command-at-all", "./no-such-file", "/etc/passwd/x"):
+        done = run("--", name)
+        assert done.returncode == 127
+        assert done.stderr == f"sentinel: cannot run {name}: command not found\n"
+    assert not where.runtime.joinpath("runs").exists()
+
+
+def test_a_script_whose_interpreter_is_not_there_is_127(run, tmp_path, where):
+    (tmp_path / "script").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "script").chmod(0o755)
+    done = run("--", str(tmp_path / "script"))
     assert done.returncode == 127
-    assert done.stderr == "sentinel: cannot run no-such-command-at-all: No such file or directory\n"
+    assert done.stderr.endswith("No such file or directory\n")
     assert list(runs.marks(where.runtime)) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--nmae", "api", "--", "true"), "--name"),
+        (("--bogus", "--", "true"), "--bogus"),
+        (("--name", "--", "true"), "--name wants a name"),
+    ],
+)
+def test_an_option_before_the_command_is_ours_and_a_wrong_one_is_refused(run, where, argv, said):
+    done = run(*argv)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not where.runtime.joinpath("runs").exists()
 
 
 def test_a_command_that_cannot_be_run_is_126(run, tmp_path, where):
@@ -306,6 +331,16 @@ def test_a_configuration_that_cannot_be_read_costs_the_clean_up_and_not_the_stat
     assert done.returncode == 3
     assert "what it left is not cleaned up" in done.stderr
     assert list(runs.marks(where.runtime)) == []
+
+
+def test_a_mistyped_configuration_is_said_also_when_nothing_was_left_unless_an_agent_has_read_it(run, where, agent):
+    where.config.mkdir(exist_ok=True)
+    where.config_file.write_text("mode = 7")
+    done = run("--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert done.stderr.startswith(f"sentinel: {where.config_file}:1: ")
+    agent()
+    assert run("--", "echo", "ran").stderr == ""
 
 
 def test_other_processes_are_not_looked_at(run):
