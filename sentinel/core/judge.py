@@ -16,19 +16,25 @@ def judge(case: Case, guards: Iterable[Guard] = GUARDS) -> ProcessVerdict:
     """Decide about one process.
 
     It is condemned only if no guard speaks; the first that does is the reason given.
-    ``guards`` are fewer for a first look, which may spare but condemns nobody, and in the
-    mercy tests, which take one out.
+    ``guards`` is a parameter so that the mercy tests can take one out.
     """
+    if (verdict := mercy(case, guards)) is not None:
+        return verdict
+    if not isinstance(case.facts, ProcessFacts):
+        return Spared(case.id, "unknown", "nobody could look at it", evidence(case))
+    return Condemned(case.id, case.facts, evidence(case), no_kill=no_kill(case))
+
+
+def mercy(case: Case, guards: Iterable[Guard]) -> Spared | Absent | None:
+    """Whether one of these guards spares a process, or it is gone; None condemns nobody yet."""
     facts = case.facts
     if isinstance(facts, Gone) or (isinstance(facts, ProcessFacts) and facts.dead and facts.id == case.id):
         return Absent(case.id)
-    name = facts.name if isinstance(facts, ProcessFacts) else ""
     for guard in guards:
         if (reason := guard.speaks(case)) is not None:
+            name = facts.name if isinstance(facts, ProcessFacts) else ""
             return Spared(case.id, guard.id, reason, evidence(case), name)
-    if not isinstance(facts, ProcessFacts):
-        return Spared(case.id, "unknown", "nobody could look at it", evidence(case), name)
-    return Condemned(case.id, facts, evidence(case), no_kill=no_kill(case))
+    return None
 
 
 def objections(case: Case) -> list[tuple[Guard, str]]:

@@ -14,13 +14,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
-from sentinel.core.guards import FIRST_LOOK, GUARDS, SERVING, Case, Guard, Ourselves, World, wants_birth, wants_stdio
+from sentinel.core.guards import (
+    FIRST_LOOK,
+    SECOND_LOOK,
+    SERVING,
+    Case,
+    Guard,
+    Ourselves,
+    World,
+    wants_birth,
+    wants_stdio,
+)
 from sentinel.core.guards.case import NOBODY
-from sentinel.core.judge import judge
+from sentinel.core.judge import judge, mercy
 from sentinel.core.ledger import Ledger, Member, Record
 from sentinel.core.policy import KindPolicy, Policy
 from sentinel.core.sessions import Session
-from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
+from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 from sentinel.observe.surroundings import Neighbourhood
@@ -57,13 +67,18 @@ class _Look:
         self.world = world
         self.above: dict[int, Above] = {}
         self.cases: dict[ProcessId, Case] = {}
-        self.verdicts: dict[ProcessId, ProcessVerdict] = {}
+        self._mercy: dict[ProcessId, Spared | Absent | None] = {}
         self._input = session.input if session is not None else ""
 
     def add(self, case: Case) -> None:
         """Take a case in, and judge it by itself."""
         self.cases[case.id] = case
-        self.verdicts[case.id] = judge(case, FIRST_LOOK)
+        self._mercy[case.id] = mercy(case, FIRST_LOOK)
+
+    @property
+    def verdicts(self) -> tuple[ProcessVerdict, ...]:
+        """What was decided about each."""
+        return tuple(verdict or judge(self.cases[who], ()) for who, verdict in self._mercy.items())
 
     def judge(self) -> None:
         """Judge all that were taken in, each in the light of the others."""
@@ -80,7 +95,7 @@ class _Look:
                 inside = [who.pid for who in self._condemned()]
                 for who in self._condemned():
                     around = neighbourhood.around(who.pid, inside, self._input)
-                    self._again(replace(self.cases[who], surroundings=around), GUARDS)
+                    self._again(replace(self.cases[who], surroundings=around), SECOND_LOOK)
                 self._need()
                 self._shelter()
                 if len(list(self._condemned())) in {0, len(inside)}:
@@ -88,20 +103,20 @@ class _Look:
 
     def _again(self, case: Case, guards: tuple[Guard, ...]) -> None:
         self.cases[case.id] = case
-        self.verdicts[case.id] = judge(case, guards)
+        self._mercy[case.id] = mercy(case, guards)
 
     def _condemned(self) -> list[ProcessId]:
-        return [who for who, verdict in self.verdicts.items() if isinstance(verdict, Condemned)]
+        return [who for who, verdict in self._mercy.items() if verdict is None]
 
     def _need(self) -> None:
         """Whoever serves somebody is reached through those above it."""
-        for serving in list(self.verdicts.values()):
+        for serving in list(self._mercy.values()):
             if not isinstance(serving, Spared) or serving.guard != SERVING:
                 continue
             chain = self.cases[serving.id].chain
             for link in chain if not isinstance(chain, Unknown) else ():
-                if isinstance(self.verdicts.get(link.id), Condemned):
-                    self._again(replace(self.cases[link.id], needed_by=serving), GUARDS)
+                if link.id in self._mercy and self._mercy[link.id] is None:
+                    self._again(replace(self.cases[link.id], needed_by=serving), SECOND_LOOK)
 
     def _shelter(self) -> None:
         """Whatever hangs under one that stays, stays."""
@@ -117,7 +132,7 @@ class _Look:
                 continue
             if known != link.id:
                 return replace(case, chain=Unknown(f"who process {link.id.pid} above it is", "it is not whom we knew"))
-            match self.verdicts[known]:
+            match self._mercy[known]:
                 case Spared() as verdict:
                     return replace(case, shelter=verdict)
                 case Absent():  # the chain was read before: it is another one by now
@@ -138,7 +153,7 @@ class Examiner:
 
     def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
         """Judge everything that a session owns but its root."""
-        return tuple(self._look_at(record).verdicts.values())
+        return self._look_at(record).verdicts
 
     def verdict(self, who: ProcessId) -> ProcessVerdict:
         """Judge one process."""

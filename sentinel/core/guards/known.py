@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sentinel.core.facts import ProcessFacts, Stdio, Surroundings
 from sentinel.core.guards import programs
 from sentinel.core.guards.case import Case
@@ -49,15 +51,21 @@ def no_kill(case: Case) -> str:
     if not isinstance(case.facts, ProcessFacts):
         return ""
     name, program = case.facts.name, _program(case)
-    if programs.DATABASES.hold(name, program):
+    if programs.DATABASES in _tables(name, program):
         return f"{name} is a database, which SIGKILL may damage: it is asked to end, and no more"
-    if programs.PACKAGE_MANAGERS.hold(name, program):
+    if programs.PACKAGE_MANAGERS in _tables(name, program):
         return f"{name} may be in the middle of writing: it is asked to end, and no more"
     return ""
 
 
+@lru_cache(maxsize=512)
+def _tables(name: str, program: str) -> tuple[programs.Programs, ...]:
+    """In which tables it is. A machine runs the same few programs over and over."""
+    return tuple(table for table in programs.TABLES if table.hold(name, program))
+
+
 def _one_of(table: programs.Programs, case: Case, what: str) -> str | None:
-    if not isinstance(case.facts, ProcessFacts) or not table.hold(case.facts.name, _program(case)):
+    if not isinstance(case.facts, ProcessFacts) or table not in _tables(case.facts.name, _program(case)):
         return None
     return f"{case.facts.name} {what}"
 

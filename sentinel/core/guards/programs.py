@@ -128,3 +128,14 @@ PACKAGE_MANAGERS = Programs(
 npm and its kind are called by their titles (``npm install``); as runners of scripts
 (``npm run dev``) they hold nothing, and are not here.
 """
+
+TABLES = (
+    SESSION_KEEPERS,
+    EDITOR_SERVERS,
+    TERMINALS,
+    USER_SERVICES,
+    BUILD_DAEMONS,
+    CONTAINER_RUNTIMES,
+    DATABASES,
+    PACKAGE_MANAGERS,
+)
