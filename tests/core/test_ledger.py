@@ -189,16 +189,6 @@ def test_only_a_parent_that_never_ran_a_program_is_the_middle_of_a_double_fork()
     assert [ledger.member(pid).left.forked_only for pid in (2, 4, 9)] == [False, True, None]
 
 
-def test_a_session_that_is_found_late_is_put_around_those_that_were_found_in_it():
-    ledger = family((100, 1), (1, 2), (2, 3), (3, 4), (100, 5))
-    for inner, outer in ((2, 100), (3, 2), (5, 100)):
-        around = ledger.record(root(outer).key).session.key
-        ledger.open(root(inner, Kind.AGENT, outer=around), 2.0)
-    ledger.open(root(1, outer=root(100).key), 3.0)
-    outers = {pid: ledger.record(root(pid).key).session.outer for pid in (1, 2, 3, 5)}
-    assert outers == {1: root(100).key, 2: root(1).key, 3: root(2).key, 5: root(100).key}
-
-
 def test_what_was_inside_of_a_session_that_is_forgotten_is_inside_of_what_was_around_it():
     ledger = family((100, 1), (1, 2))
     ledger.open(root(1, outer=root(100).key), 2.0)

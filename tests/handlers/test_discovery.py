@@ -76,6 +76,19 @@ def test_most_programs_are_nothing_special(room, discovery):
     assert len(room.handles) == 0
 
 
+def test_a_session_that_is_found_late_is_around_those_that_were_found_under_it(room, program, discovery):
+    start(room, program, "goose")
+    outer = start(room, program, "claude", tell=False)
+    script = f"os.execv({program('codex')!r}, ['codex'])"
+    inner = outer.do(f"bear({script!r})")
+    becomes(inner, "codex")
+    room.bus.publish(ProcessExecuted(inner))
+    room.bus.publish(ProcessExecuted(outer.pid))
+    names = {record.session.name: record.session for record in room.ledger.sessions()}
+    assert names["codex"].outer == names["claude"].key
+    assert names["goose"].outer == names["claude"].outer == ""
+
+
 def test_a_launcher_and_the_program_directly_under_it_are_one_session(room, program, discovery):
     launcher = start(room, program)
     inner = room.forked(
