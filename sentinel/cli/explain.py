@@ -11,12 +11,12 @@ import click
 
 from sentinel import client, paths, wire
 from sentinel.core.sanitise import clean
-from sentinel.errors import NoSuchThing, NotRunning, SentinelError
+from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
 from sentinel.history import Entry, History
 
-_EVENT = re.compile(r"(?:e|[0-9a-f]{8}-)(?P<seq>\d+)")
-_REMEMBERED = 12
-"""Records of its past that are shown of a thing."""
+_EVENT = re.compile(r"(?:e|[0-9a-f]{8}-)(?P<seq>\d+)", re.ASCII | re.IGNORECASE)
+_REMEMBERED = 24
+"""Records of its past that are shown of a thing: two lives of a session, most times."""
 
 
 @click.command("explain")
@@ -28,6 +28,8 @@ def command(what: str, *, as_json: bool) -> None:
     EVENT is an event's number as `sentinel events` shows it, such as e42. Exit status 1 when
     nothing is known.
     """
+    if not what.strip():
+        raise click.UsageError("say what to explain: a PID, PATH, EVENT or SESSION")
     where = paths.find()
     what = what.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     history = list(History(where.journal).read())
@@ -65,20 +67,17 @@ def _cause(entry: Entry) -> int:
 
 
 def _thing(what: str, where: paths.Paths, history: list[Entry]) -> dict[str, object]:
-    past = [entry.record for entry in history if what in _names(entry)][-_REMEMBERED:]
+    past = [entry.record for entry in history if what in _names(entry)]
     try:
         told = _now(what, where)
-    except (NoSuchThing, SentinelError) as error:
+    except ConfigError:
+        raise
+    except SentinelError as error:
         if not past:
             raise NoSuchThing(f"{error}, and the journal does not mention it") from error
-        told = {
-            "kind": "past",
-            "what": clean(what),
-            "would": f"nothing: it is not there any more ({error})",
-            "evidence": [],
-            "against": [],
-        }
-    return {**told, "past": past}
+        told = {"kind": "past", "what": clean(what), "would": f"nothing: {error}", "evidence": [], "against": []}
+    left_out = max(0, len(past) - _REMEMBERED)
+    return {**told, "past": past[left_out:], "past_left_out": left_out}
 
 
 def _now(what: str, where: paths.Paths) -> dict[str, object]:
@@ -136,9 +135,10 @@ def _lines(told: dict[str, object]) -> Iterator[str]:
     members = told.get("members")
     if isinstance(members, list) and members:
         yield "  What it owns:"
-        yield from (f"    - {m['pid']} {m['name']}: {m['reason'] or m['verdict']}" for m in members)
+        yield from (f"    - {m['pid']} {m['name']}: {m['reason']}" for m in members)
     yield from _listed("Its files", told.get("files"))
-    yield from _told("What was done", told.get("past"))
+    earlier = told.get("past_left_out")
+    yield from _told(f"What was done (and {earlier} records before)" if earlier else "What was done", told.get("past"))
 
 
 def _listed(title: str, sentences: object) -> Iterator[str]:

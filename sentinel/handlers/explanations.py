@@ -10,7 +10,7 @@ from sentinel.core.judge import evidence, judge, objections
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.policy import Mode, Policy
 from sentinel.core.sanitise import clean
-from sentinel.core.sentences import how_it_died
+from sentinel.core.sentences import count, how_it_died
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, Condemned, Kept, Spared
 from sentinel.errors import NoSuchThing
@@ -18,6 +18,7 @@ from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.naming import is_pid, session_called
 from sentinel.observe import processes
+from sentinel.observe.files import look_at_directory
 
 Data = dict[str, object]
 
@@ -70,23 +71,40 @@ class Explanations:
 
     def session(self, record: Record) -> Data:
         """A session, what it owns, and what its death would mean for each of those."""
+        members = [self._member(member.id) for member in self._ledger.members(record.session.key)]
+        doomed = sum(member["verdict"] == "condemned" for member in members)
         return {
             "kind": "session",
             "what": clean(record.session.title),
-            "would": _would_do(record, self._policy()),
+            "would": _would_do(record, self._policy(), doomed),
             **session_as_data(record),
-            "members": [self._member(member.id) for member in self._ledger.members(record.session.key)],
+            "members": members,
         }
 
     def _member(self, who: ProcessId) -> Data:
-        verdict = self._examiner.verdict(who)
         case = self._examiner.case(who)
+        verdict = judge(case)
         name = case.facts.name if isinstance(case.facts, ProcessFacts) else ""
-        reason = clean(verdict.reason, 400) if isinstance(verdict, Spared) else ""
-        return {"pid": who.pid, "name": clean(name), "verdict": type(verdict).__name__.lower(), "reason": reason}
+        match verdict:
+            case Spared():
+                reason = f"left alone, {verdict.reason}"
+            case Condemned():
+                reason = "nothing speaks for it"
+            case Absent():
+                reason = "it has ended"
+        return {
+            "pid": who.pid,
+            "name": clean(name),
+            "verdict": type(verdict).__name__.lower(),
+            "reason": clean(reason, 400),
+        }
 
     def path(self, path: str) -> Data:
-        """A socket or directory: whose it is, and whether it would be removed."""
+        """A socket or directory: whose it is, and whether it would be removed.
+
+        Raises:
+            NoSuchThing: It is nobody's, and not there.
+        """
         for record in self._ledger.sessions():
             had = record.session.belongings
             if path not in had.directories and all(mark.path != path for mark in had.sockets):
@@ -99,6 +117,8 @@ class Explanations:
                     would = f"leave it alone: {verdict.reason}" if isinstance(verdict, Kept) else "remove it"
                     return _path(path, whose, would)
             return _path(path, whose, "nothing: it is not there any more")
+        if isinstance(look_at_directory(path), Gone):
+            raise NoSuchThing(f"there is no {clean(path, 400)}")
         return _path(path, "no session that Sentinel watches made it", "leave it alone: it is nobody's to remove")
 
 
@@ -113,11 +133,17 @@ def _would_end(policy: Policy) -> str:
     return "end it" if policy.mode is Mode.ACT else "end it, if the mode were act"
 
 
-def _would_do(record: Record, policy: Policy) -> str:
+def _would_do(record: Record, policy: Policy, doomed: int) -> str:
     if record.death is None:
         wishes = policy.of(record.session.kind, record.session.directory)
         return f"watch it, and at its death {wishes.survivors} what it leaves and {wishes.daemons} its daemons"
-    return f"nothing more: it {how_it_died(record.death)}, and what is left of it is spared"
+    died = how_it_died(record.death)
+    if not record.settled:
+        return f"go on cleaning up: it {died}"
+    if doomed:
+        left = count(doomed, "process")
+        return f"nothing by itself: it {died}, and was judged then; `sentinel clean` offers {left} of what it left"
+    return f"nothing more: it {died}, and what is left of it is spared"
 
 
 def session_as_data(record: Record) -> Data:

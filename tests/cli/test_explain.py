@@ -15,7 +15,7 @@ from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import AgentStarted, CleanedUp, SessionDied
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Kind, Session
-from sentinel.errors import NoSuchThing, NotRunning, SentinelError
+from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
 from sentinel.journal import Journal
 from tests.cli.standin import StandIn
 
@@ -105,8 +105,38 @@ def test_an_event_is_shown_with_what_led_to_it_and_what_followed(story):
     assert ([r["seq"] for r in told["because"]], told["event"]["seq"]) == ([2], 3)
     out = explain("e3")
     assert out.index("Because") < out.index("This")
+    assert explain("E3") == out
     with pytest.raises(NoSuchThing, match="there is no event e99 in the journal"):
         explain("e99")
+
+
+def test_what_is_left_out_of_a_long_past_is_counted(agent, where):
+    agent(NoSuchThing("no session is called claude"))
+    journal = Journal(where.journal, "deadbeef")
+    for _ in range(30):
+        journal.record(SessionDied(CLAUDE, Death(1.0, 9)))
+    journal.close()
+    out = explain("claude")
+    assert "  What was done (and 6 records before):" in out
+    assert " e6 " not in out
+    assert " e7 " in out
+    told = json.loads(explain("claude", "--json"))
+    assert (len(told["past"]), told["past_left_out"]) == (24, 6)
+
+
+@pytest.mark.parametrize("what", ["", " "])
+def test_nothing_cannot_be_explained(what, story):
+    with pytest.raises(SystemExit) as ended:
+        command.main([what], standalone_mode=True)
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("what", [str(os.getpid()), "claude"])
+def test_a_wrong_configuration_is_no_answer(what, story, where):
+    where.config.mkdir(exist_ok=True)
+    where.config_file.write_text("mode = 7")
+    with pytest.raises(ConfigError, match=r"sentinel\.toml:1: "):
+        explain(what)
 
 
 def test_an_agent_that_answers_nonsense_is_an_error(agent):
@@ -124,7 +154,7 @@ def test_without_an_agent_a_look_of_ones_own_is_said_to_be_one():
     assert json.loads(explain(str(os.getpid()), "--json"))["alone"] is True
 
 
-@pytest.mark.parametrize("what", ["999999999", "nobody", "\u00b2", "9" * 5000, "e", "\x1b[2J"])
+@pytest.mark.parametrize("what", ["999999999", "nobody", "./nosuch/file", "\u00b2", "9" * 5000, "e", "\x1b[2J"])
 def test_without_an_agent_what_is_not_there_is_an_error(what):
     with pytest.raises(NoSuchThing) as refusal:
         explain(what)

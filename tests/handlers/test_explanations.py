@@ -11,7 +11,7 @@ import pytest
 
 from sentinel import wire
 from sentinel.core.facts import ProcessId
-from sentinel.core.policy import Mode, Policy
+from sentinel.core.policy import KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.errors import NoSuchThing
 from sentinel.handlers.explanations import Explanations, session_as_data
@@ -117,10 +117,12 @@ def test_hostile_names_do_no_harm(room, explanations, tmp_path):
         explanations.explain(str(child)),
         explanations.explain(session.key),
         explanations.explain(path),
-        explanations.explain(path + "/more"),
         session_as_data(record),
     ):
         assert_harmless(data)
+    with pytest.raises(NoSuchThing) as refusal:
+        explanations.explain(path + "/more")
+    assert_harmless(str(refusal.value))
     agent.end()
     room.ledger.exited(agent.pid, killed())
     for data in (explanations.explain(str(child)), explanations.explain(path), explanations.session(record)):
@@ -169,8 +171,25 @@ def test_a_dead_session_says_how_it_died(room, agent, explanations):
     room.ledger.exited(agent.pid, killed())
     told = explanations.explain("claude")
     assert told["alive"] is False
-    assert told["would"] == "nothing more: it was killed by SIGKILL, and what is left of it is spared"
+    assert told["would"] == "go on cleaning up: it was killed by SIGKILL"
     assert told["dead_for"] >= 0
+
+
+def test_what_a_dead_session_still_owns_is_told_with_what_would_come_of_it(room, agent, explanations):
+    room.forked(agent.pid, agent.do("bear()"))
+    agent.end()
+    room.ledger.exited(agent.pid, killed())
+    room.ledger.settle(room.ledger.record(agent.session.key))
+    told = explanations.explain("claude")
+    assert told["would"] == (
+        "nothing by itself: it was killed by SIGKILL, and was judged then;"
+        " `sentinel clean` offers 1 process of what it left"
+    )
+    assert told["members"][0]["reason"] == "nothing speaks for it"
+    room.policy = Policy(kinds=dict.fromkeys(Kind, KindPolicy(survivors=Survivors.REPORT)))
+    told = explanations.explain("claude")
+    assert told["would"] == "nothing more: it was killed by SIGKILL, and what is left of it is spared"
+    assert told["members"][0]["reason"].startswith("left alone, ")
 
 
 # -- paths -----------------------------------------------------------------------------------
@@ -179,6 +198,11 @@ def test_a_dead_session_says_how_it_died(room, agent, explanations):
 def test_a_path_of_nobody_is_nobodys_to_remove(explanations):
     told = explanations.explain("/etc/passwd")
     assert told["would"] == "leave it alone: it is nobody's to remove"
+
+
+def test_a_path_that_is_not_there_and_nobodys_is_said_not_to_be_there(explanations):
+    with pytest.raises(NoSuchThing, match="there is no /etc/nosuch/file"):
+        explanations.explain("/etc/nosuch/file")
 
 
 @pytest.fixture
