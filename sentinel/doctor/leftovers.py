@@ -131,17 +131,17 @@ class Leftovers:
                     yield Candidate(case.facts, Grade.PROVEN, evidence(case))
 
     def _named_ones(self, pids: Iterable[int], known: dict[ProcessId, Candidate]) -> Iterator[Candidate]:
-        for pid in pids:
-            tree = self.look.below(pid)
+        trees = {pid: self.look.below(pid) for pid in pids}
+        everybody = {facts.id.pid for tree in trees.values() for facts in tree}
+        for pid, tree in trees.items():
             if not tree:
                 raise NoSuchThing(f"there is no process {pid} of yours")
             for facts in tree:
                 top = facts.id.pid == pid
                 said = "you named it" if top else f"it hangs under process {facts.parent}, and you named process {pid}"
-                found = known.get(facts.id)
-                if top and found is None and not self.look.is_lost(facts):
+                if top and facts.parent not in everybody and not self.look.is_lost(facts):
                     self._at_home[facts.id] = f"its parent, process {facts.parent}, lives: it was not left behind"
-                found = found or Candidate(facts, Grade.WEAK, ())
+                found = known.get(facts.id, Candidate(facts, Grade.WEAK, ()))
                 yield replace(found, evidence=(said, *found.evidence))
 
     # -- what may be done about them ---------------------------------------------------
