@@ -229,7 +229,7 @@ def _unix_end(message: bytes) -> UnixEnd:
 
 
 def _tcp(message: bytes) -> Tcp:
-    family, state, sport, dport, src, dst, _, inode = _INET_ANSWER.unpack_from(message)
+    family, state, sport, dport, src, dst, inode = _INET_ANSWER.unpack_from(message)
     return Tcp(state, _place(family, src, sport), _place(family, dst, dport), inode)
 
 
