@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 
 import click
 
 from sentinel import client, paths, wire
+from sentinel.cli import screen
 from sentinel.cli.switching import held, switches_of
+from sentinel.core.sessions import Kind
 from sentinel.errors import NotRunning
 
-_COLUMNS = ("SESSION", "KIND", "PID", "PROCESSES", "AGE", "STATE", "DIRECTORY")
+Session = dict[str, object]
+"""As the agent tells of one."""
+
+_COLUMNS = ("SESSION", "KIND", "PROCESSES", "AGE", "STATE", "DIRECTORY")
+_YIELDING = (5, 4, 0, 1)
+"""Which of them give way on a narrow terminal, in this order."""
 
 
 @click.command("sessions")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def command(*, as_json: bool) -> None:
     """List the sessions that the agent watches, and the dead ones that left something.
+
+    The number in a session's name is the PID of its root.
 
     Exit status 3 when no agent runs.
     """
@@ -35,26 +45,44 @@ def command(*, as_json: bool) -> None:
     if not sessions:
         click.echo("No session is watched now.")
         return
-    rows = [_COLUMNS, *(_row(session) for session in sessions)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
-    for row in rows:
-        click.echo(
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        )
+    servers = _servers(sessions)
+    for line in screen.table([_COLUMNS, *(_row(session, servers) for session in sessions)], screen.width(), _YIELDING):
+        click.echo(line)
 
 
-def _row(session: dict[str, object]) -> tuple[str, ...]:
-    state = ("alive" if session["alive"] else str(session["death"])) + (", kept" if session.get("kept") else "")
-    born = session["born"]
+def _row(session: Session, servers: dict[str, str]) -> tuple[str, ...]:
+    kind = str(session["session_kind"])
+    server = servers.get(str(session.get("outer"))) if kind == Kind.PANE else None
     return (
         str(session["id"]),
-        str(session["session_kind"]),
-        str(session["pid"]),
+        f"{kind} of {server}" if server else kind,
         str(session["processes"]),
-        age(time.time() - born) if isinstance(born, float) else "?",
-        state,
+        _since(session),
+        _state(session),
         str(session["directory"]),
     )
+
+
+def _servers(sessions: list[Session]) -> dict[str, str]:
+    """What to call each tmux server, by its key: its name, or its id where two have the same name."""
+    found = [session for session in sessions if session["session_kind"] == Kind.TMUX]
+    names = Counter(session.get("name") for session in found)
+    return {
+        str(session.get("key")): str(session["name" if names[session.get("name")] == 1 else "id"]) for session in found
+    }
+
+
+def _since(session: Session) -> str:
+    if not session["alive"]:
+        dead_for = session.get("dead_for")
+        return f"dead {age(dead_for) if isinstance(dead_for, float) else '?'}"
+    born = session["born"]
+    return age(time.time() - born) if isinstance(born, float) else "?"
+
+
+def _state(session: Session) -> str:
+    state = "alive" if session["alive"] else str(session["death"]).removeprefix("was ")
+    return state + (", kept" if session.get("kept") else "")
 
 
 def age(seconds: float) -> str:

@@ -9,6 +9,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from sentinel.cli import screen
 from sentinel.cli.sessions import age, command
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.ledger import Record
@@ -40,13 +41,40 @@ def data(name="claude", death=None, **more):
 
 def test_a_session_is_a_row(shown):
     head, row = shown([data(directory="/srv/shop")]).splitlines()
-    assert head.split() == ["SESSION", "KIND", "PID", "PROCESSES", "AGE", "STATE", "DIRECTORY"]
-    assert row.split() == ["claude-4231", "agent", "4231", "0", "2h", "alive", "/srv/shop"]
+    assert head.split() == ["SESSION", "KIND", "PROCESSES", "AGE", "STATE", "DIRECTORY"]
+    assert row.split() == ["claude-4231", "agent", "0", "2h", "alive", "/srv/shop"]
     assert head.index("DIRECTORY") == row.index("/srv/shop")
 
 
-def test_a_dead_one_that_left_something_says_how_it_died(shown):
-    assert "was killed by SIGKILL" in shown([data(death=Death(time.monotonic(), 9))])
+def test_a_dead_one_that_left_something_says_how_it_died_and_since_when(shown):
+    assert "  dead 2m  killed by SIGKILL" in shown([data(death=Death(time.monotonic() - 150, 9))])
+
+
+def test_a_pane_is_told_from_its_namesake_by_the_server(shown):
+    def server(label, pid):
+        return Session(Kind.TMUX, label, ProcessId(pid, 1))
+
+    def kinds(*servers):
+        panes = [Session(Kind.PANE, "%1", ProcessId(9, 1), outer=server.key) for server in servers]
+        rows = shown([session_as_data(Record(session)) for session in (*servers, *panes)]).splitlines()[1:]
+        return [row.split("  0  ")[0].partition(" ")[2].strip() for row in rows]
+
+    assert kinds(server("default", 5), server("work", 6)) == ["tmux", "tmux", "pane of default", "pane of work"]
+    assert kinds(server("default", 5), server("default", 6))[2:] == ["pane of default-5", "pane of default-6"]
+    orphan = Session(Kind.PANE, "%1", ProcessId(9, 1), outer="gone-1@2")
+    assert " pane  " in shown([session_as_data(Record(orphan))])
+
+
+def test_on_a_terminal_every_row_is_one_line(shown, monkeypatch):
+    monkeypatch.setattr(screen, "width", lambda: 80)
+    directory = "/home/somebody/with/a/long/way/to/the/shop"
+    out = shown([data(directory=directory), data("a-long-name-that-somebody-gave", Death(1.0, 1), directory=directory)])
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert "…" in out
+    assert out.splitlines()[1].endswith("/the/shop")
+    usual = shown([data("shop-api", Death(1.0, 1), directory=directory)])
+    assert "killed by SIGHUP" in usual
+    assert max(map(len, usual.splitlines())) == 80
 
 
 def test_the_youngest_is_0s():
