@@ -163,7 +163,7 @@ def _supervised(data: Data) -> str:
 
 
 def _session_closed(data: Data) -> str:
-    return f"{data['session']['id']} is closed: nothing of it is left"
+    return f"{data['session']['id']} is closed: no process of it is left"
 
 
 def _server_unstuck(data: Data) -> str:

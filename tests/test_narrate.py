@@ -123,7 +123,7 @@ SAMPLES = [
         "claude-4231: left 1 process alone (a person has paused Sentinel)",
     ),
     (cleaned(), "claude-4231: nothing was done"),
-    (events.SessionClosed(CLAUDE), "claude-4231 is closed: nothing of it is left"),
+    (events.SessionClosed(CLAUDE), "claude-4231 is closed: no process of it is left"),
     (
         events.ServerUnstuck(ProcessId(9, 1), ("it holds a zombie",), Outcome("9@1", Result.CURED)),
         "tmux server (pid 9) was sent SIGCHLD: it holds a zombie",

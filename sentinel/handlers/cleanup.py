@@ -18,6 +18,7 @@ from sentinel.core.events import (
     Supervised,
 )
 from sentinel.core.facts import ProcessId
+from sentinel.core.guards import UNANSWERED
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
@@ -162,7 +163,7 @@ class CleanUp:
             revivals = Revivals()
             revivals.ended([target.facts for one in strikes for target in one.action.targets], time.monotonic())
             outcomes += await self._pursue(record, known, spared, revivals, grace=grace, intent=intent)
-        late = self._leftovers.remove(session, self._policy())
+        late = self._leftovers.remove(session, self._policy(), [outcome.target for outcome in early])
         record.files_kept = not all(map(_is_done, late))
         outcomes += [*early, *late]
         if outcomes:
@@ -271,4 +272,4 @@ def _is_done(outcome: Outcome) -> bool:
 
 def _lacks_an_answer(verdicts: Iterable[ProcessVerdict]) -> bool:
     """Whether one of them is spared only because a witness did not answer."""
-    return any(isinstance(verdict, Spared) and verdict.guard == "unknown" for verdict in verdicts)
+    return any(isinstance(verdict, Spared) and verdict.guard in UNANSWERED for verdict in verdicts)

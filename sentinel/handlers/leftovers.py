@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,16 +38,20 @@ class Leftovers:
         """Judge every file that the dead session owns or may have left."""
         return [*self._sockets(session), *self._directories(session)]
 
-    def remove(self, session: Session, policy: Policy) -> list[Outcome]:
-        """Judge now, move what is stale into quarantine, and say why the rest stays."""
+    def remove(self, session: Session, policy: Policy, tried: Collection[str] = ()) -> list[Outcome]:
+        """Judge now, move what is stale into quarantine, and say why the rest stays.
+
+        What was ``tried`` in vain is not tried again.
+        """
         if not policy.acts or not (session.belongings.sockets or session.belongings.title):
             return []
         # One kind after the other: a directory is judged by the sockets that are there then.
         outcomes = [
             self._perform(RemoveSocket(session, verdict)) if isinstance(verdict, Stale) else _kept(verdict)
             for verdict in list(self._sockets(session))
+            if verdict.path not in tried
         ]
-        for verdict in list(self._directories(session)):
+        for verdict in [found for found in self._directories(session) if found.path not in tried]:
             if isinstance(verdict, Stale):
                 outcomes.append(self._perform(RemoveDirectory(session, verdict)))
             elif verdict.path in session.belongings.directories:

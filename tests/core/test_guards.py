@@ -388,6 +388,11 @@ CONDEMNED = [
     ),
     ("disowned", "in another session", {"session": session(Kind.PANE), "death": Death(DIED, 1)}),
     ("disowned", "no pane", {"facts": facts(session=ROOT.pid), "death": Death(DIED, 1)}),
+    (
+        "disowned",
+        "lost by a script that was killed",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid), "member": left(clean=False, at=DIED - 60)},
+    ),
     ("policy", "left with a status", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1 << 8)}),
     (
         "policy",

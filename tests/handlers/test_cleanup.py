@@ -95,8 +95,8 @@ class Stage:
         for birth in list(self.births):
             birth()
 
-    def remove(self, session, policy):
-        return self.leftovers.remove(session, policy)
+    def remove(self, session, policy, tried=()):
+        return self.leftovers.remove(session, policy, tried)
 
     def agent(self, *scripts, name="claude"):
         """An agent with a child for each script. Returns it, its session and the children."""
@@ -494,7 +494,7 @@ def test_a_judgement_that_fails_is_told_and_does_not_keep_the_session_for_ever(r
 def test_one_that_fails_does_not_stop_the_others(room, run, monkeypatch):
     async def scenario():
         stage = Stage(room)
-        monkeypatch.setattr(stage, "remove", lambda session, _: broken() if session.name == "codex" else [])
+        monkeypatch.setattr(stage, "remove", lambda session, *_: broken() if session.name == "codex" else [])
         bad, *_ = stage.agent("time.sleep(60)", name="codex")
         good, _, (child,) = stage.agent("time.sleep(60)")
         stage.kill(bad)

@@ -214,3 +214,9 @@ def test_when_it_cannot_be_told_which_sockets_live_everything_stays(room, leftov
 
 def test_a_script_root_that_cannot_be_read_is_no_reason_to_fail(room, leftovers, place):
     assert leftovers.remove(die(room, shop(place / "nowhere")), Policy()) == []
+
+
+def test_what_was_tried_in_vain_is_not_tried_again(room, leftovers, place):
+    directory = script_directory(place)
+    assert leftovers.remove(die(room, shop(place)), Policy(), [str(directory)]) == []
+    assert os.path.isdir(directory)

@@ -108,6 +108,8 @@ def disowned(case: Case) -> str | None:
         return None
     if isinstance(case.death, Death) and case.death.signal == 9:  # noqa: PLR2004 - SIGKILL: its shell had no chance
         return None
+    if case.member is not None and case.member.left is not None and case.member.left.clean is False:
+        return None  # whoever bore it was killed: the shell never knew of it, and nobody disowned it
     return "its shell did not pass the hang-up on to it: it was disowned"
 
 
