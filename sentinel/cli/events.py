@@ -19,13 +19,23 @@ _DEFAULT_LINES = 20
 _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
 
 
+class _Number(click.IntRange):
+    """A number of lines. What is none is refused by this name."""
+
+    name = "number"
+
+
 @click.command("events")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), help="The last N only; 20 unless --since is given.")
-@click.option("--since", metavar="TIME", help='From then on: "2026-10-30 18:17:16", "yesterday", "10m ago".')
+@click.option("-n", "--lines", type=_Number(min=0), metavar="N", help="The last N only; 20 unless --since is given.")
+@click.option("--since", metavar="TIME", help="From then on.")
 @click.option("--until", metavar="TIME", help="Up to then.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help='Of this type; "session" is all "session.*".')
-@click.option("--session", "sessions", multiple=True, metavar="SESSION", help="Of the session with this id or name.")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help='Of this type; "session" is all "session.*". Repeatable.'
+)
+@click.option(
+    "--session", "sessions", multiple=True, metavar="SESSION", help="Of the session with this id or name. Repeatable."
+)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text, or JSON lines.")
 @click.option(
     "--cursor-file",
@@ -46,6 +56,9 @@ def command(
     """Show what happened: deaths, judgements, clean-ups, and why.
 
     Works without the agent. With --follow it ends at Ctrl-C, or when --until has come.
+
+    TIME is a moment: "2026-10-30 18:17:16", "18:17", "yesterday", or a span before now: 10m,
+    "10m ago", -1h (--since=-1h); +10m is after now. 2s is two seconds ago.
     """
     from sentinel import paths
     from sentinel.history import Cursor, History
@@ -128,16 +141,20 @@ class _Printer:
 
     def _as_text(self, entry: Entry) -> str:
         from sentinel import narrate
-        from sentinel.cli import times
+        from sentinel.cli import screen, times
 
         try:
             when = times.local(str(entry.record.get("time")))
         except (ValueError, OverflowError):
             when = "at an unknown time"
         kind = narrate.kind(entry.record)
-        head = click.style(f"{kind:17}", bold=True) if self._bold else f"{kind:17}"
-        told = [f"{when}  {f'e{entry.seq}':6}  {head}  {narrate.sentence(entry.record)}"]
-        return "\n".join([*told, *(f"    {line}" for line in narrate.details(entry.record))])
+        columns = screen.width()
+        told = f"{when}  {f'e{entry.seq}':6}  {kind:17}  {narrate.sentence(entry.record)}"
+        told = screen.broken(told, columns, "    ")
+        if self._bold:
+            told = told.replace(kind, click.style(kind, bold=True), 1)
+        details = (screen.broken(f"    {line}", columns, "      ") for line in narrate.details(entry.record))
+        return "\n".join([told, *details])
 
 
 class _Stream:

@@ -10,6 +10,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from sentinel.cli import screen
 from sentinel.cli.events import command
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import AgentStarted, AgentStopped, CleanedUp, Notified, SessionDied, SessionJudged
@@ -70,6 +71,14 @@ def test_as_text(story):
     assert lines[1].endswith("  session.died       claude-4231 was killed by SIGKILL")
     assert lines[3] == "    pid 77 tmux: server: spared, it is a tmux server"
     assert "\x1b" not in "".join(lines)
+
+
+def test_on_a_terminal_no_word_is_broken(story, monkeypatch):
+    whole = run().stdout
+    monkeypatch.setattr(screen, "width", lambda: 60)
+    shown = run().stdout
+    assert max(map(len, shown.splitlines())) <= 60
+    assert shown.split() == whole.split()
 
 
 def test_as_json_it_is_the_line_of_the_file(story, state):
@@ -133,6 +142,7 @@ def test_since_and_until_meet_the_very_record(story):
         (("--since", "whenever"), "is no time"),
         (("--until", "2026-99-99"), "--until"),
         (("-n", "-1"), "-1"),
+        (("-n", "x"), "'x' is not a valid number"),
         (("-o", "yaml"), "json"),
     ],
 )
