@@ -73,7 +73,7 @@ def leaves_an_heir(tree: Tree, spot: Spot) -> None:
 
 def wrapper_chain(tree: Tree, spot: Spot) -> None:
     """A shell, npm, a shell, node: what ``npx`` makes of a server."""
-    server, npm = tree.node(tree.be("node server.js")), tree.node("be npm exec server")
+    server, npm = tree.node(tree.be("node server.js")), tree.node("heed TERM", "be npm exec server")
     shell = tree.bear(spot, f"sh {tree.tree_of(npm)} bin/npm exec server; true")
     here = tree.dwell(spot, shell, "shell of a chain")
     tree.tells_of(npm, shell)
