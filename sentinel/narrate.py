@@ -72,8 +72,10 @@ def _compact(data: object) -> str:
 
 
 def _agent_started(data: Data) -> str:
-    why = f" ({data['why']})" if data["why"] else ""
-    return f"Sentinel {data['version']} watches; deaths are told by {data['source']}{why}"
+    why = f", {data['why']}" if data["why"] else ""
+    sampled = data["source"] == "polling"
+    how = "it samples births and deaths" if sampled else "the kernel tells it of births and deaths"
+    return f"Sentinel {data['version']} watches; {how} ({data['source']}{why})"
 
 
 def _agent_stopped(data: Data) -> str:
@@ -131,8 +133,8 @@ def _cleaned_up(data: Data) -> str:
     if ended:
         one = len(ended) == 1 and ended[0]["name"]
         what = f"{one} ({_pid(ended[0]['target'])})" if one else count(len(ended), "process")
-        how = ", ".join(f"{results[word]} {word}" for word in ("ended", "killed") if results[word])
-        parts.append(f"ended {what} in {duration(data['duration'])} ({how})")
+        how = f" ({results['killed']} by SIGKILL)" if results["killed"] else ""
+        parts.append(f"ended {what} in {duration(data['duration'])}{how}")
     if results["gone"]:
         parts.append(f"{results['gone']} had ended before")
     if results["removed"]:
@@ -142,11 +144,16 @@ def _cleaned_up(data: Data) -> str:
     if results["survived"]:
         parts.append(f"{count(results['survived'], 'process')} survived")
     if results["refused"]:
-        parts.append(f"{results['refused']} refused")
+        parts.append(f"could not clean up {results['refused']}{_why(data, 'refused')}")
     if results["held"]:
-        why = next(outcome["reason"] for outcome in data["outcomes"] if outcome["result"] == "held")
-        parts.append(f"left {count(results['held'], 'process')} alone ({why})")
+        parts.append(f"left {count(results['held'], 'process')} alone{_why(data, 'held')}")
     return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
+
+
+def _why(data: Data, result: str) -> str:
+    """The reason of the first outcome of that result."""
+    why = next(outcome["reason"] for outcome in data["outcomes"] if outcome["result"] == result)
+    return f" ({why})" if why else ""
 
 
 def _abandoned(data: Data) -> str:
@@ -197,7 +204,7 @@ def _notified(data: Data) -> str:
     text = data["text"].partition("\n")[0].partition("\\x0a")[0]
     if data["shown"]:
         return f"told: {text}"
-    return f"could not tell ({data['why']}): {text}"
+    return f"could not tell you: {data['why']}; {text}"
 
 
 def _lost(data: Data) -> str:

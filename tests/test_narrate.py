@@ -51,9 +51,12 @@ BEGINNING = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(0.0))
 SAMPLES = [
     (
         events.AgentStarted("0.1.0", "polling", "the connector is refused"),
-        "Sentinel 0.1.0 watches; deaths are told by polling (the connector is refused)",
+        "Sentinel 0.1.0 watches; it samples births and deaths (polling, the connector is refused)",
     ),
-    (events.AgentStarted("0.1.0", "polling"), "Sentinel 0.1.0 watches; deaths are told by polling"),
+    (
+        events.AgentStarted("0.1.0", "proc connector"),
+        "Sentinel 0.1.0 watches; the kernel tells it of births and deaths (proc connector)",
+    ),
     (events.AgentStopped("it was told to by SIGTERM"), "Sentinel stopped: it was told to by SIGTERM"),
     (events.AgentStopped(""), "Sentinel stopped"),
     (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
@@ -109,15 +112,19 @@ SAMPLES = [
     ),
     (
         cleaned(*[Result.ENDED] * 11, Result.KILLED),
-        "claude-4231: ended 12 processes in 4 ms (11 ended, 1 killed)",
+        "claude-4231: ended 12 processes in 4 ms (1 by SIGKILL)",
     ),
-    (cleaned(Result.KILLED, name="node", duration=2.14), "claude-4231: ended node (pid 1) in 2.1 s (1 killed)"),
+    (cleaned(Result.KILLED, name="node", duration=2.14), "claude-4231: ended node (pid 1) in 2.1 s (1 by SIGKILL)"),
     (
         cleaned(Result.ENDED, Result.GONE, Result.REMOVED, Result.SURVIVED),
-        "claude-4231: ended 1 process in 4 ms (1 ended), 1 had ended before, removed 1 file and 1 process survived",
+        "claude-4231: ended 1 process in 4 ms, 1 had ended before, removed 1 file and 1 process survived",
     ),
     (cleaned(Result.KEPT), "claude-4231: kept 1 file"),
-    (cleaned(Result.REFUSED), "claude-4231: 1 refused"),
+    (cleaned(Result.REFUSED), "claude-4231: could not clean up 1"),
+    (
+        events.CleanedUp(CLAUDE, (Outcome("/p/a.sock", Result.REFUSED, "it is not ours"),), 0.0),
+        "claude-4231: could not clean up 1 (it is not ours)",
+    ),
     (
         events.CleanedUp(CLAUDE, (Outcome("1@7", Result.HELD, "a person has paused Sentinel"),), 0.0),
         "claude-4231: left 1 process alone (a person has paused Sentinel)",
@@ -133,7 +140,7 @@ SAMPLES = [
         "tmux server (pid 9) was not cured (not ours): no evidence was recorded",
     ),
     (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
-    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell (no bus): claude"),
+    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell you: no bus; claude"),
     (
         events.EventsLost("files", "overflow"),
         "notices of files were lost, everything is looked at again: overflow",

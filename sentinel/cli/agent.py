@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from sentinel import config, instance, paths
+from sentinel.core.policy import Mode
 from sentinel.errors import SentinelError
 
 if TYPE_CHECKING:
-    from sentinel.core.events import Event
     from sentinel.handlers.enquiries import Condition
 
 
@@ -45,12 +43,15 @@ def command(*, quiet: bool, verbose: bool) -> None:
     trouble = paths.prepare(where)
     with instance.claim(where) as claim:
         from sentinel.app import Agent
+        from sentinel.cli.live import Live, greeting
+
+        echo = None if quiet or not sys.stdout.isatty() else Live()
 
         def started(condition: Condition) -> None:
             if not quiet:
-                _greet(condition, trouble)
-
-        echo = None if quiet or not sys.stdout.isatty() else _echo
+                click.echo(greeting(condition, observes=wishes.policy.mode is Mode.OBSERVE, told=echo is not None))
+            if trouble:
+                click.echo(f"sentinel: {trouble}", err=True)
 
         async def serve() -> None:
             await Agent(wishes, where, claim, echo).run(started)
@@ -74,20 +75,3 @@ def _leave_the_group_of_our_starter() -> None:
             os.close(terminal)
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
-
-
-def _echo(event: Event) -> None:
-    """Say what happened to whoever sits before this terminal."""
-    from sentinel.narrate import sentence
-    from sentinel.records import draft
-
-    record = json.loads(draft(event, 0).line(""))
-    with contextlib.suppress(OSError):  # the terminal was closed: the journal has it
-        click.echo(f"{time.strftime('%H:%M:%S')}  {sentence(record)}")
-
-
-def _greet(condition: Condition, trouble: str) -> None:
-    better = f" ({condition.why_not_better})" if condition.why_not_better else ""
-    click.echo(f"sentinel {condition.version} watches by {condition.source}{better}. Ctrl-C ends it.")
-    if trouble:
-        click.echo(f"sentinel: {trouble}", err=True)

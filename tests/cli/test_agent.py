@@ -12,11 +12,7 @@ from click.testing import CliRunner
 
 from sentinel import instance
 from sentinel.cli import agent
-from sentinel.core.events import SessionDied
-from sentinel.core.facts import Death, ProcessId
-from sentinel.core.sessions import Kind, Session
 from sentinel.errors import AlreadyRunning, ConfigError, SentinelError
-from sentinel.handlers.enquiries import Condition
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,23 +77,6 @@ def test_an_agent_that_fails_leaves_the_word_that_it_crashed(where, monkeypatch)
     monkeypatch.setattr(agent.asyncio, "run", run)
     assert isinstance(invoke().exception, OSError)
     assert instance.look(where).condition is instance.Condition.CRASHED
-
-
-def test_the_greeting_says_how_it_watches_and_how_to_end_it(capsys):
-    agent._greet(Condition("1.2", "polling", "this is a container"), "")
-    assert capsys.readouterr().out == "sentinel 1.2 watches by polling (this is a container). Ctrl-C ends it.\n"
-    agent._greet(Condition("1.2", "proc connector"), "the state directory is on a network")
-    told = capsys.readouterr()
-    assert told.out == "sentinel 1.2 watches by proc connector. Ctrl-C ends it.\n"
-    assert told.err == "sentinel: the state directory is on a network\n"
-
-
-def test_what_happens_is_said_in_one_harmless_line(capsys):
-    session = Session(Kind.RUN, "x\x1b[2J\n\u202e", ProcessId(4231, 7))
-    agent._echo(SessionDied(session, Death(1.0, 9)))
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.isprintable()
-    assert line.endswith("was killed by SIGKILL")
 
 
 LEAVES = (
