@@ -38,6 +38,9 @@ from sentinel.observe.surroundings import Neighbourhood
 _DEEPEST = 20
 """Sessions inside of each other whose names are asked."""
 
+Ask = Callable[[Case, tuple[Guard, ...]], Spared | Absent | None]
+"""Whether one of these guards spares: as ``mercy`` does, or after a person said yes (core/consent.py)."""
+
 
 def find_ourselves(*, with_group: bool = True) -> Ourselves:
     """Who we are, and what we hang on. An unreadable chain is an error: nothing could be told apart.
@@ -63,8 +66,9 @@ class _Look:
     so they are asked again until nobody more is spared.
     """
 
-    def __init__(self, world: World, session: Session | None) -> None:
+    def __init__(self, world: World, session: Session | None, ask: Ask) -> None:
         self.world = world
+        self._ask = ask
         self.above: dict[int, Above] = {}
         self.cases: dict[ProcessId, Case] = {}
         self._mercy: dict[ProcessId, Spared | Absent | None] = {}
@@ -73,7 +77,7 @@ class _Look:
     def add(self, case: Case) -> None:
         """Take a case in, and judge it by itself."""
         self.cases[case.id] = case
-        self._mercy[case.id] = mercy(case, FIRST_LOOK)
+        self._mercy[case.id] = self._ask(case, FIRST_LOOK)
 
     @property
     def verdicts(self) -> tuple[ProcessVerdict, ...]:
@@ -103,7 +107,7 @@ class _Look:
 
     def _again(self, case: Case, guards: tuple[Guard, ...]) -> None:
         self.cases[case.id] = case
-        self._mercy[case.id] = mercy(case, guards)
+        self._mercy[case.id] = self._ask(case, guards)
 
     def _condemned(self) -> list[ProcessId]:
         return [who for who, verdict in self._mercy.items() if verdict is None]
@@ -143,13 +147,20 @@ class _Look:
 
 
 class Examiner:
-    """Builds cases from the ledger and a fresh look, and has them judged."""
+    """Builds cases from the ledger and a fresh look, and has them judged.
 
-    def __init__(self, ledger: Ledger, handles: Handles, policy: Callable[[], Policy], ourselves: Ourselves) -> None:
+    Args:
+        ask: Asks guards whether they spare; by default all that it is given.
+    """
+
+    def __init__(
+        self, ledger: Ledger, handles: Handles, policy: Callable[[], Policy], ourselves: Ourselves, ask: Ask = mercy
+    ) -> None:
         self._ledger = ledger
         self._handles = handles
         self._policy = policy
         self._ourselves = ourselves
+        self._ask = ask
 
     def left_by(self, record: Record) -> tuple[ProcessVerdict, ...]:
         """Judge everything that a session owns but its root."""
@@ -166,7 +177,7 @@ class Examiner:
         if record is not None and record.death is not None and who != record.session.root:
             look = self._look_at(record)
         else:
-            look = _Look(self._world(record), record.session if record is not None else None)
+            look = _Look(self._world(record), record.session if record is not None else None, self._ask)
             look.add(self._case(who, member if record is not None else None, record, look))
         case = look.cases[who]
         if case.surroundings is None and isinstance(case.facts, ProcessFacts) and case.facts.id == who:
@@ -177,7 +188,7 @@ class Examiner:
         return case
 
     def _look_at(self, record: Record) -> _Look:
-        look = _Look(self._world(record), record.session)
+        look = _Look(self._world(record), record.session, self._ask)
         for member in self._ledger.members(record.session.key):
             look.add(self._case(member.id, member, record, look))
         look.judge()
