@@ -192,6 +192,8 @@ static void take(int node, int step, char *text)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     else if (!strcmp(text, "lead"))
         lead(rest);
+    else if (!strcmp(text, "export"))
+        putenv(strdup(rest));
     else if (!strcmp(text, "hold"))
         hold(rest);
     else if (!strcmp(text, "ignore"))

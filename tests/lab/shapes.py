@@ -111,6 +111,12 @@ def nohup(tree: Tree, spot: Spot) -> None:
     sprout(tree, spot, node, "nohup", NOHUP)
 
 
+def kept(tree: Tree, spot: Spot) -> None:
+    """Somebody said so in its environment."""
+    node = tree.bear(spot, "export SENTINEL_KEEP=1", tree.be())
+    sprout(tree, spot, node, "SENTINEL_KEEP", "its environment asks for it to be kept")
+
+
 def container(tree: Tree, spot: Spot) -> None:
     """Whoever started it is of the session; what is inside is not to be touched."""
     inside = tree.node(tree.be())
@@ -288,7 +294,7 @@ def root(tree: Tree, spot: Spot, node: int, session: Session, victim: int = 0) -
 
 HANGING: tuple[Shape, ...] = (
     *(plain, fork_only, own_session, with_pipe, scrubbed, stubborn, leaves_an_heir, wrapper_chain, subreaper),
-    *(stopped, nohup, container),
+    *(stopped, nohup, kept, container),
 )
 LOST: tuple[Shape, ...] = (daemon, daemon_of_a_pipe, half_a_daemon, job_of_a_tool, setsid_job_of_a_tool)
 LAST: tuple[Shape, ...] = (last_child, last_daemon, last_daemon_of_a_pipe, killed_shell)
