@@ -97,6 +97,10 @@ def _session_opened(data: Data) -> str:
     return f"{session['id']} is watched: {session['title']}{where}, {how.get(data['how'], data['how'])}"
 
 
+def _session_moved(data: Data) -> str:
+    return f"{data['before']['id']} has put itself into the background: it is {data['session']['id']} now"
+
+
 def _death(data: Data) -> str:
     return f"{data['session']['id']} {how_it_died(Death(data['death']['at'], data['death']['status']))}"
 
@@ -233,6 +237,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "agent.stopped": _agent_stopped,
     "ledger.restored": _ledger_restored,
     "session.opened": _session_opened,
+    "session.moved": _session_moved,
     "session.died": _death,
     "session.judged": _session_judged,
     "action.intended": _action_intended,

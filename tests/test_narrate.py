@@ -86,6 +86,12 @@ SAMPLES = [
         events.SessionOpened(Session(Kind.TMUX, "default", ProcessId(5, 1)), "born"),
         'default-5 is watched: tmux server "default", seen at its birth',
     ),
+    (
+        events.SessionMoved(
+            Session(Kind.OVERMIND, "p1", ProcessId(7, 1)), Session(Kind.OVERMIND, "p1", ProcessId(5, 1))
+        ),
+        "p1-5 has put itself into the background: it is p1-7 now",
+    ),
     (events.SessionDied(CLAUDE, Death(1.0, 9)), "claude-4231 was killed by SIGKILL"),
     (events.SessionDied(CLAUDE, Death(1.0, 3 << 8)), "claude-4231 ended with status 3"),
     (events.SessionDied(CLAUDE, Death(1.0, 0)), "claude-4231 ended in good order"),

@@ -36,6 +36,7 @@ EVENTS = [
     events.AgentStopped("it was told to"),
     events.LedgerRestored(1, 2, 3),
     events.SessionOpened(SESSION, "found"),
+    events.SessionMoved(SESSION, SESSION),
     events.SessionDied(SESSION, DEATH),
     events.SessionJudged(
         SESSION,

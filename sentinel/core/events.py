@@ -144,6 +144,17 @@ class SessionOpened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionMoved(Event):
+    """A session has put itself into the background: it goes on under another root, and so under another id."""
+
+    type: ClassVar[str] = "session.moved"
+
+    session: Session
+    """As it is from now on."""
+    before: Session
+
+
+@dataclass(frozen=True, slots=True)
 class SessionDied(Event):
     """The root of a session has ended."""
 
@@ -349,6 +360,7 @@ RECORDED: tuple[type[Event], ...] = (
     AgentStopped,
     LedgerRestored,
     SessionOpened,
+    SessionMoved,
     SessionDied,
     SessionJudged,
     CleanedUp,

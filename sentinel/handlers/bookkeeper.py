@@ -13,6 +13,7 @@ from sentinel.core.events import (
     ProcessForked,
     SessionDied,
     SessionEmptied,
+    SessionMoved,
     SessionOpened,
 )
 from sentinel.core.facts import Above, Death, Departure, Gone, ProcessFacts, ProcessId, Unknown
@@ -248,7 +249,9 @@ class Bookkeeper:
         heirs = self._heirs(session)
         if not heirs:
             return False
-        self._exits.watch(self._ledger.succeed(session.key, heirs[0]).root)
+        successor = self._ledger.succeed(session.key, heirs[0])
+        self._exits.watch(successor.root)
+        self._bus.publish(SessionMoved(successor, session))
         for heir in heirs[1:]:
             sibling = replace(session, root=heir, belongings=Belongings())
             self._ledger.open(sibling, time.monotonic())

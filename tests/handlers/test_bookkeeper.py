@@ -10,7 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionOpened
+from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionMoved, SessionOpened
 from sentinel.core.facts import Cause, Death, ProcessId, Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind, Session
@@ -481,6 +481,7 @@ def test_a_root_that_goes_into_the_background_goes_on_as_the_same_session(room, 
     successor = next(room.ledger.sessions()).session
     assert successor.root.pid == heir
     assert successor.key != session.key
+    assert room.told(SessionMoved) == [SessionMoved(successor, session)]
     assert room.owner(other) == successor.key
     assert successor.root in room.exits.now
     os.kill(successor.root.pid, signal.SIGKILL)
