@@ -21,6 +21,7 @@ from sentinel.errors import SentinelError
 from sentinel.handlers.tell import summary
 from sentinel.journal import Journal
 from sentinel.observe import processes
+from sentinel.observe.surroundings import cgroup_of, input_of
 from sentinel.paths import Paths
 
 
@@ -43,6 +44,8 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
         directory=mark.directory,
         born=time.time(),
         sid=os.getsid(0),
+        cgroup=cgroup_of(mark.pid),
+        input=input_of(mark.pid),
         command=root.pid,
     )
     ledger.open(session, now)
