@@ -18,7 +18,7 @@ from sentinel.core.sentences import count
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Spared
 from sentinel.doctor.clearing import forbidden
-from sentinel.doctor.leftovers import Asked, Finding
+from sentinel.doctor.findings import Asked, Finding
 from sentinel.doctor.sockets import stale_sockets
 
 _AGGRESSIVE_GRACE = 0.5
@@ -62,7 +62,7 @@ def command(
     asked = _asked(pids, project, older_than, pattern)
     room = open_room()
     findings = room.leftovers.find(asked)
-    places = {asked.project or os.getcwd(), *(finding.directory for finding in findings)}
+    places = {asked.project or os.getcwd(), *(finding.portrait.directory for finding in findings)}
     ended = [] if pids or pattern else stale_sockets(os.getuid(), places, asked.older_than)
     ended += [session for session in room.leftovers.ended if session.belongings.sockets]
     held = forbidden(room.core.policy())
@@ -149,8 +149,9 @@ def _table(findings: Sequence[Finding]) -> Iterator[str]:
     yield f"  {'PID':>8}  {'GRADE':<6}  {'AGE':>6}  {'MEMORY':>8}  COMMAND"
     for finding in findings:
         pid, grade = finding.candidate.id.pid, finding.candidate.grade
-        command = clean(finding.command, _LONGEST)
-        yield f"  {pid:>8}  {grade:<6}  {_span(finding.age):>6}  {_size(finding.memory):>8}  {command}"
+        seen = finding.portrait
+        command = clean(seen.command, _LONGEST)
+        yield f"  {pid:>8}  {grade:<6}  {_span(seen.age):>6}  {_size(seen.memory):>8}  {command}"
         yield from (f"            - {clean(sentence, 400)}" for sentence in finding.candidate.evidence)
         if finding.why_not:
             yield f"            - but: {clean(finding.why_not, 400)}"
@@ -176,14 +177,14 @@ def _as_data(finding: Finding) -> dict[str, object]:
         "pid": finding.candidate.id.pid,
         "identity": str(finding.candidate.id),
         "name": clean(finding.candidate.facts.name),
-        "command": clean(finding.command, 4096),
-        "directory": clean(finding.directory, 4096),
+        "command": clean(finding.portrait.command, 4096),
+        "directory": clean(finding.portrait.directory, 4096),
         "grade": finding.candidate.grade,
         "offered": finding.target is not None,
         "why_not": clean(finding.why_not, 400),
         "guard": finding.verdict.guard if isinstance(finding.verdict, Spared) else "",
         "evidence": [clean(sentence, 400) for sentence in finding.candidate.evidence],
         "doubts": [clean(sentence, 400) for sentence in finding.candidate.doubts],
-        "age": round(finding.age, 1),
-        "memory": finding.memory,
+        "age": round(finding.portrait.age, 1),
+        "memory": finding.portrait.memory,
     }

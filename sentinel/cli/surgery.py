@@ -22,7 +22,8 @@ from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Session
 from sentinel.doctor.clearing import Clearing
-from sentinel.doctor.leftovers import Finding, Leftovers
+from sentinel.doctor.findings import Finding
+from sentinel.doctor.leftovers import Leftovers
 from sentinel.errors import SentinelError
 from sentinel.journal import Journal
 from sentinel.observe import processes

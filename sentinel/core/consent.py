@@ -8,11 +8,11 @@ guess about a wish, and here is the wish. Nothing answers the third.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 
-from sentinel.core.guards import GUARDS, Case
-from sentinel.core.judge import judge
-from sentinel.core.verdicts import ProcessVerdict
+from sentinel.core.guards import Case, Guard
+from sentinel.core.judge import mercy
+from sentinel.core.verdicts import Absent, Spared
 
 BY_A_YES = frozenset({"not-in-ledger", "policy"})
 """Guards that a yes to a list overrides: that nobody saw it born, and that it is only to be reported."""
@@ -20,14 +20,13 @@ BY_NAMING = BY_A_YES | {"nohup", "daemonised", "disowned", "build-daemon"}
 """Those that are overridden for a process that the person named by its number."""
 
 
-def judge_with_consent(case: Case, *, named: bool = False) -> ProcessVerdict:
-    """Decide about a process to whose end a person says yes.
+def mercy_after_a_yes(case: Case, guards: Iterable[Guard], *, named: bool = False) -> Spared | Absent | None:
+    """Whether one of these guards spares a process though a person says yes to its end.
 
     Args:
         case: All that is known of it.
+        guards: Those that are asked.
         named: The person named it by its number; else it was one of a list.
     """
     overridden = BY_NAMING if named else BY_A_YES
-    if case.shelter is not None and case.shelter.guard in overridden:
-        case = replace(case, shelter=None)
-    return judge(case, [guard for guard in GUARDS if guard.id not in overridden])
+    return mercy(case, (guard for guard in guards if guard.id not in overridden))

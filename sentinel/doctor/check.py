@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Session
-from sentinel.doctor.leftovers import Finding
+from sentinel.doctor.findings import Finding
 
 if TYPE_CHECKING:
     from sentinel.doctor.patient import Patient

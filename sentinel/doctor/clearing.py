@@ -17,7 +17,8 @@ from sentinel.core.plan import deepest_first
 from sentinel.core.policy import Mode, Policy
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
-from sentinel.doctor.leftovers import Finding, Leftovers, parents_first
+from sentinel.doctor.findings import Finding
+from sentinel.doctor.leftovers import Leftovers
 from sentinel.observe import processes, tmux
 from sentinel.observe.tmux import TmuxServer
 
@@ -56,8 +57,8 @@ class Clearing:
             progress: Told now and then how many have come to their end.
         """
         began = time.monotonic()
-        wanted = {finding.candidate.id: finding.candidate for finding in shown if finding.target is not None}
-        verdicts = [self._leftovers.verdict(found) for found in parents_first(wanted.values())]
+        wanted = {finding.candidate.id for finding in shown if finding.target is not None}
+        verdicts = [verdict for who, verdict in self._leftovers.judge().items() if who in wanted]
         refused = [outcome for verdict in verdicts if (outcome := _untouched(verdict)) is not None]
         condemned = [verdict for verdict in verdicts if isinstance(verdict, Condemned)]
         if why := forbidden(self._core.policy()):
@@ -68,9 +69,7 @@ class Clearing:
             strike = self._core.signaller.strike(Terminate(self._leftovers.session, deepest_first(condemned), grace), 0)
             telling = asyncio.create_task(self._tell([one.id for one in condemned], progress))
             try:
-                outcomes += await self._core.signaller.finish(
-                    strike, lambda who: self._again(wanted[who].id, self._leftovers.verdict(wanted[who]))
-                )
+                outcomes += await self._core.signaller.finish(strike, self._again)
             finally:
                 telling.cancel()
         if outcomes:
@@ -101,10 +100,11 @@ class Clearing:
         action = Reopen(server, (f"it listens on {about.bound_to}, where its socket is no more",))
         return self._core.signaller.reopen(action)
 
-    def _again(self, who: ProcessId, verdict: ProcessVerdict) -> ProcessVerdict:
-        """Before SIGKILL a pause counts, too."""
-        why = forbidden(self._core.policy())
-        return Spared(who, "held", why) if why else verdict
+    def _again(self, who: ProcessId) -> ProcessVerdict:
+        """Before SIGKILL whatever changed since SIGTERM counts, a pause too."""
+        if why := forbidden(self._core.policy()):
+            return Spared(who, "held", why)
+        return self._leftovers.judge()[who]
 
     async def _tell(self, whom: Sequence[ProcessId], progress: Callable[[int], None]) -> None:
         while True:

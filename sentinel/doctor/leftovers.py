@@ -3,69 +3,41 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from sentinel import ledgerfile
 from sentinel.app import Core
 from sentinel.core import snapshot
 from sentinel.core.candidates import Candidate, grade
-from sentinel.core.consent import judge_with_consent
+from sentinel.core.consent import mercy_after_a_yes
 from sentinel.core.facts import Death, ProcessFacts, ProcessId, Unknown
+from sentinel.core.guards import Case, Guard
 from sentinel.core.judge import evidence
-from sentinel.core.ledger import Ledger, Witness
+from sentinel.core.ledger import Ledger, Record, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.snapshot import Saved
 from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spared
-from sentinel.doctor.ruins import overminds_ruins
-from sentinel.doctor.sightings import Look, age
+from sentinel.doctor.findings import Asked, Finding, Portrait
+from sentinel.doctor.ruins import Ruin, overminds_ruins
+from sentinel.doctor.sightings import Look
 from sentinel.errors import NoSuchThing, SentinelError
+from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.observe import processes
 from sentinel.paths import Paths
 
-_NOT_LEFT_BEHIND = frozenset({"ourselves", "owner-alive", "living-session", "tmux-server", "live-pane", "adopted"})
+_AT_WORK = frozenset({"ourselves", "owner-alive", "living-session", "tmux-server", "live-pane", "adopted"})
 """Guards that say that somebody is at work there: nothing that was left behind."""
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Whom a person asks about. Without anything: everybody who was left behind."""
-
-    pids: tuple[int, ...] = ()
-    pattern: re.Pattern[str] | None = None
-    """What its command line must have in it."""
-    older_than: float = 0.0
-    """Seconds."""
-    project: str = ""
-    """The directory in which, or below which, it must work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A process that may have been left behind, and what may be done about it."""
-
-    candidate: Candidate
-    verdict: Condemned | Spared
-    command: str
-    """Its command line, as it is: to be cleaned before it is shown."""
-    directory: str
-    age: float
-    """Seconds."""
-    memory: int
-    """Bytes."""
-    why_not: str = ""
-    """Why it is only shown; empty for what is offered."""
-
-    @property
-    def target(self) -> Condemned | None:
-        """What a yes would end; None for what is only shown."""
-        return self.verdict if isinstance(self.verdict, Condemned) and not self.why_not else None
+Candidates = dict[ProcessId, Candidate]
 
 
 class Leftovers:
     """Finds and judges them, from one look.
+
+    Whoever may be ended is entered into the ledger, so that the examiner sees it with the
+    others that would end together with it: what works for one of those works for nobody.
 
     Args:
         core: What one look at everybody has brought into ``ledger``.
@@ -76,51 +48,78 @@ class Leftovers:
         self._core = core
         self._ledger = ledger
         self._uid = uid
+        self._examiner = Examiner(ledger, core.handles, core.policy, find_ourselves(), self._ask)
         saved = _saved(where)
         dead = [one for one in saved if one.death is not None or not (agent_runs or self._lives(one.session.root))]
         owned = {member.id for one in saved if one not in dead for member in one.members}
         self._records = snapshot.restore(ledger, dead, self._is_nobodys, time.monotonic())
         self.look = Look(uid, ledger, owned)
-        self._owners = {one.session.root.pid: one.session.root for one in saved if one.death is not None}
-        self.session = self._open_session()
+        self._owners = {one.session.root.pid: one.session.root for one in dead}
+        self.session = _open_session(ledger)
         self.ended: list[Session] = []
         """Sessions of tmux servers that are offered: when these have ended, their sockets are nobody's."""
         self._named: frozenset[ProcessId] = frozenset()
-        self._stay: set[int] = set()
-        """Pids of those who are spared."""
-        self._at_home: dict[ProcessId, str] = {}
-        """Why those who were named and have a parent stay."""
+        self._chosen: Candidates = {}
 
     def find(self, asked: Asked) -> list[Finding]:
-        """Everybody who was left behind and is asked about; those under others follow them.
+        """Everybody who was left behind and is asked about, parents before those under them. To be asked once.
 
         Raises:
             NoSuchThing: There is no process of a number that was named.
         """
-        candidates = {found.id: found for found in self._proven()}
+        candidates, ruins = self._candidates()
+        at_home: dict[ProcessId, str] = {}
+        if asked.pids:
+            candidates = self._named_ones(asked.pids, candidates, at_home)
+            self._named = frozenset(candidates)
+        portraits = {who: Portrait.of(found) for who, found in candidates.items()}
+        shown = {who: found for who, found in candidates.items() if portraits[who].fits(asked)}
+        reserves = {who: at_home.get(who) or asked.reserve(found) for who, found in shown.items()}
+        self._enter({who: found for who, found in shown.items() if not reserves[who]}, ruins)
+        verdicts = self.judge()
+        findings = []
+        for found in _parents_first(shown.values()):
+            verdict = verdicts.get(found.id) or _reserved(found, reserves[found.id])
+            at_work = isinstance(verdict, Spared) and verdict.guard in _AT_WORK and not asked.pids
+            if not at_work and not isinstance(verdict, Absent):
+                findings.append(Finding(found, portraits[found.id], verdict))
+        self._choose([finding.candidate for finding in findings if finding.target is not None])
+        self.ended = [ruins[who].session for who in self._chosen if who in ruins]
+        return findings
+
+    def judge(self) -> dict[ProcessId, ProcessVerdict]:
+        """Judge those who are offered, or may be, from a fresh look at all of them."""
+        verdicts: dict[ProcessId, ProcessVerdict] = {}
+        for record in self._records_of(self._chosen):
+            verdicts.update((verdict.id, verdict) for verdict in self._examiner.left_by(record))
+        decided: dict[ProcessId, ProcessVerdict] = {}
+        stay: set[int] = set()
+        for found in _parents_first(self._chosen.values()):
+            verdict = verdicts.get(found.id) or self._examiner.verdict(found.id)
+            if isinstance(verdict, Condemned) and found.facts.parent in stay:
+                why = f"it hangs under process {found.facts.parent}, which stays"
+                verdict = Spared(found.id, "sheltered", why, found.evidence, found.facts.name)
+            if isinstance(verdict, Spared):
+                stay.add(found.id.pid)
+            elif isinstance(verdict, Condemned):
+                verdict = replace(verdict, grade=found.grade, evidence=found.evidence)
+            decided[found.id] = verdict
+        return decided
+
+    def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
+        return mercy_after_a_yes(case, guards, named=case.id in self._named)
+
+    # -- who they are ------------------------------------------------------------------
+
+    def _candidates(self) -> tuple[Candidates, Mapping[ProcessId, Ruin]]:
+        """By the ledger, by their marks, and as ruins; who is proven by the ledger needs no other witness."""
         sightings = self.look.sightings()
-        for who, found in grade(sightings, self.look.surmise(sightings, self._owners)).items():
-            candidates.setdefault(who, found)
+        candidates = grade(sightings, self.look.surmise(sightings, self._owners))
         ruins = overminds_ruins(self.look, self._ledger, self._core.policy())
         for ruin in ruins.values():
             candidates.update((found.id, found) for found in ruin.candidates)
-        if asked.pids:
-            candidates = {found.id: found for found in self._named_ones(asked.pids, candidates)}
-            self._named = frozenset(candidates)
-        for found in candidates.values():
-            self._enter(found, is_server=found.id in ruins)
-        findings = list(self._judged(candidates, asked))
-        self.ended = [ruins[one.candidate.id].session for one in findings if one.target and one.candidate.id in ruins]
-        return findings
-
-    def verdict(self, found: Candidate) -> ProcessVerdict:
-        """Judge one of those who were found, from a fresh look; its parent before it."""
-        verdict = self._decided(found)
-        if isinstance(verdict, Spared):
-            self._stay.add(found.id.pid)
-        return verdict
-
-    # -- who they are ------------------------------------------------------------------
+        candidates.update((found.id, found) for found in self._proven())
+        return candidates, ruins
 
     def _proven(self) -> Iterator[Candidate]:
         """What the agent's own ledger says that dead sessions left."""
@@ -130,9 +129,11 @@ class Leftovers:
                 if isinstance(case.facts, ProcessFacts):
                     yield Candidate(case.facts, Grade.PROVEN, evidence(case))
 
-    def _named_ones(self, pids: Iterable[int], known: dict[ProcessId, Candidate]) -> Iterator[Candidate]:
+    def _named_ones(self, pids: Iterable[int], known: Candidates, at_home: dict[ProcessId, str]) -> Candidates:
+        """Those of these numbers with all that they bore; ``at_home`` gets those that have a parent."""
         trees = {pid: self.look.below(pid) for pid in pids}
         everybody = {facts.id.pid for tree in trees.values() for facts in tree}
+        named: Candidates = {}
         for pid, tree in trees.items():
             if not tree:
                 raise NoSuchThing(f"there is no process {pid} of yours")
@@ -140,56 +141,41 @@ class Leftovers:
                 top = facts.id.pid == pid
                 said = "you named it" if top else f"it hangs under process {facts.parent}, and you named process {pid}"
                 if top and facts.parent not in everybody and not self.look.is_lost(facts):
-                    self._at_home[facts.id] = f"its parent, process {facts.parent}, lives: it was not left behind"
+                    why = f"its parent, process {facts.parent}, lives: it was not left behind"
+                    at_home.update((below.id, why) for below in tree)
                 found = known.get(facts.id, Candidate(facts, Grade.WEAK, ()))
-                yield replace(found, evidence=(said, *found.evidence))
+                named[facts.id] = replace(found, evidence=(said, *found.evidence))
+        return named
 
     # -- what may be done about them ---------------------------------------------------
 
-    def _open_session(self) -> Session:
-        """In the ledger, what a person says yes to is what this very process left."""
-        who = processes.identify(os.getpid())
-        if not isinstance(who, ProcessId):
-            raise SentinelError("nobody can tell which process this is")
-        session = Session(Kind.RUN, "clean", who, born=time.time())
-        self._ledger.open(session, time.monotonic())
-        return session
+    def _enter(self, chosen: Candidates, ruins: Mapping[ProcessId, Ruin]) -> None:
+        """Have the ledger hold them as what this very process left, unless a session does."""
+        now = time.monotonic()
+        for who in chosen:
+            seen = self.look.orphaned_agents.get(who.pid)
+            if seen is not None and seen.id == who:
+                self._ledger.exited(who.pid, Death(now))
+            self._core.handles.take(who.pid)
+            member = self._ledger.enter(who, self.session.root.pid, now, Witness.WORD)
+            if member is not None and who in ruins:
+                self._ledger.manages(member)
+        self._ledger.exited(self.session.root.pid, Death(now))
+        self._choose(chosen.values())
 
-    def _enter(self, found: Candidate, *, is_server: bool) -> None:
-        """Have the ledger hold it for the judge, unless a session does."""
-        if self._is_dead_agent(found):
-            self._ledger.exited(found.id.pid, Death(time.monotonic()))
-        self._core.handles.take(found.id.pid)
-        member = self._ledger.enter(found.id, self.session.root.pid, time.monotonic(), Witness.WORD)
-        if is_server and member is not None and (found.grade is not Grade.WEAK or found.id in self._named):
-            self._ledger.manages(member)
+    def _choose(self, candidates: Collection[Candidate]) -> None:
+        """Whoever else a dead session left lives on, and may be whom one of these works for."""
+        self._chosen = {found.id: found for found in candidates}
+        for record in self._records_of(self._chosen):
+            for member in self._ledger.members(record.session.key):
+                if member.id not in self._chosen:
+                    self._ledger.keep(member)
 
-    def _is_dead_agent(self, found: Candidate) -> bool:
-        """Whether it is a coding agent that nobody is above, and counts as dead."""
-        seen = self.look.orphaned_agents.get(found.id.pid)
-        named = found.id in self._named
-        return seen is not None and seen.id == found.id and (named or found.grade is not Grade.WEAK)
-
-    def _judged(self, candidates: dict[ProcessId, Candidate], asked: Asked) -> Iterator[Finding]:
-        """Parents before their children: what hangs under one that stays, stays."""
-        self._ledger.exited(self.session.root.pid, Death(time.monotonic()))
-        for found in parents_first(candidates.values()):
-            verdict = self.verdict(found)
-            if isinstance(verdict, Spared) and verdict.guard in _NOT_LEFT_BEHIND and not asked.pids:
-                continue
-            if not isinstance(verdict, Absent) and (finding := _finding(found, verdict, asked)) is not None:
-                yield finding
-
-    def _decided(self, found: Candidate) -> ProcessVerdict:
-        verdict = judge_with_consent(self._core.examiner.case(found.id), named=found.id in self._named)
-        if not isinstance(verdict, Condemned):
-            return verdict
-        if (why := self._at_home.get(found.id)) is not None:
-            return Spared(found.id, "not-left-behind", why, found.evidence, found.facts.name)
-        if found.facts.parent in self._stay:
-            why = f"it hangs under process {found.facts.parent}, which stays"
-            return Spared(found.id, "sheltered", why, found.evidence, found.facts.name)
-        return replace(verdict, grade=found.grade, evidence=found.evidence)
+    def _records_of(self, candidates: Candidates) -> list[Record]:
+        """The dead sessions that own them."""
+        owners = {member.owner for who in candidates if (member := self._ledger.member(who.pid)) and member.id == who}
+        records = [self._ledger.record(key) for key in sorted(owners)]
+        return [record for record in records if record is not None and record.death is not None]
 
     # -- what the agent before knew ----------------------------------------------------
 
@@ -212,8 +198,21 @@ def _saved(where: Paths) -> tuple[Saved, ...]:
         return ()  # who would be proven by it is found by other signs, or not at all
 
 
-def parents_first(candidates: Collection[Candidate]) -> list[Candidate]:
-    """In an order in which each can be judged."""
+def _open_session(ledger: Ledger) -> Session:
+    """A session for those to whose end a person says yes. Its root is this process."""
+    who = processes.identify(os.getpid())
+    if not isinstance(who, ProcessId):
+        raise SentinelError("nobody can tell which process this is")
+    session = Session(Kind.RUN, "clean", who, born=time.time())
+    ledger.open(session, time.monotonic())
+    return session
+
+
+def _reserved(found: Candidate, why: str) -> Spared:
+    return Spared(found.id, "reserve", why, found.evidence, found.facts.name)
+
+
+def _parents_first(candidates: Collection[Candidate]) -> list[Candidate]:
     parents = {found.id.pid: found.facts.parent for found in candidates}
 
     def depth(found: Candidate) -> int:
@@ -223,34 +222,3 @@ def parents_first(candidates: Collection[Candidate]) -> list[Candidate]:
         return steps
 
     return sorted(candidates, key=lambda found: (depth(found), found.id.start, found.id.pid))
-
-
-def _finding(found: Candidate, verdict: Condemned | Spared, asked: Asked) -> Finding | None:
-    """What is shown of it; None when it is not asked about."""
-    pid, old = found.id.pid, age(found.id)
-    directory, command = processes.working_directory(pid), _command(found)
-    if not asked.pids:
-        if old < asked.older_than or (asked.project and not _is_in(directory, asked.project)):
-            return None
-        if asked.pattern is not None and not asked.pattern.search(command):
-            return None
-    why_not = verdict.reason if isinstance(verdict, Spared) else _reserve(found, asked)
-    return Finding(found, verdict, command, directory, old, processes.memory(pid), why_not)
-
-
-def _reserve(found: Candidate, asked: Asked) -> str:
-    """Why it is not offered, though no guard speaks for it."""
-    if found.grade is not Grade.WEAK or asked.pids:
-        return ""
-    if found.doubts:
-        return found.doubts[0]
-    return "" if asked.pattern is not None else "nothing but this speaks for its having been left behind"
-
-
-def _command(found: Candidate) -> str:
-    program = processes.program(found.id.pid)
-    return " ".join(program[1]) if isinstance(program, tuple) and program[1] else found.facts.name
-
-
-def _is_in(directory: str, project: str) -> bool:
-    return directory == project or directory.startswith(project.rstrip("/") + "/")

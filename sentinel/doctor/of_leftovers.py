@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from sentinel import instance
 from sentinel.core.facts import Unknown
 from sentinel.doctor.check import CouldNotCheck, Remedy, Trouble
-from sentinel.doctor.leftovers import Finding
+from sentinel.doctor.findings import Finding
 from sentinel.doctor.patient import Patient
 from sentinel.doctor.sockets import stale_sockets
 from sentinel.observe import sockets
@@ -38,7 +38,7 @@ def stale(patient: Patient) -> Iterator[Trouble]:
     """Socket files of tmux and Overmind that nobody holds."""
     if isinstance(bound := sockets.bound_inodes(), Unknown):
         raise CouldNotCheck(str(bound))
-    places = {os.getcwd(), *(finding.directory for finding in patient.findings())}
+    places = {os.getcwd(), *(finding.portrait.directory for finding in patient.findings())}
     places |= {project.path for project in patient.config.policy.projects}
     for session in stale_sockets(patient.uid, places):
         path = session.belongings.sockets[0].path

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from sentinel.config import Config
 from sentinel.core.facts import ProcessFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
-from sentinel.doctor.leftovers import Asked, Finding, Leftovers
+from sentinel.doctor.findings import Asked, Finding
+from sentinel.doctor.leftovers import Leftovers
 from sentinel.observe import tmux
 from sentinel.observe.tmux import TmuxServer
 from sentinel.paths import Paths

@@ -6,6 +6,7 @@ those that lost their parent, and of what hangs under those.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Container, Iterator
@@ -13,6 +14,7 @@ from collections.abc import Container, Iterator
 from sentinel.agents.recognise import recognise
 from sentinel.core.candidates import Mark, Sighting, Surmise, lost
 from sentinel.core.facts import Gone, ProcessFacts, ProcessId, Unknown
+from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
@@ -48,6 +50,8 @@ class Look:
         """Agents that nobody is above any more, each as it was seen."""
         self._ledger = ledger
         self._owned = owned
+        chain = processes.chain(os.getpid())
+        self._above_us = frozenset(link.id for link in chain) if isinstance(chain, tuple) else frozenset()
         self._below: dict[int, list[int]] = {}
         for pid, facts in self.everyone.items():
             self._below.setdefault(facts.parent, []).append(pid)
@@ -96,8 +100,11 @@ class Look:
         return parent.session
 
     def _is_at_work(self, facts: ProcessFacts) -> bool:
-        """Whether a living session owns it. An agent that nobody is above is no such session."""
-        if facts.id in self._owned:
+        """Whether a living session owns it. An agent that nobody is above is no such session.
+
+        tmux servers are none of ours here, nor is what runs in them (see ``ruins``), nor are we.
+        """
+        if facts.id in self._owned or facts.name == TMUX_SERVER or facts.id in self._above_us:
             return True
         member = self._ledger.member(facts.id.pid)
         if member is None or member.id != facts.id:

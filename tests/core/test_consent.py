@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from sentinel.core.consent import BY_A_YES, BY_NAMING, judge_with_consent
+from sentinel.core.consent import BY_A_YES, BY_NAMING, mercy_after_a_yes
+from sentinel.core.facts import Gone
 from sentinel.core.guards import GUARDS
-from sentinel.core.verdicts import Condemned, Spared
-from tests.core.cases import case, facts
+from sentinel.core.verdicts import Absent
+from tests.core.cases import case
 from tests.core.test_guards import SPARED, of
 
 NEVER = {guard.id for guard in GUARDS} - BY_NAMING
@@ -19,25 +18,26 @@ def samples(guards):
     return [pytest.param(guard, changes, id=f"{guard}: {why}") for guard, why, changes in SPARED if guard in guards]
 
 
+def spared_by(case, *, named):
+    verdict = mercy_after_a_yes(case, GUARDS, named=named)
+    return None if verdict is None else verdict.guard
+
+
 @pytest.mark.parametrize(("guard", "changes"), samples(NEVER))
 def test_no_yes_overrides_a_protection(guard, changes):
-    assert isinstance(judge_with_consent(of(changes)), Spared)
-    shelter = changes.get("shelter")
-    wished = shelter is not None and shelter.guard in BY_NAMING  # see below
-    assert isinstance(judge_with_consent(of(changes), named=True), Spared) is not wished
+    assert spared_by(of(changes), named=False) == guard
+    assert spared_by(of(changes), named=True) == guard
 
 
 @pytest.mark.parametrize(("guard", "changes"), samples(BY_NAMING - BY_A_YES))
 def test_a_wish_that_was_guessed_is_overridden_by_naming_alone(guard, changes):
-    listed = judge_with_consent(of(changes))
-    assert isinstance(listed, Spared)
-    assert listed.guard == guard
-    assert isinstance(judge_with_consent(of(changes), named=True), Condemned)
+    assert spared_by(of(changes), named=False) == guard
+    assert spared_by(of(changes), named=True) is None
 
 
 @pytest.mark.parametrize(("guard", "changes"), samples(BY_A_YES))
 def test_want_of_proof_is_overridden_by_a_yes(guard, changes):
-    assert isinstance(judge_with_consent(of(changes)), Condemned)
+    assert spared_by(of(changes), named=False) is None
 
 
 def test_these_are_all():
@@ -52,9 +52,5 @@ def test_these_are_all():
     } <= NEVER
 
 
-def test_what_hangs_under_one_that_was_named_is_not_sheltered_by_its_wish():
-    shelter = Spared(facts().id, "nohup", "it was started with nohup")
-    assert isinstance(judge_with_consent(case(shelter=shelter)), Spared)
-    assert isinstance(judge_with_consent(case(shelter=shelter), named=True), Condemned)
-    kept = replace(shelter, guard="kept")
-    assert isinstance(judge_with_consent(case(shelter=kept), named=True), Spared)
+def test_what_has_ended_is_absent():
+    assert isinstance(mercy_after_a_yes(case(facts=Gone()), GUARDS), Absent)

@@ -188,7 +188,7 @@ def test_tmux_servers_and_what_runs_in_them_are_nobodys_leftovers(stage, wreck):
     assert pane not in shown
     assert wreck.clean("--yes").returncode == 0
     assert alive(pane)
-    assert wreck.found(str(pane))[pane]["guard"] == "owner-alive"
+    assert "lives: it was not left behind" in wreck.found(str(pane))[pane]["why_not"]
     assert wreck.clean("--yes", str(pane)).returncode == 0
     assert alive(pane)
 
@@ -301,3 +301,27 @@ def test_a_ruin_in_which_somebody_looks_around_is_left_alone(stage, wreck, ruin,
     assert all(map(alive, ruin))
     assert alive(server)
     screen.close()
+
+
+@pytest.mark.parametrize("client", ["living", "weak"])
+def test_who_serves_somebody_that_lives_on_is_not_offered(stage, wreck, client):
+    """Also when that one is shown as well, without being offered."""
+    serve = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0));"
+        "open('port', 'w').write(str(s.getsockname()[1])); c = s.accept(); c[0].recv(1)"
+    )
+    (server,) = wreck.left_by_an_agent("server", script=f'exec python3 -c "{serve}"')
+    port = stage.pid("port")
+    call = (
+        f"import socket, time; c = socket.create_connection(('127.0.0.1', {port}));"
+        "open('called', 'w').write('1'); time.sleep(1000)"
+    )
+    if client == "weak":
+        wreck.left_by_an_agent("client", script=f'exec python3 -c "{call}"', marks="export CODEX_THREAD_ID=t1")
+    else:
+        stage.start("python3", "-c", call)
+    stage.pid("called")
+    shown = wreck.found()
+    assert shown[server]["guard"] == "serving"
+    assert wreck.clean("--yes").returncode == 0
+    assert alive(server)
