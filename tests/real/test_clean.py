@@ -303,25 +303,48 @@ def test_a_ruin_in_which_somebody_looks_around_is_left_alone(stage, wreck, ruin,
     screen.close()
 
 
+SERVE = (
+    "import socket; s = socket.create_server(('127.0.0.1', 0));"
+    "open('port', 'w').write(str(s.getsockname()[1])); c = s.accept(); c[0].recv(1)"
+)
+CALL = (
+    "import socket, time; c = socket.create_connection(('127.0.0.1', int(open('port').read())));"
+    "open('called', 'w').write('1'); time.sleep(1000)"
+)
+
+
 @pytest.mark.parametrize("client", ["living", "weak"])
 def test_who_serves_somebody_that_lives_on_is_not_offered(stage, wreck, client):
     """Also when that one is shown as well, without being offered."""
-    serve = (
-        "import socket; s = socket.create_server(('127.0.0.1', 0));"
-        "open('port', 'w').write(str(s.getsockname()[1])); c = s.accept(); c[0].recv(1)"
-    )
-    (server,) = wreck.left_by_an_agent("server", script=f'exec python3 -c "{serve}"')
-    port = stage.pid("port")
-    call = (
-        f"import socket, time; c = socket.create_connection(('127.0.0.1', {port}));"
-        "open('called', 'w').write('1'); time.sleep(1000)"
-    )
+    (server,) = wreck.left_by_an_agent("server", script=f'exec python3 -c "{SERVE}"')
+    stage.pid("port")
     if client == "weak":
-        wreck.left_by_an_agent("client", script=f'exec python3 -c "{call}"', marks="export CODEX_THREAD_ID=t1")
+        wreck.left_by_an_agent("client", script=f'exec python3 -c "{CALL}"', marks="export CODEX_THREAD_ID=t1")
     else:
-        stage.start("python3", "-c", call)
+        stage.start("python3", "-c", CALL)
     stage.pid("called")
     shown = wreck.found()
     assert shown[server]["guard"] == "serving"
     assert wreck.clean("--yes").returncode == 0
     assert alive(server)
+
+
+def test_of_a_dead_session_whoever_is_not_asked_about_lives_on_and_counts(stage, wreck):
+    stage.configure('[policy.run]\nsurvivors = "report"\n')
+    agent = stage.agent()
+    waits = "while ! test -s port; do sleep 0.1; done"
+    run = stage.start_run(
+        "api",
+        f'(echo $BASHPID > server; exec python3 -c "{SERVE}") & '
+        f'({waits}; echo $BASHPID > client; exec python3 -c "{CALL}") & sleep 1000',
+    )
+    server, client = settled(stage, "server", "client")
+    stage.pid("called")
+    stage.kill(run.pid)
+    stage.record("session.judged", "api")
+    stage.kill(agent.pid, signal.SIGTERM)
+    agent.wait()
+    both = wreck.found()
+    assert (both[server]["offered"], both[client]["offered"]) == (True, True)
+    one = until(lambda: wreck.found("--pattern", "create_server", "--older-than", "1s"), "its age")
+    assert {pid: finding["guard"] for pid, finding in one.items()} == {server: "serving"}
