@@ -91,6 +91,9 @@ class _Look:
         }
         for who in [who for who in self._condemned() if who.pid in traced]:
             self._again(replace(self.cases[who], tracees=(traced[who.pid],)), FIRST_LOOK)
+        jobs = self._stopped_jobs()
+        for who in [who for who in self._condemned() if who.pid in jobs]:
+            self._again(replace(self.cases[who], jobs=(jobs[who.pid],)), FIRST_LOOK)
         self._shelter()
         if not any(self._condemned()):
             return
@@ -104,6 +107,20 @@ class _Look:
                 self._shelter()
                 if len(list(self._condemned())) in {0, len(inside)}:
                     return
+
+    def _stopped_jobs(self) -> dict[int, int]:
+        """Stopped processes by those whose end may leave their process group orphaned.
+
+        A group is orphaned when none of its members has a parent in another group of the same session.
+        """
+        facts = {case.id.pid: case.facts for case in self.cases.values() if isinstance(case.facts, ProcessFacts)}
+        stopped = {(each.session, each.group): pid for pid, each in facts.items() if each.state == "T"}
+        found = {}
+        for each in facts.values() if stopped else ():
+            above, job = facts.get(each.parent), stopped.get((each.session, each.group))
+            if above is not None and job is not None and above.session == each.session and above.group != each.group:
+                found[each.parent] = job
+        return found
 
     def _again(self, case: Case, guards: tuple[Guard, ...]) -> None:
         self.cases[case.id] = case

@@ -27,6 +27,7 @@ from sentinel.core.guards.living import (
     sheltered,
     stopped,
     tmux_server,
+    stopped_jobs,
     tracing,
 )
 from sentinel.core.guards.whose import (
@@ -85,6 +86,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("adopted", "under another living session", adopted),
     Guard("stopped", "stopped or traced", stopped),
     Guard("tracing", "debuggers at work", tracing),
+    Guard("stopped-jobs", "parents of stopped jobs", stopped_jobs),
     Guard("kept", "somebody wants it kept", kept, dear=True),
     Guard("protected", "protected sessions and programs", protected),
     Guard("nohup", "started with nohup", nohup),

@@ -71,6 +71,8 @@ class Case:
     """What the second, dearer look shows; None when nobody took it."""
     tracees: tuple[int, ...] = ()
     """Living processes that it traces, as far as they were looked at."""
+    jobs: tuple[int, ...] = ()
+    """Stopped processes on which the kernel hangs up when it ends, as far as they were looked at."""
     needed_by: Spared | None = None
     """The nearest process below it that the same dead session left and that serves somebody."""
 

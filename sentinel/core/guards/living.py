@@ -89,6 +89,13 @@ def tracing(case: Case) -> str | None:
     return f"it is tracing process {case.tracees[0]}, which its end might end, too"
 
 
+def stopped_jobs(case: Case) -> str | None:
+    """NK22, and who has a stopped job: a process group that nobody is left to continue is hung up on (_exit(2))."""
+    if not case.jobs:
+        return None
+    return f"process {case.jobs[0]} is a stopped job of it, and would be hung up on at its end"
+
+
 def sheltered(case: Case) -> str | None:
     """What hangs under a process that stays is at work for it: a daemon's worker, a window of ``screen``."""
     if case.shelter is None:
