@@ -346,5 +346,5 @@ def test_of_a_dead_session_whoever_is_not_asked_about_lives_on_and_counts(stage,
     agent.wait()
     both = wreck.found()
     assert (both[server]["offered"], both[client]["offered"]) == (True, True)
-    one = until(lambda: wreck.found("--pattern", "create_server", "--older-than", "1s"), "its age")
+    one = until(lambda: wreck.found("--pattern", "^python3 .*create_server", "--older-than", "1s"), "its age")
     assert {pid: finding["guard"] for pid, finding in one.items()} == {server: "serving"}
