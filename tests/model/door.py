@@ -1,0 +1,405 @@
+"""The observe door, opened on the little kernel; nothing behind it is the agent's code.
+
+What stands in, and why: procfs, pidfds, the proc connector and the wait on a pidfd are the
+kernel itself. Overmind's and tmux's own files are not this model's subject, nor is the
+journal. All that decides and acts - ledger, guards, judge, plan, every handler, the reaper -
+is the agent's own, wired by ``app.build``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import psutil
+
+from sentinel import runs
+from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
+from sentinel.core.facts import Above, Death, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.guards import Ourselves
+from sentinel.observe import processes
+from sentinel.observe.overmind import Overmind
+from sentinel.observe.tmux import TmuxServer
+from tests.model.kernel import OUR_SHELL, TICKS, UID, US, Kernel, Process
+
+OURSELVES = Ourselves(US, US, UID, frozenset({OUR_SHELL}))
+OVERMINDS = "overmind-app-"
+"""How the labels of its tmux servers begin here."""
+_BOOT = "a-boot"
+_BUILT_ON_THEM = frozenset({"chain", "descendants", "tree"})
+"""What ``observe.processes`` makes of the other looks: the agent's own."""
+
+
+class Door:
+    """What the agent sees of the kernel, through witnesses that may fail.
+
+    ``fog`` is the chance that a witness does not answer.
+    """
+
+    def __init__(self) -> None:
+        self.kernel: Kernel
+        self.rng = Random(0)  # noqa: S311 - a history, not a secret
+        self.fog = 0.0
+        self.signalled = lambda process, number: None
+        self.marks: dict[int, runs.Mark] = {}
+        self.snapshot = b""
+
+    def enter(self, kernel: Kernel, rng: Random) -> None:
+        self.kernel, self.rng, self.fog = kernel, rng, 0.0
+        self.marks, self.snapshot = {}, b""
+
+    def _foggy(self, question: str) -> Unknown | None:
+        if self.fog and self.rng.random() < self.fog:
+            return Unknown(question, "the model says so")
+        return None
+
+    def _there(self, pid: int, question: str) -> Process | Gone | Unknown:
+        if (failed := self._foggy(question)) is not None:
+            return failed
+        return self.kernel.table.get(pid, Gone())
+
+    def _at(self, pid: int) -> Process | Gone:
+        return self.kernel.table.get(pid, Gone())
+
+    # -- sentinel.observe.processes --------------------------------------------------
+
+    def identify(self, pid: int) -> ProcessId | Gone | Unknown:
+        found = self._there(pid, f"who process {pid} is")
+        return found.id if isinstance(found, Process) else found
+
+    def above(self, pid: int) -> Above | Gone | Unknown:
+        found = self._there(pid, f"what process {pid} hangs under")
+        if not isinstance(found, Process):
+            return found
+        return Above(found.id, found.parent.pid if found.parent else 0, found.name, not found.alive)
+
+    def look(self, pid: int) -> ProcessFacts | Gone | Unknown:
+        found = self._there(pid, f"what process {pid} is")
+        if not isinstance(found, Process):
+            return found
+        return ProcessFacts(
+            id=found.id,
+            parent=0 if found.parent is None or (found.foreign and not found.parent.foreign) else found.parent.pid,
+            group=found.group,
+            session=found.session,
+            terminal=found.terminal,
+            state=found.state,
+            name=found.name,
+            uid=found.uid,
+            tracer=found.tracer,
+            hangup_ignored=found.hangup == "ignored",
+            hangup_caught=found.hangup == "caught",
+            foreign_namespace=found.foreign,
+            kernel_thread=found.pid == 2,
+        )
+
+    def stdio(self, pid: int) -> Stdio | Unknown:
+        found = self._there(pid, f"where the input of process {pid} leads")
+        if isinstance(found, Process) and found.alive:
+            return found.stdio
+        return found if isinstance(found, Unknown) else Unknown("its input", "it has ended")
+
+    def children(self, pid: int) -> list[int] | Unknown:
+        found = self._there(pid, f"what process {pid} bore")
+        if isinstance(found, Process):
+            return [child.pid for child in found.children]
+        return found if isinstance(found, Unknown) else Unknown("its children", "it has ended")
+
+    def comm(self, pid: int) -> str:
+        found = self._at(pid)
+        return found.name if isinstance(found, Process) else ""
+
+    def program(self, pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
+        found = self._at(pid)
+        if isinstance(found, Process) and found.alive and found.uid == UID:
+            return found.program, found.arguments
+        return Unknown(f"what process {pid} runs", "the model says so")
+
+    def environment(self, pid: int, name: str) -> str | Unknown:
+        found = self._at(pid)
+        if isinstance(found, Process) and found.alive and found.uid == UID:
+            return found.environment.get(name, "")
+        return Unknown(f"the environment of process {pid}", "the model says so")
+
+    def only_forked(self, pid: int) -> bool | Unknown:
+        found = self._at(pid)
+        return not found.executed if isinstance(found, Process) else Unknown("whether it is a copy", "it has ended")
+
+    def working_directory(self, pid: int) -> str:
+        return "/srv/app"
+
+    def boot_id(self) -> str:
+        return _BOOT
+
+    def ticks_per_second(self) -> int:
+        return TICKS
+
+    def everyone(self) -> list[int] | Unknown:
+        return self._foggy("who lives") or list(self.kernel.table)
+
+    def owner(self, pid: int) -> int | None:
+        found = self._at(pid)
+        return found.uid if isinstance(found, Process) else None
+
+    # -- what else is looked at ------------------------------------------------------
+
+    def server_of(self, pid: int) -> TmuxServer | Unknown:
+        found = self._at(pid)
+        if not isinstance(found, Process):
+            return Unknown("which tmux server it is", "no answer")
+        label = found.arguments[-1] if found.arguments else "default"
+        return TmuxServer(None, label, is_overminds=label.startswith(OVERMINDS))
+
+    def describe(self, pid: int) -> Overmind | Unknown:
+        found = self._at(pid)
+        if not isinstance(found, Process):
+            return Unknown("what Overmind it is", "no answer")
+        return Overmind("app", "/srv/app", "/srv/app/.overmind.sock", "/tmp", daemonized=False)  # noqa: S108
+
+    def read_mark(self, _: object, pid: int) -> runs.Mark | None:
+        return self.marks.get(pid)
+
+    def all_marks(self, _: object) -> Iterator[runs.Mark]:
+        return iter(self.marks.values())
+
+    def erase_mark(self, _: object, pid: int) -> None:
+        self.marks.pop(pid, None)
+
+    def leave_mark(self, process: Process, command: int) -> None:
+        self.marks[process.pid] = runs.Mark(_BOOT, process.pid, process.id.start, "npm", "/srv/app", command)
+
+    def psutil(self) -> SimpleNamespace:
+        """What the samples are taken with."""
+
+        def process(pid: int) -> SimpleNamespace:
+            found = self.kernel.table.get(pid)
+            if found is None:
+                raise psutil.NoSuchProcess(pid)
+            return SimpleNamespace(ppid=lambda: found.parent.pid if found.parent else 0)
+
+        return SimpleNamespace(pids=lambda: list(self.kernel.table), Process=process, Error=psutil.Error)
+
+    def read_snapshot(self, _: object) -> bytes:
+        if not self.snapshot:
+            raise FileNotFoundError
+        return self.snapshot
+
+    def write_snapshot(self, _: object, content: bytes) -> None:
+        self.snapshot = content
+
+    # -- the reaper's system calls ---------------------------------------------------
+
+    def send(self, grip: Process, number: int) -> None:
+        """``pidfd_send_signal``: what it goes to cannot be another."""
+        if not grip.alive:
+            raise ProcessLookupError
+        if grip.uid != UID:
+            raise PermissionError(1, "Operation not permitted")
+        self.signalled(grip, number)
+        self.kernel.signal(grip, number)
+
+    async def ended(self, grips: dict[Process, ProcessId], deadline: float) -> list[ProcessId]:
+        """Wait until all have ended or the time is over; the real one waits on pidfds."""
+        while not (done := all(not grip.alive for grip in grips)) and self.kernel.clock.now < deadline:
+            await asyncio.sleep(0.02)
+        return list(grips.values()) if done else [who for grip, who in grips.items() if not grip.alive]
+
+
+class Handles:
+    """Handles as pidfds are: the process itself, whatever becomes of its number."""
+
+    exhausted = False
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self.held: dict[ProcessId, Process] = {}
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __iter__(self) -> Iterator[ProcessId]:
+        return iter(self.held)
+
+    def take(self, pid: int) -> ProcessId | Gone | Unknown:
+        who = self._door.identify(pid)
+        if isinstance(who, ProcessId):
+            process = self._door.kernel.table[pid]
+            if not process.alive:
+                return Gone()
+            self.held[who] = process
+        return who
+
+    def fd(self, who: ProcessId) -> Process | None:
+        return self.held.get(who)
+
+    def borrow(self, who: ProcessId) -> Process | Gone | Unknown:
+        held = self.held.get(who)
+        if held is None:
+            found = self._door.identify(who.pid)
+            if isinstance(found, Unknown):
+                return found
+            held = self._door.kernel.table[who.pid] if found == who else None
+        return held if held is not None and held.alive else Gone()
+
+    def ended(self, who: ProcessId) -> bool | Unknown:
+        if (held := self.held.get(who)) is not None:
+            return not held.alive
+        now = self._door.above(who.pid)
+        if isinstance(now, Unknown):
+            return now
+        return isinstance(now, Gone) or now.id != who or now.dead
+
+    def status(self, who: ProcessId) -> int | None:
+        held = self.held.get(who)
+        return held.status if held is not None and held.reaped else None
+
+    def drop(self, who: ProcessId) -> None:
+        self.held.pop(who, None)
+
+    def close(self) -> None:
+        self.held.clear()
+
+
+class Connector:
+    """The proc connector: notices in their order, about whom it was asked to watch, or lost."""
+
+    name = "proc connector"
+    sampled = False
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._notices = kernel.notices
+        self.bus = self.watched = None
+        self.overflowed = False
+
+    def listen(self, bus, watched) -> None:
+        self.bus, self.watched = bus, watched
+        self.overflowed = False
+        self._notices.clear()
+
+    def drain(self) -> None:
+        if self.overflowed:
+            self.overflowed = False
+            self._notices.clear()
+            self.bus.publish(EventsLost(self.name, "the model says so"))
+        while self._notices:
+            notice = self._notices.popleft()
+            match notice:
+                case ProcessForked(parent=about) | ProcessExited(pid=about):
+                    wanted = about in self.watched
+                case ProcessRenamed() | ProcessExecuted():
+                    wanted = True
+            if wanted:
+                self.bus.publish(notice)
+
+
+class Exits:
+    """The wait on single pidfds: the word comes a little after the end, whatever else was lost."""
+
+    def __init__(self, kernel: Kernel, bus, handles: Handles, births, later) -> None:
+        self._bus, self._handles, self._births, self._later = bus, handles, births, later
+        self._clock = kernel.clock
+        self._watched: set[ProcessId] = set()
+        kernel.on_end = self._ended
+
+    def start(self, _: object) -> None:
+        """Nothing to start: the kernel calls."""
+
+    def watch(self, who: ProcessId) -> bool:
+        held = self._handles.fd(who)
+        if held is None:
+            return False
+        self._watched.add(who)
+        if not held.alive:
+            self._ended(held)
+        return True
+
+    def forget(self, who: ProcessId) -> None:
+        self._watched.discard(who)
+
+    def _ended(self, process: Process) -> None:
+        if process.id in self._watched:
+            self._later(0.0005, self._wake, process)
+
+    def _wake(self, process: Process) -> None:
+        if process.id not in self._watched:
+            return
+        self._later(0.002, self._publish, process)
+        self._births.drain()
+
+    def _publish(self, process: Process) -> None:
+        if process.id in self._watched:
+            self._watched.discard(process.id)
+            death = Death(self._clock.now, self._handles.status(process.id))
+            self._bus.publish(ProcessExited(process.pid, death))
+
+
+class NoFiles:
+    """Stands in for what tidies files up: there are none here."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def remove(self, *_: object) -> list[object]:
+        return []
+
+    def verdicts(self, *_: object) -> list[object]:
+        return []
+
+
+class Journal:
+    """Stands in for the journal: a number for each line, and nothing on a disk."""
+
+    trouble = ""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def record(self, *_: object) -> int:
+        self.lines += 1
+        return self.lines
+
+    intend = record
+
+    def sync(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def opened(clock) -> Iterator[Door]:
+    """Have every room of the agent look through a door on a little kernel, in this clock's time."""
+    door = Door()
+    looks = {name: getattr(door, name) for name in processes.__all__ if name not in _BUILT_ON_THEM}
+    system = SimpleNamespace(close=lambda _: None)
+    signals = SimpleNamespace(
+        Signals=signal.Signals,
+        SIGTERM=signal.SIGTERM,
+        SIGKILL=signal.SIGKILL,
+        SIGCHLD=signal.SIGCHLD,
+        pidfd_send_signal=door.send,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.multiple("sentinel.observe.processes", **looks))
+        stack.enter_context(patch("sentinel.observe.tmux.server_of", door.server_of))
+        stack.enter_context(patch("sentinel.observe.overmind.describe", door.describe))
+        stack.enter_context(patch("sentinel.observe.sockets.listening_sockets_of", lambda *_: []))
+        stack.enter_context(
+            patch.multiple("sentinel.runs", read=door.read_mark, marks=door.all_marks, erase=door.erase_mark)
+        )
+        stack.enter_context(
+            patch.multiple("sentinel.reaper.signals", os=system, signal=signals, HAS_PIDFD=True, _ended=door.ended)
+        )
+        stack.enter_context(
+            patch.multiple("sentinel.ledgerfile", _content=door.read_snapshot, replace_file=door.write_snapshot)
+        )
+        stack.enter_context(patch("sentinel.sources.polling.psutil", door.psutil()))
+        for name, module in list(sys.modules.items()):
+            if name.startswith("sentinel.") and getattr(module, "time", None) is time:
+                stack.enter_context(patch.object(module, "time", clock))
+        yield door

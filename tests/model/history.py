@@ -1,0 +1,349 @@
+"""Histories: what happens on the little machine, what the agent makes of it, and who was right.
+
+A history is a script: a list of moves, each with a number that its own randomness comes
+from. So a move can be left out and the others stay what they were, which is how a history
+that went wrong is made short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from sentinel import app
+from sentinel.bus import Bus
+from sentinel.core.events import HandlerFailed, LookDue, ProcessExecuted, ProcessExited, ProcessRenamed, TmuxHinted
+from sentinel.core.facts import Death
+from sentinel.core.ledger import Ledger
+from sentinel.core.policy import Daemons, KindPolicy, Mode, Policy, Survivors
+from sentinel.core.sessions import Kind
+from sentinel.errors import SentinelError
+from sentinel.paths import Paths
+from sentinel.sources.polling import Polling
+from tests.model.clock import Clock, Loop
+from tests.model.door import OURSELVES, Connector, Door, Exits, Handles, Journal, NoFiles, opened
+from tests.model.kernel import Kernel, MachineFullError, Process
+from tests.model.oracle import Promises, may_stay, objection
+from tests.model.people import MOVES, People
+
+_MISHAPS = (("lose", 2), ("restart", 2), ("lie", 3), ("look", 2), ("fog", 2), ("late", 6))
+"""What befalls the agent, and how often."""
+_LONGEST = 40
+_GRACE = 0.3
+
+_TOLD = 80, 8
+"""How many numbers there are, and for how many ticks each rests: with 32,768 no machine is faster."""
+_SAMPLED = 300, 400
+"""The same where births are sampled: samples are compared by numbers, so none may come again in between."""
+NOWHERE = Paths(*[Path("/nowhere")] * 3)
+
+Move = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A history before it happens."""
+
+    seed: int
+    rough: bool
+    """The agent may be slow, deaf, blind and restarted. Otherwise it must find every orphan."""
+    sampled: bool
+    promised: Promises
+    moves: tuple[Move, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of it."""
+
+    wrong: list[str] = field(default_factory=list)
+    """Each signal that should not have been sent."""
+    failed: list[str] = field(default_factory=list)
+    """Handlers that raised."""
+    ended: int = 0
+    orphans: int = 0
+    """True orphans that nothing protects, in a history in which the agent could know of them."""
+    missed: list[str] = field(default_factory=list)
+
+
+def script(seed: int) -> Script:
+    """The history of that number."""
+    rng = Random(seed)  # noqa: S311 - a history, not a secret
+    rough, sampled = rng.random() < 0.6, rng.random() < 0.15
+    moves = MOVES + _MISHAPS if rough else MOVES
+    names = rng.choices([name for name, _ in moves], [often for _, often in moves], k=rng.randrange(6, _LONGEST))
+    promised = Promises()
+    if rng.random() < 0.25:
+        promised = Promises(
+            ends_daemons=rng.random() < 0.5,
+            reported=_kinds(rng, 0.2),
+            reported_after_exit=_kinds(rng, 0.4),
+            observes=rng.random() < 0.1,
+        )
+    return Script(seed, rough, sampled, promised, tuple((name, rng.getrandbits(32)) for name in names))
+
+
+def _kinds(rng: Random, chance: float) -> frozenset[str]:
+    """Some kinds. Who cannot tell an Overmind's tmux server from others treats it as such, so these go together."""
+    some = {kind for kind in Kind if rng.random() < chance}
+    if Kind.OVERMIND in some:
+        some.add(Kind.TMUX)
+    elif Kind.TMUX in some:
+        some.remove(Kind.TMUX)
+    return frozenset(some)
+
+
+def policy_of(promised: Promises) -> Policy:
+    """The configuration that makes these promises."""
+    kinds = {
+        kind: KindPolicy(
+            survivors=Survivors.REPORT if kind in promised.reported else Survivors.END,
+            after_exit=Survivors.REPORT if kind in promised.reported_after_exit else Survivors.END,
+            daemons=Daemons.END if promised.ends_daemons else Daemons.SPARE,
+            grace=_GRACE,
+        )
+        for kind in Kind
+    }
+    return Policy(Mode.OBSERVE if promised.observes else Mode.ACT, kinds)
+
+
+class Machine:
+    """One machine, its people, and the agent on it."""
+
+    def __init__(self, script: Script, door: Door, clock: Clock, loop: Loop) -> None:
+        clock.now = 1000.0
+        self.script, self.door, self.loop = script, door, loop
+        self.outcome = Outcome()
+        self.rng = Random(script.seed)  # noqa: S311 - a history, not a secret
+        self.kernel = Kernel(clock, self.rng, self.later, *(_SAMPLED if script.sampled else _TOLD))
+        door.enter(self.kernel, self.rng)
+        door.signalled = self.signalled
+        self.connector = Connector(self.kernel)
+        self.people = People(self.kernel, self.registered, self.seen)
+        self.timers: list[asyncio.TimerHandle] = []
+        self.agents_loop = SimpleNamespace(call_later=self.agents_later)
+        self.asleep = 0
+        self.down = self.deaf = False
+        self.policy = policy_of(script.promised)
+        self.start_agent()
+
+    def later(self, delay: float, call: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        timer = self.loop.call_later(delay, call, *arguments)
+        self.timers.append(timer)
+        return timer
+
+    # -- the agent -------------------------------------------------------------------
+
+    def start_agent(self) -> None:
+        """A new one: what it takes over and what it finds is all it has."""
+        self.down = False
+        journal = Journal()
+        self.bus, self.ledger, self.handles = Bus(journal.record), Ledger(), Handles(self.door)
+        self.agents_timers: list[asyncio.TimerHandle] = []
+        self.births = self.source()
+        exits = Exits(self.kernel, self.bus, self.handles, self.births, self.agents_later)
+        self.bus.subscribe(HandlerFailed, lambda event: self.outcome.failed.append(event.error))
+        with patch.multiple(
+            app,
+            Handles=lambda: self.handles,
+            find_ourselves=lambda **_: OURSELVES,
+            _open_exits=lambda *_: exits,
+            Leftovers=NoFiles,
+        ):
+            self.core = app.build(
+                NOWHERE,
+                lambda: self.policy,
+                bus=self.bus,
+                ledger=self.ledger,
+                journal=journal,
+                later=self.agents_later,
+                births=self.births,
+            )
+        self.core.find_out()
+
+    def source(self) -> Connector | Polling:
+        """The connector, or the agent's own samples of the little kernel's table."""
+        self.connector.listen(self.bus, self.ledger)
+        if not self.script.sampled:
+            return self.connector
+        polling = Polling(self.bus, self.ledger, 0.25, self.kernel.clock.monotonic)
+        polling.open()
+        polling.start(self.agents_loop)
+        return polling
+
+    def agents_later(self, delay: float, call: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        timer = self.loop.call_later(delay, call, *arguments)
+        self.agents_timers.append(timer)
+        return timer
+
+    def kill_agent(self) -> None:
+        self.down = True
+        for timer in self.agents_timers:
+            timer.cancel()
+        for task in asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop)}:
+            task.cancel()
+
+    def signalled(self, process: Process, number: int) -> None:
+        """The agent signals somebody: is that right?"""
+        if number == 17:  # SIGCHLD, which harms nothing
+            return
+        self.outcome.ended += 1
+        if why := objection(process, self.script.promised):
+            self.outcome.wrong.append(f"{process.name} {process.id} was sent signal {number}: {why}")
+
+    def registered(self, wrapper: Process, command: Process | None) -> None:
+        """A ``sentinel run`` leaves its mark and tells the agent."""
+        self.door.leave_mark(wrapper, command.pid if command is not None else 0)
+        if self.down:
+            return
+        with contextlib.suppress(SentinelError):
+            self.core.runs.register(wrapper.pid)
+
+    def seen(self) -> bool:
+        """The agent hears at once of what has just happened, unless it is deaf."""
+        if self.down or self.deaf or self.door.fog or self.script.sampled or self.connector.overflowed or self.asleep:
+            return False
+        self.births.drain()
+        return True
+
+    # -- what befalls it -------------------------------------------------------------
+
+    def lose(self, rng: Random) -> None:
+        """Notices are lost, up to some moment that is not now."""
+        self.connector.overflowed = self.deaf = True
+        self.kernel.notices.clear()
+
+    def restart(self, rng: Random) -> None:
+        """The agent stops or is killed, and another one takes over, or knows nothing."""
+        if rng.random() < 0.5:  # it is told to stop, and leaves in good order
+            self.births.drain()
+            self.core.snapshots.save()
+        else:
+            self.forget()
+            if rng.random() < 0.2:
+                self.door.snapshot = b""
+        self.kill_agent()
+        while rng.random() < 0.5:  # and meanwhile
+            self.make(rng.choice(MOVES)[0], rng)
+        self.start_agent()
+
+    def forget(self) -> None:
+        """The agent is killed: that ``nohup`` ran is lost if node put its signals back. A known limit."""
+        for process in self.kernel.living():
+            if process.wish == "nohup" and process.hangup != "ignored":
+                process.wish = ""
+
+    def lie(self, rng: Random) -> None:
+        """A notice that is not true: a hook, the end of a first thread, a name."""
+        pid = rng.choice(self.kernel.numbers)
+        self.bus.publish(
+            rng.choice(
+                (
+                    ProcessExited(pid, Death(self.kernel.clock.now, rng.choice((0, 9, None)))),
+                    ProcessExecuted(pid),
+                    ProcessRenamed(pid),
+                    TmuxHinted("pane-died"),
+                )
+            )
+        )
+
+    def look(self, rng: Random) -> None:
+        self.bus.publish(LookDue("the model says so"))
+
+    def fog(self, rng: Random) -> None:
+        """Witnesses fail from now on, or answer again."""
+        self.door.fog = 0.0 if self.door.fog else rng.choice((0.05, 0.3, 1.0))
+
+    def late(self, rng: Random) -> None:
+        """The agent gets no turn for a while."""
+        self.asleep = rng.randrange(1, 6)
+
+    # -- the course of things --------------------------------------------------------
+
+    def make(self, name: str, rng: Random) -> None:
+        befalls = getattr(self, name, None) if name in dict(_MISHAPS) else None
+        (befalls or getattr(self.people, name))(rng)
+
+    async def play(self) -> Outcome:
+        with contextlib.suppress(MachineFullError):
+            for name, number in self.script.moves:
+                rng = Random(number)  # noqa: S311 - a history, not a secret
+                self.make(name, rng)
+                await self.turn(rng)
+        self.door.fog, self.asleep = 0.0, 0
+        self.births.drain()
+        await asyncio.sleep(8.0)
+        self.account()
+        return self.outcome
+
+    async def turn(self, rng: Random) -> None:
+        """The agent gets a turn, and a little time goes by, or a little more."""
+        if self.asleep:
+            self.asleep -= 1
+            return
+        if not self.script.sampled or rng.random() < 0.5:
+            self.births.drain()
+        await asyncio.sleep(rng.choice((0.0, 0.001, 0.01, 0.1, 0.4, 1.0, 3.0)))
+
+    def account(self) -> None:
+        """Who should have been ended, and lives?"""
+        if self.script.rough or self.script.sampled:
+            return
+        for process in self.kernel.living():
+            if process.pid < 100 or objection(process, self.script.promised):
+                continue
+            if not may_stay(process, self.script.promised):
+                self.outcome.missed.append(f"{process.name} {process.id} of {process.house.kind}")
+        self.outcome.orphans = self.outcome.ended + len(self.outcome.missed)
+
+
+class Player:
+    """Plays histories, one after the other, in one door and one loop."""
+
+    def __init__(self, door: Door, clock: Clock, loop: Loop) -> None:
+        self._door, self._clock, self._loop = door, clock, loop
+
+    def play(self, script: Script) -> Outcome:
+        return self._loop.run_until_complete(self._play(script))
+
+    async def _play(self, script: Script) -> Outcome:
+        machine = Machine(script, self._door, self._clock, self._loop)
+        try:
+            return await machine.play()
+        finally:
+            machine.kill_agent()
+            for timer in machine.timers:
+                timer.cancel()
+
+    def shorten(self, script: Script, still: Callable[[Outcome], bool]) -> Script:
+        """Leave out every move without which the history still goes wrong."""
+        size = len(script.moves)
+        while size >= 1:
+            start = 0
+            while start < len(script.moves):
+                moves = script.moves[:start] + script.moves[start + size :]
+                shorter = Script(script.seed, script.rough, script.sampled, script.promised, moves)
+                if still(self.play(shorter)):
+                    script = shorter
+                else:
+                    start += size
+            size //= 2
+        return script
+
+
+@contextlib.contextmanager
+def player() -> Iterator[Player]:
+    """A player, with every look of the agent turned to the little kernel."""
+    clock = Clock()
+    loop = Loop(clock)
+    try:
+        with opened(clock) as door:
+            yield Player(door, clock, loop)
+    finally:
+        loop.close()

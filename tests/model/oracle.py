@@ -1,0 +1,135 @@
+"""Says who must not be ended and who must be, from what the people meant and the kernel knows.
+
+It shares no code with the guards: it goes by truth (who bore whom, what for, who lives),
+which the agent never sees, and by what docs/safety.md and docs/rules.md promise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.model.kernel import OUR_SHELL, TMUX, UID, US, House, Process
+
+_SIGKILL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """What the configuration promises, as docs/configuration.md says it."""
+
+    ends_daemons: bool = False
+    reported: frozenset[str] = frozenset()
+    """Kinds of which survivors are only reported."""
+    reported_after_exit: frozenset[str] = frozenset({"pane"})
+    observes: bool = False
+
+
+def objection(process: Process, promised: Promises) -> str:
+    """Why it is wrong to signal this process now; empty when it is right."""
+    house = process.house
+    if promised.observes:
+        return "nothing may be done at all"
+    if process.pid in {1, OUR_SHELL, US} or process.group == US:
+        return "it is Sentinel, or what that runs under"
+    if house is None:
+        return "no watched session bore it"
+    if house.alive:
+        return f"its {house.kind} lives"
+    if process.founded is not None and process.founded.root is process:
+        return f"it is a living {process.founded.kind}"
+    if process.uid != UID or process.foreign or process.state == "T" or process.tracer:
+        return "it is another user's, in a container, stopped or traced"
+    if process.name == TMUX and not _overminds_own(process, house):
+        return "it is a tmux server"
+    return _at_work(process, house) or _wanted(process, house, promised) or _reported(house, promised)
+
+
+def _overminds_own(server: Process, house: House) -> bool:
+    return server.overminds and house.kind == "overmind" and server.house is house
+
+
+def _at_work(process: Process, house: House) -> str:
+    """Whether it is at work for something that lives."""
+    for above in process.above():
+        if above.name == TMUX and not _overminds_own(above, house):
+            return f"it runs under the tmux server {above.id}"
+        if above.founded is not None and above.founded.root is above:
+            return "" if above.founded.kind == "run" else f"it hangs under a living {above.founded.kind}"
+    return ""
+
+
+def _wanted(process: Process, house: House, promised: Promises) -> str:
+    """Whether somebody wants it, or what it hangs under and works for."""
+    for one in (process, *process.above()):
+        if one.house is not house:
+            break
+        if why := wish(one, house, promised):
+            return f"{one.id}: {why}"
+        if one is not process and (one.uid != UID or one.foreign or one.state == "T" or one.tracer):
+            return f"it works for {one.id}, which stays"
+    return ""
+
+
+def wish(process: Process, house: House, promised: Promises) -> str:
+    """Why a person wants this very process to stay, as far as the documents promise to see it."""
+    match process.wish:
+        case "daemonised" if promised.ends_daemons or process.left is None:
+            return ""  # it left a session that was dead already: that is what a dead session leaves
+        case "daemonised" if house.command is not None and process.bearer is house.command:
+            return ""  # docs/rules.md: what was the command's own child ends with it
+        case "nohup" | "ignores the hang-up" if process.stdio.terminal:
+            return ""
+        case "disowned":
+            shell = house.root
+            if house.kind != "pane" or shell.status == _SIGKILL or process.session != shell.pid:
+                return ""  # docs/decisions/0003: nobody can tell
+            if process.hangup != "default":
+                return ""
+    return process.wish
+
+
+def _reported(house: House, promised: Promises) -> str:
+    status = house.root.status or 0
+    if house.kind in promised.reported:
+        return f"what a {house.kind} leaves is only reported"
+    if house.kind not in promised.reported_after_exit:
+        return ""
+    if status == 0:
+        return f"the {house.kind} was left in good order"
+    if house.kind == "pane" and not status & 0x7F and house.outer is not None and house.outer.alive:
+        return "the pane may have been left on purpose"
+    return ""
+
+
+def may_stay(process: Process, promised: Promises) -> bool:
+    """Whether its looks protect it, though nobody meant anything by them.
+
+    The documents promise to spare these shapes; who has one by chance is spared as well.
+    """
+    house = process.house
+    return any(_looks_wanted(one, promised) for one in (*_line(process), *process.above()) if one.house is house)
+
+
+def _line(process: Process) -> list[Process]:
+    """It, the one that bore it, that one's and so on, within its session."""
+    line = [process]
+    while (bearer := line[-1].bearer) is not None and bearer.house is process.house:
+        line.append(bearer)
+    return line
+
+
+def _looks_wanted(process: Process, promised: Promises) -> bool:
+    house = process.house
+    if process.hangup == "ignored" and not process.stdio.terminal:
+        return True
+    if process.name == TMUX or process.negligent or process.wish:
+        return True
+    if house is not None and house.kind == "pane" and process.hangup == "default":
+        return process.session == house.root.pid and house.root.status != _SIGKILL
+    held = process.stdio.terminal or process.stdio.pipe
+    return process.left is not None and not held and not promised.ends_daemons and _own_session(process)
+
+
+def _own_session(process: Process) -> bool:
+    house = process.house
+    return house is not None and process.session != house.root.session
