@@ -47,6 +47,7 @@ def test_these_are_all():
     assert {
         *("ourselves", "other-user", "other-namespace", "kernel-thread", "identity", "unknown", "unreadable"),
         *("owner-alive", "living-session", "tmux-server", "live-pane", "adopted", "stopped", "tracing", "kept"),
+        "stopped-jobs",
         *("protected", "session-keeper", "editor-server", "terminal", "user-service", "container-runtime"),
         *("unit", "on-screen", "serving", "sheltered"),
     } <= NEVER

@@ -39,7 +39,7 @@ def test_most_guards_have_a_scene():
     # here, and every birth is seen
     without = {"living-session", "kernel-thread", "inner-session"}
     # what only the second look shows is no part of a tree; nor is what is told of by name alone
-    without |= {guard.id for guard in SECOND_LOOK} | {"next-generation", "tracing", "protected"}
+    without |= {guard.id for guard in SECOND_LOOK} | {"next-generation", "tracing", "stopped-jobs", "protected"}
     assert {e.verdict for _, e in LINES} - {"user-service"} == VERDICTS - without
 
 

@@ -196,3 +196,19 @@ def test_who_is_not_known_to_be_the_same_is_spared(room, orphan, monkeypatch):
     verdict = room.examiner.verdict(orphan)
     assert isinstance(verdict, Spared)
     assert verdict.guard == "unknown"
+
+
+def test_who_has_a_stopped_job_is_spared_since_the_kernel_would_hang_up_on_that(room):
+    """The stopped one is in a group of its own, as shells make it for each job."""
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    job = "os.setpgid(0, 0); os.kill(os.getpid(), signal.SIGSTOP)"
+    shell, stopped = agent.bear_through(job, between="time.sleep(60)")
+    room.forked(agent.pid, shell)
+    room.forked(shell, stopped)
+    until(lambda: processes.look(stopped).state == "T")
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    verdicts = {v.id.pid: v for v in room.examiner.left_by(room.ledger.record(session.key))}
+    assert {pid: verdict.guard for pid, verdict in verdicts.items()} == {shell: "stopped-jobs", stopped: "stopped"}

@@ -104,6 +104,16 @@ def stopped(tree: Tree, spot: Spot) -> None:
     sprout(tree, spot, tree.bear(spot, "setsid", tree.be()), "stopped", "it is stopped", stopped=True)
 
 
+def stopped_job(tree: Tree, spot: Spot) -> None:
+    """In a group of its own, as shells make it: when its parent ends, the kernel hangs up on it."""
+    shell = tree.bear(spot, tree.be())
+    job = tree.bear(Spot(shell, spot.session), "setpgid", tree.be())
+    here = tree.dwell(spot, shell, "has a stopped job", "it has a stopped job")
+    tree.dwell(here, job, "stopped job", "it is stopped", stopped=True)
+    tree.is_ready(job)
+    tree.is_ready(shell)
+
+
 def nohup(tree: Tree, spot: Spot) -> None:
     """Started to outlive its terminal."""
     node = tree.bear(spot, "setpgid", f"lead {tree.rng.choice(('/dev/null', f'{tree.path}.log'))}")
@@ -294,7 +304,7 @@ def root(tree: Tree, spot: Spot, node: int, session: Session, victim: int = 0) -
 
 HANGING: tuple[Shape, ...] = (
     *(plain, fork_only, own_session, with_pipe, scrubbed, stubborn, leaves_an_heir, wrapper_chain, subreaper),
-    *(stopped, nohup, kept, container),
+    *(stopped, stopped_job, nohup, kept, container),
 )
 LOST: tuple[Shape, ...] = (daemon, daemon_of_a_pipe, half_a_daemon, job_of_a_tool, setsid_job_of_a_tool)
 LAST: tuple[Shape, ...] = (last_child, last_daemon, last_daemon_of_a_pipe, killed_shell)

@@ -26,8 +26,8 @@ from sentinel.core.guards.living import (
     living_root,
     sheltered,
     stopped,
-    tmux_server,
     stopped_jobs,
+    tmux_server,
     tracing,
 )
 from sentinel.core.guards.whose import (
