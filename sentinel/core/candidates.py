@@ -72,6 +72,11 @@ class Candidate:
         """Who it is."""
         return self.facts.id
 
+    @property
+    def is_strong(self) -> bool:
+        """Whether the proof is good enough for it to be offered unasked."""
+        return self.grade is not Grade.WEAK
+
 
 def grade(sightings: Mapping[int, Sighting], known: Surmise) -> dict[ProcessId, Candidate]:
     """Find who was left behind, and say how good the proof is.

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sentinel.core.candidates import Candidate
-from sentinel.core.verdicts import Condemned, Grade, Spared
+from sentinel.core.verdicts import Condemned, Spared
 from sentinel.doctor.sightings import age
 from sentinel.observe import processes
 
@@ -25,7 +25,7 @@ class Asked:
 
     def reserve(self, found: Candidate) -> str:
         """Why it is not offered, though no guard was asked yet; empty when it may be."""
-        if found.grade is not Grade.WEAK or self.pids:
+        if found.is_strong or self.pids:
             return ""
         if found.doubts:
             return found.doubts[0]

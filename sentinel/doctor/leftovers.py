@@ -62,7 +62,7 @@ class Leftovers:
         self._chosen: Candidates = {}
 
     def find(self, asked: Asked) -> list[Finding]:
-        """Everybody who was left behind and is asked about, parents before those under them. To be asked once.
+        """Everybody who was left behind and is asked about. To be asked once.
 
         Raises:
             NoSuchThing: There is no process of a number that was named.
@@ -74,18 +74,20 @@ class Leftovers:
             self._named = frozenset(candidates)
         portraits = {who: Portrait.of(found) for who, found in candidates.items()}
         shown = {who: found for who, found in candidates.items() if portraits[who].fits(asked)}
-        reserves = {who: at_home.get(who) or asked.reserve(found) for who, found in shown.items()}
-        self._enter({who: found for who, found in shown.items() if not reserves[who]}, ruins)
+        reserves = {who: at_home.get(who) or asked.reserve(found) for who, found in candidates.items()}
+        # Not only those who are asked about: somebody above one of those may be spared, and shelter it.
+        self._enter([f for who, f in candidates.items() if not reserves[who] and (who in shown or f.is_strong)], ruins)
         verdicts = self.judge()
-        findings = []
-        for found in _parents_first(shown.values()):
-            verdict = verdicts.get(found.id) or _reserved(found, reserves[found.id])
-            at_work = isinstance(verdict, Spared) and verdict.guard in _AT_WORK and not asked.pids
-            if not at_work and not isinstance(verdict, Absent):
-                findings.append(Finding(found, portraits[found.id], verdict))
-        self._choose([finding.candidate for finding in findings if finding.target is not None])
+        self._choose(_condemned(verdicts, shown))
+        verdicts |= self.judge()
+        self._choose(_condemned(verdicts, shown))
         self.ended = [ruins[who].session for who in self._chosen if who in ruins]
-        return findings
+        decided = [(found, verdicts.get(found.id) or _reserved(found, reserves[found.id])) for found in shown.values()]
+        return [
+            Finding(found, portraits[found.id], verdict)
+            for found, verdict in decided
+            if not isinstance(verdict, Absent) and (asked.pids or not _is_at_work(verdict))
+        ]
 
     def judge(self) -> dict[ProcessId, ProcessVerdict]:
         """Judge those who are offered, or may be, from a fresh look at all of them."""
@@ -149,10 +151,10 @@ class Leftovers:
 
     # -- what may be done about them ---------------------------------------------------
 
-    def _enter(self, chosen: Candidates, ruins: Mapping[ProcessId, Ruin]) -> None:
+    def _enter(self, chosen: Collection[Candidate], ruins: Mapping[ProcessId, Ruin]) -> None:
         """Have the ledger hold them as what this very process left, unless a session does."""
         now = time.monotonic()
-        for who in chosen:
+        for who in (found.id for found in chosen):
             seen = self.look.orphaned_agents.get(who.pid)
             if seen is not None and seen.id == who:
                 self._ledger.exited(who.pid, Death(now))
@@ -161,15 +163,15 @@ class Leftovers:
             if member is not None and who in ruins:
                 self._ledger.manages(member)
         self._ledger.exited(self.session.root.pid, Death(now))
-        self._choose(chosen.values())
+        self._choose(chosen)
 
     def _choose(self, candidates: Collection[Candidate]) -> None:
-        """Whoever else a dead session left lives on, and may be whom one of these works for."""
+        """Whoever else a dead session left lives on, may be whom one of these works for, and leaves the book."""
         self._chosen = {found.id: found for found in candidates}
         for record in self._records_of(self._chosen):
             for member in self._ledger.members(record.session.key):
                 if member.id not in self._chosen:
-                    self._ledger.keep(member)
+                    self._ledger.exited(member.id.pid, Death(time.monotonic()))
 
     def _records_of(self, candidates: Candidates) -> list[Record]:
         """The dead sessions that own them."""
@@ -210,6 +212,14 @@ def _open_session(ledger: Ledger) -> Session:
 
 def _reserved(found: Candidate, why: str) -> Spared:
     return Spared(found.id, "reserve", why, found.evidence, found.facts.name)
+
+
+def _condemned(verdicts: Mapping[ProcessId, ProcessVerdict], among: Candidates) -> list[Candidate]:
+    return [found for who, found in among.items() if isinstance(verdicts.get(who), Condemned)]
+
+
+def _is_at_work(verdict: ProcessVerdict) -> bool:
+    return isinstance(verdict, Spared) and verdict.guard in _AT_WORK
 
 
 def _parents_first(candidates: Collection[Candidate]) -> list[Candidate]:
