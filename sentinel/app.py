@@ -88,6 +88,7 @@ class Core:
     handles: Handles
     exits: ExitWatch | KqueueSource
     clean_up: CleanUp
+    bookkeeper: Bookkeeper
     discovery: Discovery
     runs: RunSessions
     sweep: Sweep
@@ -190,6 +191,7 @@ def build(
         handles,
         exits,
         clean_up,
+        bookkeeper,
         discovery,
         runs,
         sweep,

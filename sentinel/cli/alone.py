@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+from dataclasses import replace
 
 import click
 
@@ -50,14 +51,17 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
     )
     ledger.open(session, now)
     for link in processes.descendants(mark.pid):
-        parent = link.parent if link.parent in ledger else root.pid
-        if (member := ledger.enter(link.id, parent, now, Witness.CHILD)) is not None:
-            core.handles.take(link.id.pid)
-            if link.parent == mark.pid:
-                member.parent, member.left = mark.pid, Departure(now, None)
-            core.discovery.consider(link.id.pid, FOUND)  # another session lives in this one perhaps
-            with contextlib.suppress(SentinelError):
-                core.runs.register(link.id.pid)  # or another run, by its mark
+        core.handles.take(link.id.pid)
+        if link.parent != mark.pid:
+            core.bookkeeper.enter(link.id, link.parent, now, Witness.CHILD)
+        elif (member := ledger.enter(link.id, root.pid, now, Witness.CHILD)) is not None:
+            member.parent, member.left = mark.pid, Departure(now, None)
+        core.discovery.consider(link.id.pid, FOUND)  # another session lives in this one perhaps
+        with contextlib.suppress(SentinelError):
+            core.runs.register(link.id.pid)  # or another run, by its mark
+    for record in list(ledger.sessions()):
+        if record.session.key != session.key and not record.session.outer:
+            ledger.amend(replace(record.session, outer=session.key))  # for it was found under us
     death = Death(now, status)
     ledger.exited(root.pid, death)
     bus.subscribe(CleanedUp, lambda done: _say(done, death))
