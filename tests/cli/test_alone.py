@@ -82,6 +82,25 @@ def test_a_run_inside_that_lives_is_spared_with_its_command(room, wrapper):
     assert not dead(command)
 
 
+def test_what_may_have_fallen_to_another_subreaper_is_spared_while_a_session_lives_under_it(room, wrapper, tmp_path):
+    """It may be the work of that session. A run that is about to end, without its mark, is such a subreaper."""
+    who = processes.identify(wrapper.do("bear('pass')"))
+    wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
+    claude = make_program(tmp_path, "claude")
+    becomes = f"os.execv({claude!r}, [{claude!r}])"
+    place = tmp_path / "born"
+    script = [
+        f"births = bear({becomes!r}), bear('os.setsid(); time.sleep(60)')",
+        f"open({str(place)!r}, 'w').write('%d %d' % births)",
+        "time.sleep(60)",
+    ]
+    wrapper.do(f"bear({'; '.join(script)!r})")
+    agent, fallen = map(int, until(lambda: place.exists() and place.read_text().split(), "the births"))
+    until(lambda: processes.comm(agent) == "claude", "the inner agent")
+    clean_up(room, wrapper, who)
+    assert not any(dead(pid) for pid in (agent, fallen))
+
+
 def test_when_the_journal_cannot_be_written_nothing_is_ended(room, wrapper, capsys):
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
