@@ -18,6 +18,9 @@ REQUESTS = [
     wire.Register(),
     wire.Started(17),
     wire.Leaving([1, 2, 3]),
+    wire.Pause(1.5),
+    wire.Resume(),
+    wire.Keep("claude", off=True),
 ]
 
 
