@@ -242,11 +242,11 @@ class Ledger:
             below.unread = below.unread or member.id
         self.on_change()
 
-    def trust(self, member: Member) -> None:
-        """What ``member`` is could be told after all."""
-        for below in self._below(member):
-            if below.unread == member.id:
-                below.unread = None
+    def trust(self, who: ProcessId) -> None:
+        """What ``who`` is could be told after all, or it has ended and is no session that lives."""
+        for member in self._by_pid.values():
+            if member.unread == who:
+                member.unread = None
         self.on_change()
 
     def manages(self, member: Member) -> None:

@@ -79,10 +79,11 @@ class Discovery:
     def _recognise_later(self, who: ProcessId, looks: tuple[float, ...]) -> None:
         member = self._ledger.member(who.pid)
         if member is None or member.id != who:
+            self._ledger.trust(who)
             return
         name = processes.comm(who.pid)
         if name and self._recognise(who.pid, name, FOUND):
-            self._ledger.trust(member)
+            self._ledger.trust(who)
         elif looks:
             self._later(looks[0], self._recognise_later, who, looks[1:])
 
