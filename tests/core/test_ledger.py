@@ -328,7 +328,7 @@ def test_what_is_doubted_is_doubted_with_all_that_it_bears_until_it_is_trusted()
     assert {pid: ledger.member(pid).unread for pid in (1, 2, 3, 4)} == dict.fromkeys((1, 2, 3, 4), who(1))
     assert [ledger.member(pid).unread for pid in (100, 5)] == [None, None]
     ledger.doubt(ledger.member(5))
-    ledger.trust(ledger.member(1))
+    ledger.trust(who(1))
     assert [ledger.member(pid).unread for pid in (1, 2, 3, 4, 5)] == [None, None, None, None, who(5)]
 
 

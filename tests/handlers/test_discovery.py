@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sentinel.core.events import FOUND, ProcessExecuted, ProcessRenamed, SessionDied, SessionOpened
+from sentinel.core.events import FOUND, ProcessExecuted, ProcessExited, ProcessRenamed, SessionDied, SessionOpened
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Belongings, Kind, Session
@@ -193,6 +193,26 @@ def test_a_job_that_could_not_be_read_is_trusted_when_it_can_be(room, discovery,
         blind.setattr(processes, "program", lambda _: CANNOT_TELL)
         discovery.consider(job, FOUND)
     assert room.ledger.member(job).unread is not None
+    ((_, look_again, arguments),) = later
+    look_again(*arguments)
+    assert room.ledger.member(job).unread is None
+
+
+def test_what_one_bore_that_could_not_be_read_is_trusted_when_that_one_has_ended(room, discovery, later, monkeypatch):
+    """It was the shell of a tool: whatever it was, it is no session that lives."""
+    outer = room.start()
+    room.open(outer.pid)
+    shell, job = outer.bear_through(between="time.sleep(60)")
+    room.forked(outer.pid, shell)
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "program", lambda _: CANNOT_TELL)
+        blind.setattr(processes, "comm", lambda _: "node")  # a name that is worth a look
+        room.bus.publish(ProcessExecuted(shell))
+    room.forked(shell, job)
+    assert room.ledger.member(job).unread == processes.identify(shell)
+    os.kill(shell, 9)
+    outer.do(f"os.waitpid({shell}, 0)[0]")
+    room.bus.publish(ProcessExited(shell, killed()))
     ((_, look_again, arguments),) = later
     look_again(*arguments)
     assert room.ledger.member(job).unread is None
