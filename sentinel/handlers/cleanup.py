@@ -18,7 +18,7 @@ from sentinel.core.events import (
     Supervised,
 )
 from sentinel.core.facts import ProcessId
-from sentinel.core.guards import UNANSWERED
+from sentinel.core.guards import SERVING, UNANSWERED
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
@@ -42,6 +42,9 @@ _LOOK_EVERY = 0.05
 _SECOND_LOOKS = (0.02, 0.1, 0.5)
 """Seconds before each further look at what nobody could tell of: a process that is just ending
 gives no answers (its /proc/PID/fd is closed to its own user), and shelters what hangs under it."""
+_CLIENT_LOOKS = (0.25, 5.0)
+"""Seconds between looks at what works for somebody: at first, doubled each time, and at most. The
+kernel tells nobody that a stranger's connection has ended."""
 
 
 class CleanUp:
@@ -72,6 +75,8 @@ class CleanUp:
         self._restraint = restraint
         self._catch_up = catch_up
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        """Clean-ups that are through but for what works for somebody: nobody waits for them."""
         self._causes: dict[str, int] = {}
         """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
         bus.subscribe(SessionDied, self.died)
@@ -134,15 +139,27 @@ class CleanUp:
     async def _guarded(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
     ) -> None:
-        key = record.session.key
+        left: tuple[ProcessVerdict, ...] = ()
         try:
             await self._see_through(record, strike, verdicts, began, cause)
+            left = self._examiner.left_by(record) if verdicts else ()
         except Exception as error:  # noqa: BLE001 - one clean-up that fails must not leave the others waiting
-            self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
+            self._tell_of_failure(error, cause)
         finally:
-            del self._tasks[key]
+            del self._tasks[record.session.key]
+        if not _is_in_use(left):
+            self._settle(record)
+            return
+        task = asyncio.get_running_loop().create_task(self._until_unused(record, left, cause))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    def _tell_of_failure(self, error: Exception, cause: int) -> None:
+        self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
+
+    def _settle(self, record: Record) -> None:
         self._ledger.settle(record)
-        self._close_if_empty(key)
+        self._close_if_empty(record.session.key)
 
     async def _see_through(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
@@ -168,6 +185,30 @@ class CleanUp:
         outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
+
+    async def _until_unused(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
+        """Judge what works for somebody again and again: when nobody is left who needs it, it is ended."""
+        try:
+            await self._wait_for_clients(record, left, cause)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._tell_of_failure(error, cause)
+        self._settle(record)
+
+    async def _wait_for_clients(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
+        struck = {verdict.id for verdict in left if isinstance(verdict, Condemned)}
+        pause, longest = _CLIENT_LOOKS
+        while record.death is not None and _is_in_use(left):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+            self._catch_up()
+            began = time.monotonic()
+            left = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck)
+            if prey := {verdict.id for verdict in left if isinstance(verdict, Condemned)}:
+                struck |= prey
+                strike = self._strike(record, left, cause)
+                self._bus.publish(SessionJudged(record.session, record.death, left), cause)
+                await self._see_through(record, strike, left, began, cause)
+                left, pause = self._examiner.left_by(record), _CLIENT_LOOKS[0]
 
     async def _look_again(self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int) -> Strike | None:
         """Judge once more what was spared for want of an answer, and strike if there is one now."""
@@ -273,3 +314,8 @@ def _is_done(outcome: Outcome) -> bool:
 def _lacks_an_answer(verdicts: Iterable[ProcessVerdict]) -> bool:
     """Whether one of them is spared only because a witness did not answer."""
     return any(isinstance(verdict, Spared) and verdict.guard in UNANSWERED for verdict in verdicts)
+
+
+def _is_in_use(verdicts: Iterable[ProcessVerdict]) -> bool:
+    """Whether one of them is spared only as long as it works for somebody."""
+    return any(isinstance(verdict, Spared) and verdict.guard == SERVING for verdict in verdicts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -437,6 +438,91 @@ def test_a_farewell_waits_for_all_of_them(room, run):
 
     assert all(dead(pid) for pid in run(scenario()))
     assert len(room.told(CleanedUp)) == 3
+
+
+# -- what works for somebody -----------------------------------------------------------------
+
+SERVE = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+os.write({tell}, str(server.getsockname()[1]).encode())
+caller, _ = server.accept()
+time.sleep(60)
+"""
+
+
+def serving(stage):
+    """A dead agent's server with a client, and a child that serves nobody."""
+    agent, session, (idle,) = stage.agent("time.sleep(60)")
+    told = agent.do("globals().update(pipe=os.pipe()) or 1")
+    assert told == 1
+    server = stage.bore(agent.pid, agent.do(f"bear({SERVE!r}.format(tell=pipe[1]))"))
+    client = socket.create_connection(("127.0.0.1", agent.do("int(os.read(pipe[0], 9))")))
+    return agent, session, idle, server, client
+
+
+def test_what_serves_somebody_is_held_and_ended_when_nobody_is_left(room, run):
+    async def scenario():
+        stage = Stage(room)
+        agent, session, idle, server, client = serving(stage)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        assert (dead(idle), dead(server)) == (True, False)
+        (judged,) = room.told(SessionJudged)
+        (held,) = [verdict for verdict in judged.processes if isinstance(verdict, Spared)]
+        assert (held.id.pid, held.guard) == (server, "serving")
+        await asyncio.sleep(0.3)
+        assert not dead(server)  # it was looked at again meanwhile
+        assert not room.ledger.record(session.key).settled  # so that the next agent looks again as well
+        client.close()
+        await stage.closed()
+        return server
+
+    assert dead(run(scenario()))
+    assert len(room.told(SessionJudged)) == 2
+    assert results(room) == [Result.ENDED, Result.ENDED]
+
+
+def test_looks_at_what_serves_become_rarer_and_end_with_it(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        agent, _, _, server, client = serving(stage)
+        pauses, really = [], asyncio.sleep
+        monkeypatch.setattr(cleanup, "_CLIENT_LOOKS", (0.01, 0.04))
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            await really(seconds)
+
+        monkeypatch.setattr(cleanup.asyncio, "sleep", sleep)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        while len(pauses) < 5:
+            await really(0.01)
+        os.kill(server, signal.SIGKILL)
+        await stage.closed()
+        client.close()
+        told = len(pauses)
+        await really(0.1)
+        assert len(pauses) == told
+        return [pause for pause in pauses if pause in (0.01, 0.02, 0.04)][:4]
+
+    assert run(scenario()) == [0.01, 0.02, 0.04, 0.04]
+
+
+def test_what_could_not_be_ended_when_its_client_went_is_not_struck_again_and_again(room, run, monkeypatch):
+    async def scenario():
+        monkeypatch.setattr(cleanup, "_CLIENT_LOOKS", (0.01, 0.02))
+        stage = Stage(room)
+        agent, _, _, server, client = serving(stage)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        Halting(room.bus, room.switches).pause(None)
+        client.close()
+        await asyncio.sleep(0.2)
+        return len(stage.hand.asked), dead(server)
+
+    assert run(scenario()) == (1, False)
 
 
 # -- when something is broken ----------------------------------------------------------------
