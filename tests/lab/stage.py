@@ -132,6 +132,7 @@ class Stage:
             "SENTINEL_RUNTIME_DIR": str(root / "runtime"),
             "SENTINEL_CONFIG_DIR": str(self.config),
             "LC_ALL": "C.UTF-8",
+            "TERM": "xterm-256color",
         }
         self._own = []
 

@@ -101,6 +101,20 @@ def test_the_panes_of_a_server_are_listed(server):
     assert all(psutil.Process(pane.pid).ppid() == server.pid for pane in panes)
 
 
+def test_the_sessions_of_a_server_are_listed(server, place):
+    names = [name for name in HOSTILE if server("new-session", "-d", "-s", name, check=False).returncode == 0]
+    inner = Path(place, "a b\nc")
+    inner.mkdir()
+    server("new-session", "-d", "-s", "elsewhere", "-c", str(inner))
+    sessions = asyncio.run(tmux.list_sessions(server.mark(), 20.0, server.program))
+    by_id = {session.session_id: session for session in sessions}
+    assert len(by_id) == len(names) + 2
+    assert (by_id["$0"].name, by_id["$0"].attached) == ("first", 0)
+    assert "elsewhere" in {session.name for session in sessions}
+    (placed,) = [session for session in sessions if session.name == "elsewhere"]
+    assert placed.directory == str(inner)
+
+
 def test_a_dead_pane_is_listed_as_dead(server):
     server("set-option", "-g", "remain-on-exit", "on")
     server("respawn-pane", "-k", "-t", "first", "exit 3")
