@@ -20,6 +20,7 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned
 from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.observe.handles import Handles
+from sentinel.observe.surroundings import input_of
 
 CHILDREN = 10
 
@@ -52,7 +53,7 @@ def main(count: int) -> None:
     if not isinstance(who, ProcessId):
         sys.exit("the root is gone")
     now = time.monotonic()
-    record = ledger.open(Session(Kind.AGENT, "bench", who), now)
+    record = ledger.open(Session(Kind.AGENT, "bench", who, input=input_of(who.pid)), now)
     known = [child for pid in children if isinstance(child := handles.take(pid), ProcessId)]
     for child in known:
         ledger.enter(child, root, now)
