@@ -21,12 +21,14 @@ _REMEMBERED = 24
 
 @click.command("explain")
 @click.argument("what", metavar="PID|PATH|EVENT|SESSION")
+@click.option("--why-not", is_flag=True, help="Say of each guard whether it speaks for a process.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(what: str, *, as_json: bool) -> None:
+def command(what: str, *, why_not: bool, as_json: bool) -> None:
     """Say what Sentinel knows of a thing, and what it would do with it now.
 
-    EVENT is an event's number as `sentinel events` shows it, such as e42. Exit status 1 when
-    nothing is known.
+    EVENT is an event's number as `sentinel events` shows it, such as e42. With --why-not, of any
+    process on the machine: what would have to be different for it to be ended. Exit status 1
+    when nothing is known.
     """
     if not what.strip():
         raise click.UsageError("say what to explain: a PID, PATH, EVENT or SESSION")
@@ -38,7 +40,9 @@ def command(what: str, *, as_json: bool) -> None:
     else:
         what = os.path.abspath(what) if "/" in what else what
         told = _thing(what, where, history)
-    click.echo(json.dumps(told) if as_json else "\n".join(_lines(told)))
+    if why_not and told["kind"] != "process":
+        raise click.UsageError("--why-not is about a process: give its PID")
+    click.echo(json.dumps(told) if as_json else "\n".join(_why_not(told) if why_not else _lines(told)))
 
 
 # -- what is known ---------------------------------------------------------------------
@@ -139,6 +143,19 @@ def _lines(told: dict[str, object]) -> Iterator[str]:
     yield from _listed("Its files", told.get("files"))
     earlier = told.get("past_left_out")
     yield from _told(f"What was done (and {earlier} records before)" if earlier else "What was done", told.get("past"))
+
+
+def _why_not(told: dict[str, object]) -> Iterator[str]:
+    """Every guard's view of a process."""
+    yield f"{told['what']}, identity {told['identity']}"
+    yield f"  Sentinel would now: {told['would']}"
+    against, silent = told.get("against"), told.get("silent")
+    if isinstance(against, list) and against:
+        yield "  For it to be ended, all of this would have to be different:"
+        yield from (f"    - {objection['reason']} [{objection['guard']}]" for objection in against)
+    if isinstance(silent, list) and silent:
+        yield "  This was asked, and does not speak for it:"
+        yield from (f"    - {guard['title']} [{guard['guard']}]" for guard in silent)
 
 
 def _listed(title: str, sentences: object) -> Iterator[str]:

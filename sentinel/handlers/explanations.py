@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from sentinel.core.facts import Death, Gone, ProcessFacts, ProcessId, Unknown
+from sentinel.core.guards import GUARDS
 from sentinel.core.judge import evidence, judge, objections
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.policy import Mode, Policy
@@ -51,6 +52,8 @@ class Explanations:
             raise NoSuchThing(str(who))
         case = self._examiner.case(who)
         verdict = judge(case)
+        against = objections(case)
+        speaking = {guard.id for guard, _ in against}
         name = case.facts.name if isinstance(case.facts, ProcessFacts) else "?"
         match verdict:
             case Condemned():
@@ -66,7 +69,8 @@ class Explanations:
             "verdict": type(verdict).__name__.lower(),
             "would": would,
             "evidence": [clean(sentence, 400) for sentence in evidence(case)],
-            "against": [{"guard": guard.id, "reason": clean(reason, 400)} for guard, reason in objections(case)],
+            "against": [{"guard": guard.id, "reason": clean(reason, 400)} for guard, reason in against],
+            "silent": [{"guard": guard.id, "title": guard.title} for guard in GUARDS if guard.id not in speaking],
         }
 
     def session(self, record: Record) -> Data:

@@ -69,6 +69,24 @@ def test_what_the_agent_knows_is_shown(agent):
     assert "    - its session is alive [owner-alive]" in lines
 
 
+def test_why_not_tells_of_each_guard_whether_it_speaks(agent):
+    agent({**TOLD, "silent": [{"guard": "nohup", "title": "started with nohup"}]})
+    assert explain("17", "--why-not").splitlines()[2:] == [
+        "  For it to be ended, all of this would have to be different:",
+        "    - its session is alive [owner-alive]",
+        "  This was asked, and does not speak for it:",
+        "    - started with nohup [nohup]",
+    ]
+
+
+def test_why_not_is_about_processes(agent, story):
+    agent(TOLD | {"kind": "session"})
+    for what in ("claude", "e2"):
+        done = CliRunner().invoke(command, [what, "--why-not"])
+        assert done.exit_code == 2
+        assert "about a process" in done.stderr
+
+
 def test_json_is_one_object_with_its_past(agent, story):
     agent(TOLD)
     told = json.loads(explain("17", "--json"))

@@ -11,6 +11,7 @@ import pytest
 
 from sentinel import wire
 from sentinel.core.facts import ProcessId
+from sentinel.core.guards import GUARDS
 from sentinel.core.policy import KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.errors import NoSuchThing
@@ -79,6 +80,15 @@ def test_an_orphan_would_be_ended(room, agent, explanations, mode, would):
     until(lambda: processes.above(child).parent != agent.pid)
     told = explanations.explain(str(child))
     assert (told["verdict"], told["would"], told["against"]) == ("condemned", would, [])
+
+
+def test_each_guard_either_speaks_or_is_silent(room, agent, explanations):
+    told = explanations.explain(str(room.forked(agent.pid, agent.do("bear()"))))
+    speaking = [objection["guard"] for objection in told["against"]]
+    silent = [guard["guard"] for guard in told["silent"]]
+    assert "owner-alive" in speaking
+    assert "nohup" in silent
+    assert sorted([*speaking, *silent]) == sorted(guard.id for guard in GUARDS)
 
 
 def test_a_zombie_needs_nothing(room, agent, explanations):

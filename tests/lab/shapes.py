@@ -7,6 +7,7 @@ A shape is given the spot under which it grows. Whatever it puts there gets its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.lab.trees import AGENTS, KILLED, PROGRAMS, WORDS, Session, Spot, Tree
 
@@ -268,7 +269,7 @@ def tmux_server(tree: Tree, spot: Spot) -> None:
     else:
         tree.dwell(Spot(server, Session("tmux")), server, f"tmux server, {kind} socket")
     tree.tells_of(pane, server)
-    root(tree, spot, pane, session)
+    root(tree, replace(spot, in_pane=spot.in_pane or session.dies != "hang up"), pane, session)
 
 
 def sentinel_run(tree: Tree, spot: Spot) -> None:
@@ -282,7 +283,7 @@ def sentinel_run(tree: Tree, spot: Spot) -> None:
         tree.dwell(Spot(wrapper, session), wrapper, "wrapper")
     elif session.dies in {"kill", "crash"} and victim == wrapper:  # it hands SIGTERM on
         tree.dwell(Spot(wrapper, session, caught=spot.caught), command, "command of a killed wrapper")
-    root(tree, spot, command, session, victim)
+    root(tree, replace(spot, single=spot.in_pane), command, session, victim)
 
 
 def how(tree: Tree, chance: float, *ways: str) -> str:
@@ -293,7 +294,7 @@ def how(tree: Tree, chance: float, *ways: str) -> str:
 
 def root(tree: Tree, spot: Spot, node: int, session: Session, victim: int = 0) -> None:
     """The root of a session (of a ``run``: its command), what grows in that, and its death."""
-    here = Spot(node, session, depth=spot.depth + 1, caught=spot.caught, root=True)
+    here = replace(spot, node=node, session=session, shelter="", sure=True, depth=spot.depth + 1, root=True)
     if not session.dies:
         tree.dwell(here, node, f"root of a living session: {session.kind}")
     grow(tree, here)
@@ -331,7 +332,7 @@ def _kind(tree: Tree, spot: Spot) -> tuple[Shape, ...]:
         return IN_A_PANE
     if spot.closed or spot.shelter:
         return HANGING
-    if dice < 0.12:
+    if dice < 0.12 and not spot.single:
         return SESSIONS[:-1] if spot.caught else SESSIONS  # a wrapper would catch it first
     if spot.root and spot.session.dies in {"fail", "breath"} and dice < 0.5:
         return LAST

@@ -9,7 +9,7 @@ code, nor of anything else in ``sentinel``.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from signal import SIGKILL, SIGSEGV, SIGTERM, SIGUSR1
 
 AGENTS = ("claude", "codex", "gemini", "opencode", "aider", "goose", "amp", "crush")
@@ -54,6 +54,10 @@ class Spot:
     root: bool = False
     closed: bool = False
     """Only what is content to hang here may grow: what is lost would have a fate that nobody promises."""
+    in_pane: bool = False
+    """It is under a living tmux server."""
+    single: bool = False
+    """No session may grow here: what that lost would be caught in a pane, or not, as the case may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class Tree:
         """A child that bears others and ends before the death; whoever bore it waits for that."""
         child = self.bear(spot, *steps)
         self.steps(spot.node, f"reap {child}")
-        return Spot(child, spot.session, spot.shelter, sure=False, depth=spot.depth, caught=spot.caught)
+        return replace(spot, node=child, sure=False)
 
     def tree_of(self, node: int, step: int = 0) -> str:
         """The variable by which a program that somebody else starts goes on as this node."""
@@ -170,7 +174,8 @@ class Tree:
         sure = spot.sure and not (lost or doubtful or more.get("late"))
         self.actors[node] = Actor(node, shape, bool(why), why or "its session is dead", sure, **more)
         shelter = "it hangs under one that is spared" if session.dies and why else ""
-        return Spot(node, session, shelter, sure, spot.depth + 1, spot.caught, closed=spot.closed or bool(mercy))
+        closed = spot.closed or bool(mercy)
+        return replace(spot, node=node, shelter=shelter, sure=sure, depth=spot.depth + 1, root=False, closed=closed)
 
     def is_ready(self, node: int) -> None:
         """From here on it is as it will be."""
