@@ -96,7 +96,7 @@ class Wrapper:
             self._tell(wire.Started(command))
         status = self._wait(command)
         left = [link.id.pid for link in processes.descendants(os.getpid())]
-        if left and not (watched and self._tell(wire.Leaving(left))):
+        if left and not self._tell(wire.Leaving(left)) and not self._agent_lives():
             self._clean_up_alone(began, status)
         self._tidy()
         return _end_alike(status)
@@ -129,6 +129,13 @@ class Wrapper:
             click.echo(f"sentinel: {error}", err=True)
             return False
         return True
+
+    def _agent_lives(self) -> bool:
+        """Whether there is an agent, however slow: it knows what it spares here, and we do not."""
+        from sentinel import instance
+
+        free = {instance.Condition.STOPPED, instance.Condition.CRASHED}
+        return instance.look(self._where).condition not in free
 
     def _read_wishes(self) -> None:
         """Nobody else has read them. Who mistyped one is told at once, and keeps the command all the same."""
