@@ -6,6 +6,7 @@ many deaths left is more likely to be wrong about them than right (docs/decision
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -71,7 +72,7 @@ class Budget:
 
     _spent: list[_Spent] = field(default_factory=list)
 
-    def refuses(self, cause: Cause, number: int, at: float, allowed: Allowance, population: Callable[[], int]) -> str:
+    def refuses(self, cause: Cause, number: int, at: float, allowed: Allowance, population: Callable[[int], int]) -> str:
         """Why ``number`` processes may not be ended for this cause now; empty, and written down, if they may.
 
         Args:
@@ -79,7 +80,7 @@ class Budget:
             number: Of processes.
             at: Now.
             allowed: How much is in the budget.
-            population: Counts the user's living processes; asked only when it matters.
+            population: Counts the user's living processes, up to so many; asked only when it matters.
         """
         self._spent = [spent for spent in self._spent if at - spent.last <= allowed.seconds]
         known = next((spent for spent in self._spent if _is_same(spent, cause, at)), None)
@@ -89,7 +90,9 @@ class Budget:
         before = sum(spent.number for spent in self._spent)
         total = before + number
         # However much one session owned: it is what died. From the second cause on it may be us.
-        if causes > 1 and total > _HANDFUL and total > allowed.share * (everyone := population() + before):
+        enough = math.ceil(total / allowed.share)
+        counts = causes > 1 and total > _HANDFUL and allowed.share < 1  # more than all there are is never ended
+        if counts and (everyone := before + population(enough - before)) < enough:
             return f"{total} of {everyone} processes were to be ended within {allowed.seconds:g} s"
         if known is None:
             known = _Spent(cause.origin, set(), at, at, 0)

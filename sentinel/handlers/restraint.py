@@ -56,7 +56,6 @@ class Restraint:
         self._bus.publish(BreakerOpened(why))
         return halt.why
 
-    def _population(self) -> int:
-        """How many processes the user has. None to be seen is few: that refuses."""
-        everyone = processes.everyone()
-        return sum(processes.owner(pid) == self._uid for pid in everyone) if isinstance(everyone, list) else 0
+    def _population(self, enough: int) -> int:
+        """How many processes the user has, counted up to ``enough``. None to be seen is few: that refuses."""
+        return processes.population(self._uid, enough)

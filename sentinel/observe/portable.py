@@ -6,6 +6,7 @@ psutil. What it does not tell is ``Unknown`` or a value that spares.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection
 
@@ -88,6 +89,13 @@ def comm(pid: int) -> str:
     """What the system calls it; empty when it is gone."""
     facts = look(pid)
     return facts.name if isinstance(facts, ProcessFacts) else ""
+
+
+def population(uid: int, enough: int) -> int:
+    """How many processes of that user there are, counted up to ``enough``; 0 where nobody can tell."""
+    pids = everyone()
+    owned = (pid for pid in pids if owner(pid) == uid) if isinstance(pids, list) else iter(())
+    return sum(1 for _ in itertools.islice(owned, enough))
 
 
 def owner(pid: int) -> int | None:

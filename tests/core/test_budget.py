@@ -35,7 +35,7 @@ class Till:
 
     def asks(self, session, number=1, population=PLENTY):
         cause = cause_of(self.ledger, session, self.now - self.allowed.seconds)
-        return self.budget.refuses(cause, number, self.now, self.allowed, lambda: population)
+        return self.budget.refuses(cause, number, self.now, self.allowed, lambda enough: min(population, enough))
 
     def dies_and_asks(self, session, number=1, population=PLENTY):
         self.dies(session)
@@ -171,3 +171,12 @@ def test_a_circle_of_sessions_has_an_end():
     till.dies(one)
     one = till.ledger.record(one.key).session
     assert cause_of(till.ledger, one, 0.0) == Cause(one.key, frozenset({one.key, two.key}))
+
+
+def test_nobody_is_counted_where_all_may_be_ended():
+    till = Till(share=1.0)
+    till.dies_and_asks(till.session(), 40)
+    second = till.session()
+    till.dies(second)
+    cause = cause_of(till.ledger, second, 0.0)
+    assert till.budget.refuses(cause, 40, till.now, till.allowed, None) == ""

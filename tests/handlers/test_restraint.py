@@ -70,7 +70,7 @@ def test_the_share_is_of_the_users_own_living_processes(room, restraint):
     room.policy = Policy(budget=Allowance(share=0.5))
     assert restraint.refuses(dead(room), 30) == ""
     second = dead(room)
-    everyone = restraint._population()
+    everyone = restraint._population(10_000)
     assert 0 < everyone < 30
     assert restraint.refuses(second, 1) == (
         f"the kill budget is spent: 31 of {everyone + 30} processes were to be ended within 30 s"

@@ -137,6 +137,9 @@ def test_what_it_cannot_tell_it_does_not_guess(start):
 def test_it_sees_everyone_and_their_children(start):
     child = start()
     assert {os.getpid(), child.pid} <= set(portable.everyone())
+    assert portable.population(os.getuid(), 1) == 1
+    assert portable.population(os.getuid(), sys.maxsize) >= 2
+    assert portable.population(4_000_000_000, sys.maxsize) == 0
     link = portable.above(child.pid)
     assert isinstance(link, Above)
     assert link.parent == os.getpid()

@@ -238,5 +238,15 @@ def test_everyone_includes_us():
     assert os.getpid() in processes.everyone()
 
 
+def test_a_population_is_counted_up_to_what_is_enough(monkeypatch):
+    whole = processes.population(os.getuid(), sys.maxsize)
+    assert whole >= 1
+    assert processes.population(os.getuid(), whole + 1) == pytest.approx(whole, abs=8)  # others come and go
+    assert processes.population(4_000_000_000, sys.maxsize) == 0
+    asked = []
+    monkeypatch.setattr(procfs, "owner", lambda pid: asked.append(pid) or os.getuid())
+    assert processes.population(os.getuid(), 1) == len(asked) == 1
+
+
 def test_the_boot_has_a_name():
     assert len(processes.boot_id()) == 36
