@@ -164,7 +164,7 @@ def build(
     discovery = Discovery(
         bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
     )
-    runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime)
+    runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime, catch_up)
     sweep = Sweep(
         bus,
         ledger=ledger,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,22 @@ from sentinel.reaper import groups
 
 
 class RunSessions:
-    """Opens the sessions of wrappers by their marks. A sender is who the kernel says it is."""
+    """Opens the sessions of wrappers by their marks. A sender is who the kernel says it is.
 
-    def __init__(self, ledger: Ledger, bookkeeper: Bookkeeper, discovery: Discovery, runtime: Path) -> None:
+    Args:
+        catch_up: Publishes what the kernel has told up to now. A wrapper speaks before its birth
+            is heard of, and the session in which it was born is what it inherits from.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        bookkeeper: Bookkeeper,
+        discovery: Discovery,
+        runtime: Path,
+        catch_up: Callable[[], None],
+    ) -> None:
+        self._catch_up = catch_up
         self._ledger = ledger
         self._bookkeeper = bookkeeper
         self._discovery = discovery
@@ -47,6 +61,7 @@ class RunSessions:
         Raises:
             SentinelError: The sender has left no mark, or has ended.
         """
+        self._catch_up()
         mark = runs.read(self._runtime, sender)
         if mark is None or not _is_current(mark):
             raise SentinelError(f"process {sender} has not left the mark of a `sentinel run`")

@@ -43,7 +43,7 @@ def enquiries(room, condition):
     leftovers = Leftovers(room.ledger, room.journal, room.where.quarantine, os.getuid())
     return Enquiries(
         ledger=room.ledger,
-        runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime),
+        runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None),
         explanations=Explanations(room.ledger, room.examiner, leftovers, lambda: room.policy),
         halting=Halting(room.bus, room.switches),
         keeping=Keeping(room.bus, room.ledger, room.switches, os.getuid()),

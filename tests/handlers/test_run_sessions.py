@@ -33,7 +33,7 @@ def sessions(room):
         ourselves=room.us,
         later=lambda *_: None,
     )
-    return RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime)
+    return RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
 
 
 @pytest.fixture
@@ -58,6 +58,16 @@ def test_a_wrapper_is_watched_when_it_says_so(room, sessions, wrapper):
     assert [(event.session, event.how) for event in room.told(SessionOpened)] == [(session, "registered")]
     assert sessions.register(wrapper.pid) == session
     assert len(room.told(SessionOpened)) == 1
+
+
+def test_a_wrapper_that_speaks_before_its_birth_is_told_is_inside_of_the_session_that_bore_it(room, sessions):
+    outer = room.start()
+    key = room.open(outer.pid).key
+    wrapper = processes.identify(outer.do("bear()"))
+    untold = [wrapper.pid]
+    sessions._catch_up = lambda: [room.forked(outer.pid, untold.pop())] if untold else None
+    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), *wrapper, "make", "/srv"))
+    assert sessions.register(wrapper.pid).outer == key
 
 
 def test_a_sender_without_a_mark_is_refused(room, sessions):

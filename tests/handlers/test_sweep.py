@@ -33,7 +33,7 @@ def become(*pids):
 def sweep(room):
     shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.keep_books()}
     discovery = Discovery(room.bus, **shared, exits=room.exits, ourselves=room.us, later=lambda *_: None)
-    sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime)
+    sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
     return Sweep(
         room.bus, **shared, discovery=discovery, find_runs=sessions.find, find_in_scopes=lambda: None, uid=os.getuid()
     )
