@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
@@ -35,6 +35,7 @@ from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 from sentinel.observe.surroundings import Neighbourhood
 
+_SERVES = tuple(guard for guard in SECOND_LOOK if guard.id == SERVING)
 _DEEPEST = 20
 """Sessions inside of each other whose names are asked."""
 
@@ -103,6 +104,7 @@ class _Look:
                 for who in self._condemned():
                     around = neighbourhood.around(who.pid, inside, self._input)
                     self._again(replace(self.cases[who], surroundings=around), SECOND_LOOK)
+                self._ask_those_under(neighbourhood, inside)
                 self._need()
                 self._shelter()
                 if len(list(self._condemned())) in {0, len(inside)}:
@@ -129,15 +131,30 @@ class _Look:
     def _condemned(self) -> list[ProcessId]:
         return [who for who, verdict in self._mercy.items() if verdict is None]
 
+    def _ask_those_under(self, neighbourhood: Neighbourhood, inside: Collection[int]) -> None:
+        """Whoever is spared for another reason may serve somebody as well, through those above it."""
+        condemned = set(self._condemned())
+        for who, verdict in self._mercy.items():
+            case = self.cases[who]
+            if not isinstance(verdict, Spared) or case.surroundings is not None or isinstance(case.chain, Unknown):
+                continue
+            if any(link.id in condemned for link in case.chain):
+                around = neighbourhood.around(who.pid, inside, self._input)
+                self.cases[who] = replace(case, surroundings=around)
+
     def _need(self) -> None:
         """Whoever serves somebody is reached through those above it."""
-        for serving in list(self._mercy.values()):
-            if not isinstance(serving, Spared) or serving.guard != SERVING:
+        for who, verdict in list(self._mercy.items()):
+            if not isinstance(verdict, Spared) or (serving := self._serves(who)) is None:
                 continue
             chain = self.cases[serving.id].chain
             for link in chain if not isinstance(chain, Unknown) else ():
                 if link.id in self._mercy and self._mercy[link.id] is None:
                     self._again(replace(self.cases[link.id], needed_by=serving), SECOND_LOOK)
+
+    def _serves(self, who: ProcessId) -> Spared | None:
+        asked = self._ask(self.cases[who], _SERVES)
+        return asked if isinstance(asked, Spared) else None
 
     def _shelter(self) -> None:
         """Whatever hangs under one that stays, stays."""

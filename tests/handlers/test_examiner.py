@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 
 import pytest
@@ -212,3 +213,38 @@ def test_who_has_a_stopped_job_is_spared_since_the_kernel_would_hang_up_on_that(
     room.bus.publish(ProcessExited(agent.pid, killed()))
     verdicts = {v.id.pid: v for v in room.examiner.left_by(room.ledger.record(session.key))}
     assert {pid: verdict.guard for pid, verdict in verdicts.items()} == {shell: "stopped-jobs", stopped: "stopped"}
+
+
+SERVER = """
+import socket
+listener = socket.socket(socket.AF_UNIX)
+listener.bind({path!r})
+listener.listen()
+open({path!r} + ".up", "w")
+time.sleep(60)
+"""
+
+
+def test_who_is_above_one_that_serves_is_spared_also_when_that_one_stays_for_another_reason(room, tmp_path):
+    """A wrapper hands the request to end on to what it wraps, and that is stopped with its client waiting."""
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    path = str(tmp_path / "served")
+    wrapper, server = agent.bear_through(SERVER.format(path=path), between="time.sleep(60)")
+    room.forked(agent.pid, wrapper)
+    room.forked(wrapper, server)
+    until(lambda: os.path.exists(path + ".up"))
+    os.kill(server, signal.SIGSTOP)
+    until(lambda: processes.look(server).state == "T")
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+
+    def judged():
+        verdicts = room.examiner.left_by(room.ledger.record(session.key))
+        return {verdict.id.pid: getattr(verdict, "guard", "condemned") for verdict in verdicts}
+
+    assert judged() == {wrapper: "condemned", server: "stopped"}
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        assert judged() == {wrapper: "serving", server: "stopped"}
