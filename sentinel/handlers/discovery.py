@@ -79,11 +79,13 @@ class Discovery:
     def _recognise_later(self, who: ProcessId, looks: tuple[float, ...]) -> None:
         member = self._ledger.member(who.pid)
         if member is None or member.id != who:
-            self._ledger.trust(who)
+            if who.start:  # it has ended; of one whose birth nobody could read that is not known
+                self._ledger.trust(who)
             return
         name = processes.comm(who.pid)
         if name and self._recognise(who.pid, name, FOUND):
-            self._ledger.trust(who)
+            if (session := self._ledger.rooted_at(who.pid)) is None or session.root != who:
+                self._ledger.trust(who)  # of what a session bore and lost before it was known as one, the doubt stays
         elif looks:
             self._later(looks[0], self._recognise_later, who, looks[1:])
 

@@ -218,6 +218,45 @@ def test_what_one_bore_that_could_not_be_read_is_trusted_when_that_one_has_ended
     assert room.ledger.member(job).unread is None
 
 
+def test_what_one_bore_whose_birth_could_not_be_read_stays_in_doubt(room, discovery, later, monkeypatch):
+    """It may live, and be a session: nobody ever had hold of it."""
+    outer = room.start()
+    room.open(outer.pid)
+    shell, job = outer.bear_through(between="time.sleep(60)")
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "comm", lambda _: "node")
+        for look in ("identify", "program", "above"):
+            blind.setattr(processes, look, lambda _: CANNOT_TELL)
+        blind.setattr(room.handles, "take", lambda _: CANNOT_TELL)
+        room.forked(outer.pid, shell)
+        room.bus.publish(ProcessExecuted(shell))
+    room.forked(shell, job)
+    room.ledger.exited(shell, killed())
+    ((_, look_again, arguments),) = later
+    look_again(*arguments)
+    assert room.ledger.member(job).unread.start == 0
+
+
+def test_what_a_session_bore_and_lost_before_it_was_known_stays_in_doubt(room, program, discovery, later, monkeypatch):
+    """It is that one's work, and the ledger has it under the session outside."""
+    outer = room.start()
+    room.open(outer.pid, name="codex")
+    inner = room.forked(outer.pid, outer.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid"))
+    becomes(inner, "claude")
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "program", lambda _: CANNOT_TELL)
+        room.bus.publish(ProcessExecuted(inner))
+    between, lost = room.start(), room.start()
+    room.ledger.enter(between.who, inner, 0.0)
+    room.ledger.enter(lost.who, between.pid, 0.0)
+    room.ledger.exited(between.pid, killed())
+    ((_, look_again, arguments),) = later
+    look_again(*arguments)
+    assert [session.root.pid for session in opened(room)] == [inner]
+    assert room.ledger.member(inner).unread is None
+    assert room.ledger.member(lost.pid).unread.pid == inner
+
+
 def test_one_whose_name_could_not_be_read_may_have_been_nohup_and_stays_in_doubt(room, discovery, later, monkeypatch):
     outer = room.start()
     room.open(outer.pid)
