@@ -223,11 +223,11 @@ class Bookkeeper:
         """Find who else of a session has ended, before its root is written off.
 
         Whoever lost a parent while the session lived has left; the words on both ends may come
-        in any order, or the earlier one not at all.
+        in any order, or the earlier one not at all. Of whom nobody can tell, it may have ended.
         """
         now = time.monotonic()
         for member in self._ledger.members(record.session.key):
-            if self._handles.ended(member.id) is True:
+            if self._handles.ended(member.id) is not False:
                 self._ledger.outlived(member, Death(now, self._handles.status(member.id)))
 
     def _root_ended(self, session: Session, death: Death) -> None:

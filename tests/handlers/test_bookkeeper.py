@@ -325,6 +325,21 @@ def test_a_child_of_a_root_that_ended_well_of_which_nobody_can_tell_what_it_runs
     assert room.ledger.member(child).unread == processes.identify(child)
 
 
+def test_who_may_have_lost_a_parent_before_the_session_died_counts_as_having_left(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    child, grandchild = agent.bear_through(between="time.sleep(60)")
+    room.forked(agent.pid, child)
+    room.forked(child, grandchild)
+    between, lives = room.ledger.member(child).id, room.handles.ended
+    unknown = Unknown("whether it lives", "a test says so")
+    monkeypatch.setattr(room.handles, "ended", lambda who: unknown if who == between else lives(who))
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    assert room.ledger.member(grandchild).left is not None
+
+
 # -- ends ----------------------------------------------------------------------------------
 
 FIRST_THREAD_ENDS = (
