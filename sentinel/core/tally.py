@@ -1,0 +1,156 @@
+"""What came of dead sessions, added up, and the sentence that says it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sentinel.core.actions import Outcome, Result
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
+from sentinel.core.sessions import Session
+
+_NAMED = 2
+"""Sessions that a sentence names; of the others it says how many they are."""
+_PORTS = 3
+_REMEMBERED = 1024
+"""Keys of sessions that are told apart. What comes beyond them counts as another session each time."""
+_LONGEST_PLACE = 40
+_GB, _MB = 1_000_000_000, 1_000_000
+_WORTH_SAYING = _MB
+"""Bytes. Less than that is nothing to be glad of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a condemned process held when it was judged."""
+
+    memory: int = 0
+    """Bytes. What it shares with others is counted, so a sum of these is about right only."""
+    ports: tuple[int, ...] = ()
+    """TCP ports that it listened on."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done after sessions died: results of all of them, names of the first."""
+
+    names: list[str] = field(default_factory=list)
+    """Noun phrases, clean."""
+    how: str = ""
+    """The predicate of the first: how it died."""
+    first: Session | None = None
+    keys: set[str] = field(default_factory=set)
+    sessions: int = 0
+    results: Counter[Result] = field(default_factory=Counter)
+    held_by: str = ""
+    """Why what was held was held."""
+    spared: int = 0
+    memory: int = 0
+    ports: set[int] = field(default_factory=set)
+
+    def add(self, other: Tally) -> None:
+        """Take in what came of others. A session that is known by now is not counted once more."""
+        fresh = other.sessions - len(other.keys & self.keys)
+        if self.first is None:
+            self.first, self.how = other.first, other.how
+        if fresh:
+            self.names = [*self.names, *other.names][:_NAMED]
+        if len(self.keys) < _REMEMBERED:
+            self.keys |= other.keys
+        self.sessions += fresh
+        self.results.update(other.results)
+        self.held_by = self.held_by or other.held_by
+        self.spared += other.spared
+        self.memory += other.memory
+        self.ports |= other.ports
+
+    def __bool__(self) -> bool:
+        return self.sessions > 0
+
+
+def tally(
+    session: Session,
+    how: str,
+    outcomes: Iterable[Outcome],
+    *,
+    spared: int = 0,
+    held: Mapping[str, Holdings] | None = None,
+    home: str = "",
+) -> Tally:
+    """What came of one session.
+
+    Args:
+        session: The dead one.
+        how: It died, as a predicate: ``was killed by SIGKILL``.
+        outcomes: For each process and file.
+        spared: How many processes were left alone.
+        held: What processes held, by their ids; only what those held that ended is free now.
+        home: The user's home directory, which is shown as ``~``.
+    """
+    it = Tally([_named(session, home)], how, session, {session.key}, 1, spared=spared)
+    for outcome in outcomes:
+        it.results[outcome.result] += 1
+        if outcome.result is Result.HELD:
+            it.held_by = it.held_by or clean(outcome.reason)
+        elif outcome.result in {Result.ENDED, Result.KILLED} and held and (was := held.get(outcome.target)):
+            it.memory += was.memory
+            it.ports.update(was.ports)
+    return it
+
+
+def sentence(it: Tally, taken: Iterable[int] = ()) -> str:
+    """Say all of it. ``taken``: the ports on which somebody listens now, which are not free."""
+    parts = [*_done(it), *_freed(it, set(taken))]
+    return f"{_who(it)}: {', '.join(parts) or 'nothing was done'}."
+
+
+def _who(it: Tally) -> str:
+    others = it.sessions - len(it.names)
+    if it.sessions == 1:
+        return f"{it.names[0]} {it.how}"
+    if not others:
+        return f"{' and '.join(it.names)} died"
+    return f"{', '.join(it.names)} and {others} more died"
+
+
+def _done(it: Tally) -> Iterable[str]:
+    results = it.results
+    killed, ended = results[Result.KILLED], results[Result.ENDED] + results[Result.KILLED]
+    if ended:
+        yield f"{count(ended, 'process')} ended" + (f" ({killed} by SIGKILL)" if killed else "")
+    if files := results[Result.REMOVED]:
+        yield f"{count(files, 'stale file')} removed"
+    if left := results[Result.SURVIVED] + results[Result.REFUSED]:
+        yield f"{left} could not be cleaned"
+    if held := results[Result.HELD]:
+        yield f"{count(held, 'process')} not ended ({it.held_by})"
+
+
+def _freed(it: Tally, taken: set[int]) -> Iterable[str]:
+    if it.memory >= _WORTH_SAYING:
+        yield f"about {size(it.memory)} freed"
+    if free := sorted(it.ports - taken):
+        shown = ", ".join(map(str, free[:_PORTS])) + (f" and {len(free) - _PORTS} more" if len(free) > _PORTS else "")
+        yield f"port{'s' if len(free) > 1 else ''} {shown} free"
+    if it.spared:
+        yield f"{it.spared} left alone"
+
+
+def size(number: int) -> str:
+    """Bytes for people, in powers of ten: ``1.8 GB``, ``85 MB``; ``0 MB`` for what is less than one."""
+    return f"{number / _GB:.1f} GB" if number >= _GB else f"{number / _MB:.0f} MB"
+
+
+def _named(session: Session, home: str) -> str:
+    place = _place(session.directory, home)
+    return f"{clean(session.title, 80)} in {place}" if place else clean(session.title, 80)
+
+
+def _place(directory: str, home: str) -> str:
+    """A directory as people write it; of a long one the end."""
+    if home and home != "/" and (directory == home or directory.startswith(f"{home}/")):
+        directory = f"~{directory[len(home) :]}"
+    shown = clean(directory, 4 * _LONGEST_PLACE)
+    return shown if len(shown) <= _LONGEST_PLACE else f"…{shown[1 - _LONGEST_PLACE :]}"
