@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from sentinel.core.facts import ProcessId
 
@@ -23,6 +24,26 @@ class Place:
     host: str
     boot: str
     """The kernel's id of the boot."""
+    namespace: int = 0
+    """Inode of the pid namespace; 0 where there are none."""
+
+
+class Proof(StrEnum):
+    """What showed that a child is its session's, when it was written down."""
+
+    DESCENDS = "descends"
+    """It hung under the session's process."""
+    NAMED = "named"
+    """The session's process, or one that hung under it, named it."""
+    NONE = ""
+    """Nothing that is known."""
+
+
+class Child(NamedTuple):
+    """A process that a session calls its own."""
+
+    id: ProcessId
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +68,7 @@ class Entry:
     ended: float | None = None
     why: str = ""
     """How it came to its end."""
-    children: tuple[ProcessId, ...] = field(default=())
+    children: tuple[Child, ...] = field(default=())
 
     @property
     def key(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sentinel.errors import SentinelError
+from sentinel.registry.errors import TooNew
 
 APPLICATION = 0x53454E54
 """Marks the file as ours (sqlite.org, "PRAGMA application_id"): the letters SENT."""
@@ -41,14 +41,14 @@ _STEPS = (
         FOREIGN KEY (id, generation) REFERENCES sessions ON DELETE CASCADE
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE sessions ADD COLUMN namespace INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE children ADD COLUMN proof TEXT NOT NULL DEFAULT '';
+    """,
 )
 """What leads from each version to the next, the first from an empty file."""
 
 VERSION = len(_STEPS)
-
-
-class TooNew(SentinelError):
-    """A later Sentinel has written the registry: this one would not understand all of it."""
 
 
 def prepare(connection: sqlite3.Connection) -> None:

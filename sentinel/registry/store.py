@@ -22,7 +22,8 @@ import msgspec
 from sentinel.core.facts import ProcessId
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.registry import schema
-from sentinel.registry.entries import Entry, Place
+from sentinel.registry.entries import Entry, Place, Proof
+from sentinel.registry.errors import RegistryBusy, RegistryDamaged, RegistryUnusable
 
 PATIENCE = 5.0
 """Seconds to wait for other writers."""
@@ -32,30 +33,12 @@ _LABELS = 4096
 _SELECT = """
     SELECT json_object(
         'id', id, 'generation', generation, 'kind', kind, 'name', name, 'project', project, 'labels', json(labels),
-        'place', json_object('host', host, 'boot', boot), 'root', json_array(pid, start), 'status', status,
+        'place', json_object('host', host, 'boot', boot, 'namespace', namespace), 'root', json_array(pid, start), 'status', status,
         'registered', registered, 'heartbeat', heartbeat, 'beat', beat, 'ended', ended, 'why', why,
-        'children', (SELECT json_group_array(json_array(c.pid, c.start)) FROM children c
+        'children', (SELECT json_group_array(json_array(json_array(c.pid, c.start), c.proof)) FROM children c
                      WHERE c.id = s.id AND c.generation = s.generation))
     FROM sessions s"""
 _decode = msgspec.json.Decoder(Entry).decode
-
-
-class RegistryBusy(SentinelError):
-    """Another process kept the registry locked for as long as anybody would wait."""
-
-    exit_code = 75  # EX_TEMPFAIL of sysexits.h
-
-
-class RegistryDamaged(SentinelError):
-    """The file is no registry, or not any more. Nothing in it may be acted on."""
-
-    exit_code = 65  # EX_DATAERR
-
-
-class RegistryUnusable(SentinelError):
-    """The file cannot be opened or written."""
-
-    exit_code = 74  # EX_IOERR
 
 
 class Store:
@@ -85,6 +68,7 @@ class Store:
             # SQLite would make the file with the umask's mode, and the log beside it with the file's.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+            self._opened = os.stat(path)
         try:
             with self._told():
                 self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -106,6 +90,14 @@ class Store:
         """Let go of the file."""
         self._connection.close()
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is open here is still what others find under its name."""
+        try:
+            return os.path.samestat(os.lstat(self.path), self._opened)
+        except OSError:
+            return False
+
     # -- written -------------------------------------------------------------------
 
     def register(
@@ -126,7 +118,7 @@ class Store:
         Raises:
             SentinelError: A text is too long or empty, or the registry cannot be written.
         """
-        marks = _as_json(labels or {})
+        marks = _as_json(labels if labels is not None else {})
         for what, text in (("id", session), ("kind", kind), ("name", name), ("project", project)):
             if len(text) > _LONGEST[what] or (what in {"id", "kind"} and not text):
                 raise SentinelError(f"a session's {what} has 1 to {_LONGEST[what]} characters, not {len(text)}")
@@ -136,16 +128,17 @@ class Store:
             living = self._living(session)
             if living is not None and (living.root, living.place) == (root, place):
                 write("UPDATE sessions SET name = ?, project = ?, labels = ? WHERE id = ? AND status = 'active'",
-                      name or living.name, project or living.project, marks, session)  # fmt: skip
+                      name or living.name, project or living.project,
+                      marks if labels is not None else _as_json(living.labels), session)  # fmt: skip
                 self._beat(write, session)
             else:
                 if living is not None:
                     self._end(write, session, "another process has registered under its id")
                 write(
                     "INSERT INTO sessions SELECT ?1, COALESCE(MAX(generation), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-                    "'active', ?10, ?10, ?11, NULL, '' FROM sessions WHERE id = ?1",
+                    "'active', ?10, ?10, ?11, NULL, '', ?12 FROM sessions WHERE id = ?1",
                     session, kind, name or session, project, marks, place.host, place.boot, root.pid, root.start,
-                    self._wall(), self._monotonic(),
+                    self._wall(), self._monotonic(), place.namespace,
                 )  # fmt: skip
         return self.living(session)
 
@@ -158,29 +151,29 @@ class Store:
         with self._changing() as write:
             self._beat(write, session)
 
-    def add_child(self, session: str, child: ProcessId) -> None:
-        """Note that a session calls a process its own. Twice is once.
+    def add_child(self, session: str, child: ProcessId, proof: Proof = Proof.NONE) -> None:
+        """Note that a session calls a process its own. Twice is once, with the better proof.
 
         Raises:
             NoSuchThing: No session of that id is active.
         """
         with self._changing() as write:
             generation = self._generation(session)
-            write("INSERT OR IGNORE INTO children VALUES (?, ?, ?, ?, ?)",
-                  session, generation, child.pid, child.start, self._wall())  # fmt: skip
+            write("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?) "
+                  "ON CONFLICT DO UPDATE SET proof = excluded.proof WHERE proof = ''",
+                  session, generation, child.pid, child.start, self._wall(), proof)  # fmt: skip
 
-    def remove_child(self, session: str, pid: int) -> bool:
-        """Note that a process is not a session's any more. False: it was not.
+    def remove_child(self, session: str, pid: int) -> list[ProcessId]:
+        """Note that a process is not a session's any more. Returns who it was; empty when it was not.
 
         Raises:
             NoSuchThing: No session of that id is active.
         """
         with self._changing() as write:
             generation = self._generation(session)
-            removed = write(
-                "DELETE FROM children WHERE id = ? AND generation = ? AND pid = ?", session, generation, pid
-            )
-        return removed > 0
+            removed = [child.id for child in self.living(session).children if child.id.pid == pid]
+            write("DELETE FROM children WHERE id = ? AND generation = ? AND pid = ?", session, generation, pid)
+        return removed
 
     def end(self, session: str, why: str = "it said so") -> Entry:
         """Note that a session is over.
@@ -202,15 +195,15 @@ class Store:
         """Write down an entry that is known from elsewhere, unless its generation is there."""
         with self._changing() as write:
             write(
-                "INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 entry.id, entry.generation, entry.kind, entry.name, entry.project,
                 _as_json(entry.labels), entry.place.host, entry.place.boot,
                 entry.root.pid, entry.root.start, entry.status, entry.registered, entry.heartbeat, entry.beat,
-                entry.ended, entry.why,
+                entry.ended, entry.why, entry.place.namespace,
             )  # fmt: skip
-            for child in entry.children:
-                write("INSERT OR IGNORE INTO children VALUES (?, ?, ?, ?, ?)",
-                      entry.id, entry.generation, child.pid, child.start, self._wall())  # fmt: skip
+            for child, proof in entry.children:
+                write("INSERT OR IGNORE INTO children VALUES (?, ?, ?, ?, ?, ?)",
+                      entry.id, entry.generation, child.pid, child.start, self._wall(), proof)  # fmt: skip
 
     # -- read ----------------------------------------------------------------------
 

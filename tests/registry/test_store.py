@@ -14,8 +14,9 @@ import pytest
 from sentinel.core.facts import ProcessId
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.registry import schema
-from sentinel.registry.entries import Place, Status
-from sentinel.registry.store import RegistryBusy, RegistryDamaged, RegistryUnusable, Store
+from sentinel.registry.entries import Child, Place, Proof, Status
+from sentinel.registry.errors import RegistryBusy, RegistryDamaged, RegistryUnusable, TooNew
+from sentinel.registry.store import Store
 
 HERE = Place("box", "boot-1")
 ROOT = ProcessId(100, 1000)
@@ -58,13 +59,19 @@ def test_the_same_root_again_is_the_same_session_and_beats(path):
     assert (again.registered, again.heartbeat, again.beat) == (1000.0, 1050.0, 150.0)
 
 
+def test_labels_that_are_not_named_again_stay(store):
+    begin(store, labels={"team": "blue"})
+    assert begin(store).labels == {"team": "blue"}
+    assert begin(store, labels={}).labels == {}
+
+
 def test_another_root_is_the_next_generation_and_ends_the_one_before(store):
     begin(store)
     store.add_child("s1", OTHER)
     second = begin(store, root=ProcessId(300, 1))
     assert (second.generation, second.children) == (2, ())
     first, last = store.sessions(ended=True)
-    assert (first.status, first.generation, first.children) == (Status.ENDED, 1, (OTHER,))
+    assert (first.status, first.generation, first.children) == (Status.ENDED, 1, (Child(OTHER, Proof.NONE),))
     assert "another process" in first.why
     assert last == second
 
@@ -79,13 +86,50 @@ def test_children_are_added_once_and_removed(store):
     for _ in range(2):
         store.add_child("s1", OTHER)
     store.add_child("s1", ProcessId(OTHER.pid, 7))
-    assert set(store.living("s1").children) == {OTHER, ProcessId(OTHER.pid, 7)}
+    assert {child.id for child in store.living("s1").children} == {OTHER, ProcessId(OTHER.pid, 7)}
     assert [entry.id for entry in store.find(OTHER)] == ["s1"]
     assert [entry.id for entry in store.find(ROOT)] == ["s1"]
     assert store.find(ProcessId(OTHER.pid, 8)) == []
-    assert store.remove_child("s1", OTHER.pid)
-    assert not store.remove_child("s1", OTHER.pid)
+    assert set(store.remove_child("s1", OTHER.pid)) == {OTHER, ProcessId(OTHER.pid, 7)}
+    assert store.remove_child("s1", OTHER.pid) == []
     assert store.living("s1").children == ()
+
+
+def test_a_proof_stays_when_the_child_is_named_again_without_one(store):
+    begin(store)
+    for proof in (Proof.NONE, Proof.NAMED, Proof.NONE, Proof.DESCENDS):
+        store.add_child("s1", OTHER, proof)
+    assert store.living("s1").children == (Child(OTHER, Proof.NAMED),)
+
+
+def test_the_same_numbers_in_another_pid_namespace_are_another_session(store):
+    begin(store)
+    assert store.register("s1", ROOT, Place("box", "boot-1", 7), kind="registered").generation == 2
+    assert store.living("s1").place.namespace == 7
+
+
+def test_a_registry_of_the_first_version_is_brought_to_the_present_one(path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(schema, "VERSION", 1)
+        before.setattr(schema, "_STEPS", schema._STEPS[:1])
+        old = sqlite3.connect(path, isolation_level=None)
+        schema.prepare(old)
+    old.execute("INSERT INTO sessions VALUES ('s1', 3, 'k', 'n', '/p', '{}', 'box', 'boot-1', 100, 1000, 'active', "
+                "1.0, 2.0, 3.0, NULL, '')")  # fmt: skip
+    old.execute("INSERT INTO children VALUES ('s1', 3, 200, 2000, 1.0)")
+    old.close()
+    with Store(path) as store:
+        entry = store.living("s1")
+        assert (entry.key, entry.place, entry.children) == ("s1#3", HERE, (Child(OTHER, Proof.NONE),))
+        store.check()
+
+
+def test_it_is_known_when_the_file_was_put_aside(path, store):
+    assert store.in_place
+    path.rename(path.with_suffix(".elsewhere"))
+    assert not store.in_place
+    Store(path).close()
+    assert not store.in_place
 
 
 @pytest.mark.parametrize("what", ["heartbeat", "end", "living"])
@@ -195,7 +239,8 @@ def test_damage_in_the_middle_is_found(path):
         "UPDATE sessions SET labels = '[1]'",
         "UPDATE sessions SET pid = 'many'",
         "UPDATE sessions SET heartbeat = 'now'",
-        "INSERT INTO children VALUES ('s1', 1, 'x', 'y', 1.0)",
+        "INSERT INTO children VALUES ('s1', 1, 'x', 'y', 1.0, 'named')",
+        "INSERT INTO children VALUES ('s1', 1, 5, 6, 1.0, 'somehow')",
     ],
 )
 def test_a_row_that_we_never_wrote_is_damage(path, store, change):
@@ -210,7 +255,7 @@ def test_a_row_that_we_never_wrote_is_damage(path, store, change):
 
 def test_a_later_sentinels_registry_is_left_alone(path, store):
     sqlite3.connect(path).execute(f"PRAGMA user_version = {schema.VERSION + 1}").close()
-    with pytest.raises(schema.TooNew, match="upgrade"):
+    with pytest.raises(TooNew, match="upgrade"):
         Store(path)
 
 
@@ -261,7 +306,7 @@ def test_six_writers_at_once_lose_nothing(path, store):
         process.communicate(timeout=60)
     assert [process.returncode for process in writers] == [0] * 6
     expected = {name * 100000 + number for name in range(1, 7) for number in range(0, 100, 2)}
-    assert {child.pid for child in store.living("shared").children} == expected
+    assert {child.id.pid for child in store.living("shared").children} == expected
     assert {entry.id for entry in store.sessions()} == {"shared", *map(str, range(1, 7))}
 
 
@@ -277,7 +322,7 @@ def test_a_writer_killed_at_any_point_leaves_what_it_was_told_of(path, store):
         process.send_signal(signal.SIGKILL)
         said = [int(line) for line in process.communicate(timeout=60)[0].splitlines()]
         store.check()
-        there = {child.pid - name * 100000 for child in store.living("shared").children} & set(range(100000))
+        there = {child.id.pid - name * 100000 for child in store.living("shared").children} & set(range(100000))
         done = set(range((said[-1] if said else 0) + 1))
         assert {number for number in done if number % 2 == 0} <= there
         assert not {number for number in done if number % 2} & there
