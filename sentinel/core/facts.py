@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -61,6 +61,8 @@ class ProcessFacts:
     foreign_namespace: bool = False
     """It lives in a pid namespace that is not ours, where numbers mean other things."""
     kernel_thread: bool = False
+    memory: int = field(default=0, compare=False)
+    """Bytes that it has in memory, shared ones included; 0 when that is not known."""
 
     @property
     def dead(self) -> bool:
@@ -106,6 +108,8 @@ class Surroundings:
     """It is connected to the display: an X server or a Wayland compositor."""
     feeder: str = ""
     """Who outside holds the other end of its input, as a noun phrase; empty for nobody."""
+    ports: tuple[int, ...] = ()
+    """TCP ports on which it listens."""
 
 
 class Departure(NamedTuple):

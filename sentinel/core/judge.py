@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sentinel.core.facts import Death, Gone, ProcessFacts
+from sentinel.core.facts import Death, Gone, ProcessFacts, Surroundings
 from sentinel.core.guards import GUARDS, Case, Guard, no_kill
 from sentinel.core.ledger import Member
 from sentinel.core.sentences import how_it_died
@@ -22,7 +22,8 @@ def judge(case: Case, guards: Iterable[Guard] = GUARDS) -> ProcessVerdict:
         return verdict
     if not isinstance(case.facts, ProcessFacts):
         return Spared(case.id, "unknown", "nobody could look at it", evidence(case))
-    return Condemned(case.id, case.facts, evidence(case), no_kill=no_kill(case))
+    ports = case.surroundings.ports if isinstance(case.surroundings, Surroundings) else ()
+    return Condemned(case.id, case.facts, evidence(case), no_kill=no_kill(case), ports=ports)
 
 
 def mercy(case: Case, guards: Iterable[Guard]) -> Spared | Absent | None:

@@ -26,6 +26,8 @@ class Condemned:
     grade: Grade = Grade.PROVEN
     no_kill: str = ""
     """Why it gets SIGTERM at most; empty for what may be killed after the grace."""
+    ports: tuple[int, ...] = ()
+    """TCP ports that are free when it is gone, unless somebody else listens on them too."""
 
 
 @dataclass(frozen=True, slots=True)

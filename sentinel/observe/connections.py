@@ -185,6 +185,11 @@ class Connections:
         for caller in table.knocking(own, inside):
             yield f"{caller.here}, which waits at its port {caller.there.port}"
 
+    def ports(self, mine: Collection[int]) -> set[int]:
+        """On which TCP ports these sockets listen."""
+        others = [inode for inode in mine if self.unix(inode) is None]
+        return self.tcp().ports(others) if others else set()
+
     def on_screen(self, mine: Collection[int], inside: Collection[int]) -> bool:
         """Whether one of these sockets is connected to the display."""
         for inode in mine:

@@ -20,6 +20,7 @@ _STATUS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _ENOUGH = 8192
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _read(path: str, limit: int = _ENOUGH) -> bytes:
@@ -45,16 +46,17 @@ def ticks_per_second() -> int:
 class _Stat:
     """The fields of /proc/PID/stat that are used. The name may hold anything, also ``)``."""
 
-    __slots__ = ("flags", "group", "name", "parent", "session", "start", "state", "terminal")
+    __slots__ = ("flags", "group", "memory", "name", "parent", "session", "start", "state", "terminal")
 
     def __init__(self, raw: bytes) -> None:
         opened, closed = raw.index(b"("), raw.rindex(b")")
         self.name = raw[opened + 1 : closed].decode("utf-8", "surrogateescape")
-        fields = raw[closed + 2 :].split(b" ", 20)
+        fields = raw[closed + 2 :].split(b" ", 22)
         self.state = fields[0].decode("ascii")
         self.parent, self.group, self.session, self.terminal = (int(field) for field in fields[1:5])
         self.flags = int(fields[6])
         self.start = int(fields[19])
+        self.memory = int(fields[21]) * _PAGE
 
 
 def identify(pid: int) -> ProcessId | Gone | Unknown:
@@ -141,6 +143,7 @@ def _facts(
         hangup_caught=caught,
         foreign_namespace=foreign,
         kernel_thread=bool(stat.flags & _KERNEL_THREAD),
+        memory=stat.memory,
     )
 
 
@@ -235,7 +238,7 @@ def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
 def memory(pid: int) -> int:
     """Bytes that it has in memory, shared ones included; 0 when that cannot be read."""
     try:
-        return int(_read(f"/proc/{pid}/statm", 128).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_read(f"/proc/{pid}/statm", 128).split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
         return 0
 

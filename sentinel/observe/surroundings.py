@@ -79,7 +79,8 @@ class Neighbourhood:
             return Unknown(f"whom process {pid} works for", "it lives in another network namespace")
         clients = tuple(self._connections.clients(held.sockets, ours))
         on_screen = self._connections.on_screen(held.sockets, ours)
-        return Surroundings(held.cgroup, held.program, held.keep, clients, on_screen, feeder)
+        ports = tuple(sorted(self._connections.ports(held.sockets)))
+        return Surroundings(held.cgroup, held.program, held.keep, clients, on_screen, feeder, ports)
 
     def _holdings(self, pid: int) -> _Held | Unknown:
         if pid not in self._held:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sentinel.core.facts import Unknown
+from sentinel.core.facts import Surroundings, Unknown
 from sentinel.core.guards import GUARDS
 from sentinel.core.judge import evidence, judge
 from sentinel.core.ledger import Witness
@@ -27,6 +27,7 @@ def test_a_condemned_one_is_proven_and_carries_what_was_seen():
     assert verdict.grade is Grade.PROVEN
     assert verdict.facts == facts()
     assert verdict.evidence == evidence(case())
+    assert judge(case(surroundings=Surroundings(ports=(3001,)))).ports == (3001,)
 
 
 def test_evidence_of_a_living_session_and_of_nobodys_process():

@@ -114,6 +114,18 @@ def test_who_calls_is_no_server(ends):
     assert ends.clients(caller) == []
 
 
+def test_ports_are_those_on_which_these_sockets_listen(ends, tmp_path):
+    server, other = ends.listen(), ends.listen()
+    caller = ends.call(server)
+    mine = ends.accept(server)
+    unix = ends.listen(str(tmp_path / "s"), socket.AF_UNIX)
+    number = server.getsockname()[1]
+    with contextlib.closing(Connections()) as asked:
+        assert asked.ports(inodes(server, caller, mine, unix)) == {number}
+        assert asked.ports(inodes(server, other)) == {number, other.getsockname()[1]}
+        assert asked.ports(inodes(unix)) == set()
+
+
 def test_an_old_address_in_new_clothes_is_the_same_address(ends):
     server = ends.keep(socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True))
     caller = ends.keep(socket.create_connection(("127.0.0.1", server.getsockname()[1])))

@@ -35,6 +35,12 @@ def test_a_process_is_seen_as_what_it_is(child):
     assert not facts.foreign_namespace
 
 
+def test_its_memory_is_told_by_the_same_look():
+    facts = processes.look(os.getpid())
+    assert isinstance(facts, ProcessFacts)
+    assert facts.memory == pytest.approx(processes.memory(os.getpid()), abs=1 << 20)
+
+
 def test_a_copy_is_told_from_what_has_replaced_its_program(child):
     assert processes.only_forked(child.pid) is False
     told, tell = os.pipe()
