@@ -12,6 +12,7 @@ from sentinel.doctor.findings import Finding
 from sentinel.doctor.patient import Patient
 from sentinel.doctor.sockets import stale_sockets
 from sentinel.observe import sockets
+from sentinel.observe.ports import ports_of
 
 
 def processes(patient: Patient) -> Iterator[Trouble]:
@@ -50,7 +51,7 @@ def stale(patient: Patient) -> Iterator[Trouble]:
 def ports(patient: Patient) -> Iterator[Trouble]:
     """Ports on which something that was left behind listens."""
     offered = {finding.candidate.id.pid: finding for finding in patient.offered()}
-    listening = sockets.ports_of(offered)
+    listening = ports_of(offered)
     if isinstance(listening, Unknown):
         raise CouldNotCheck(str(listening))
     for pid, numbers in listening.items():

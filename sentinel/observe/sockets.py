@@ -1,4 +1,4 @@
-"""Unix sockets and listening ports: who holds what, found out without a connection.
+"""Unix sockets: who holds what, found out without a connection.
 
 Whether a socket file is dead cannot be told by connecting: a full backlog and a socket
 that is bound but not yet listening refuse too, and a stopped owner does not answer. The
@@ -16,7 +16,7 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,10 +33,6 @@ one, which can only spare."""
 _UNIX_REQUEST = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, _ANY, 0, _SHOW_NAME_AND_FILE, _ANY, _ANY)
 _UNIX_ANSWER = struct.Struct("=BBBBIII")
 _INODE_DEVICE = struct.Struct("=II")
-_INET_REQUEST = struct.Struct("=BBBBI48x")
-_INET_PORT = struct.Struct(">H")
-_INET_PORT_AT, _INET_INODE_AT = 4, 68  # in struct inet_diag_msg
-_INODE = struct.Struct("=I")
 _COARSE = 0.1
 """Seconds that a file's time stamp may lag behind the clock (a timer tick, generously)."""
 
@@ -214,7 +210,7 @@ def listeners_of(pid: int, bound: Bound | Unknown | None = None) -> list[BoundSo
     if isinstance(bound, Unknown):
         return bound
     try:
-        numbers = set(_sockets_of(pid))
+        numbers = set(sockets_of(pid))
     except OSError as error:
         return Unknown(f"which sockets process {pid} has", str(error))
     entries = (bound.by_socket[number] for number in numbers if number in bound.by_socket)
@@ -235,7 +231,7 @@ def mark_of(pid: int, entry: BoundSocket) -> SocketMark | None:
     return SocketMark(path, status.st_dev, status.st_ino)
 
 
-def _sockets_of(pid: int) -> Iterator[int]:
+def sockets_of(pid: int) -> Iterator[int]:
     """Inode numbers of the sockets that a process has open.
 
     Raises:
@@ -249,24 +245,3 @@ def _sockets_of(pid: int) -> Iterator[int]:
             continue  # closed since
         if target.startswith("socket:["):
             yield int(target[8:-1])
-
-
-def ports_of(pids: Iterable[int]) -> dict[int, list[int]] | Unknown:
-    """On which TCP ports each process listens. One that cannot be looked at is left out."""
-    if sys.platform != "linux":
-        return Unknown("which ports are listened on", "this system does not tell")
-    ports: dict[int, int] = {}
-    try:
-        for family in (socket.AF_INET, socket.AF_INET6):
-            for message in dump(_INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)).messages:
-                number = _INODE.unpack_from(message, _INET_INODE_AT)[0]
-                ports[number] = _INET_PORT.unpack_from(message, _INET_PORT_AT)[0]
-    except OSError as error:
-        return Unknown("which ports are listened on", str(error))
-    found: dict[int, list[int]] = {}
-    for pid in pids:
-        try:
-            found[pid] = sorted({ports[number] for number in _sockets_of(pid) if number in ports})
-        except OSError:
-            continue
-    return found

@@ -169,7 +169,6 @@ def test_the_kernels_refusal_is_unknown(monkeypatch):
 
     monkeypatch.setattr(sockets, "dump", refuse)  # a kernel without the facility cannot be had here
     assert isinstance(sockets.bound_inodes(), Unknown)
-    assert isinstance(sockets.ports_of([os.getpid()]), Unknown)
     assert isinstance(sockets.listening_sockets_of(os.getpid()), Unknown)
 
 
@@ -308,30 +307,3 @@ def test_of_a_process_that_is_gone_nothing_is_known():
     with subprocess.Popen(["true"]) as child:
         child.wait()
         assert isinstance(sockets.listening_sockets_of(child.pid), Unknown)
-
-
-# -- ports ------------------------------------------------------------------------
-
-
-def test_ports_are_told_by_process():
-    with (
-        socket.create_server(("127.0.0.1", 0)) as four,
-        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
-    ):
-        with socket.create_connection(four.getsockname()):
-            found = sockets.ports_of([os.getpid(), 1])
-        mine = sorted({four.getsockname()[1], six.getsockname()[1]})
-        assert [port for port in found[os.getpid()] if port in mine] == mine
-        assert not set(mine) & set(found.get(1, []))
-
-
-def test_a_port_that_is_bound_but_not_listened_on_is_none():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        assert it.getsockname()[1] not in sockets.ports_of([os.getpid()])[os.getpid()]
-
-
-def test_a_process_that_is_gone_is_left_out():
-    with subprocess.Popen(["true"]) as child:
-        child.wait()
-        assert sockets.ports_of([child.pid]) == {}

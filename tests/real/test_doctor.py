@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from sentinel.observe.sockets import ports_of
+from sentinel.observe.ports import ports_of
 from tests.lab.stage import alive, lab_user, until
 from tests.real.test_clean import FOR_EVER, Wreck, ended, on_stage
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.observe.sockets import ports_of
+from sentinel.observe.ports import ports_of
 from tests.lab.stage import HERE, alive, until
 from tests.lab.tracing import lose
 

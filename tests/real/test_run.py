@@ -42,7 +42,7 @@ def test_a_port_is_free_again(stage):
     (server,) = settled(stage, "http")
 
     def port():
-        from sentinel.observe.sockets import ports_of
+        from sentinel.observe.ports import ports_of
 
         return (ports_of([server]).get(server) or [None])[0]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.observe.sockets import ports_of
+from sentinel.observe.ports import ports_of
 from tests.lab.stage import alive, interpreter, until
 from tests.real.conftest import POLLING, settled, write
 
