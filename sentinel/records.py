@@ -167,6 +167,7 @@ def _facts(facts: ProcessFacts) -> dict[str, object]:
         "hangup_caught": facts.hangup_caught,
         "foreign_namespace": facts.foreign_namespace,
         "kernel_thread": facts.kernel_thread,
+        "memory": facts.memory,
     }
 
 
