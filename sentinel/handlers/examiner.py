@@ -67,8 +67,9 @@ class _Look:
     so they are asked again until nobody more is spared.
     """
 
-    def __init__(self, world: World, session: Session | None, ask: Ask) -> None:
+    def __init__(self, world: World, policy: KindPolicy, session: Session | None, ask: Ask) -> None:
         self.world = world
+        self.policy = policy
         self._ask = ask
         self.above: dict[int, Above] = {}
         self.cases: dict[ProcessId, Case] = {}
@@ -211,7 +212,7 @@ class Examiner:
         if record is not None and record.death is not None and who != record.session.root:
             look = self._look_at(record)
         else:
-            look = _Look(self._world(record), record.session if record is not None else None, self._ask)
+            look = self._begin(record)
             look.add(self._case(who, member if record is not None else None, record, look))
         case = look.cases[who]
         if case.surroundings is None and isinstance(case.facts, ProcessFacts) and case.facts.id == who:
@@ -222,13 +223,19 @@ class Examiner:
         return case
 
     def _look_at(self, record: Record) -> _Look:
-        look = _Look(self._world(record), record.session, self._ask)
+        look = self._begin(record)
         for member in self._ledger.members(record.session.key):
             look.add(self._case(member.id, member, record, look))
         look.judge()
         return look
 
-    def _world(self, record: Record | None) -> World:
+    def _begin(self, record: Record | None) -> _Look:
+        """A look with what holds for all of its cases, the wishes of the person among that: read once."""
+        wishes, session = self._policy(), record.session if record is not None else None
+        policy = KindPolicy() if session is None else wishes.of(session.kind, session.directory)
+        return _Look(self._world(record, wishes), policy, session, self._ask)
+
+    def _world(self, record: Record | None, wishes: Policy) -> World:
         roots = {r.session.root: r.session for r in self._ledger.sessions() if r.death is None}
         outer = self._ledger.record(record.session.outer) if record is not None else None
         if outer is not None and self._handles.ended(outer.session.root) is True:
@@ -236,7 +243,6 @@ class Examiner:
         for root, session in roots.items():
             if record is not None and self._is_inside(session, record.session.key):
                 roots[root] = replace(session, outer=record.session.key)  # also when those between them are dead
-        wishes = self._policy()
         return World(self._ourselves, roots, self._ledger.manager_servers, wishes.protected, wishes.protected_programs)
 
     def _is_inside(self, session: Session, key: str) -> bool:
@@ -274,7 +280,7 @@ class Examiner:
             facts=facts,
             stdio=stdio,
             chain=chain,
-            policy=self._policy_for(record),
+            policy=look.policy,
             world=look.world,
             names=self._names(record),
             born=_born(who) if member is not None and wants_birth(member) else None,
@@ -287,9 +293,6 @@ class Examiner:
             names.append(record.session.name)
             record = self._ledger.record(record.session.outer)
         return tuple(names)
-
-    def _policy_for(self, record: Record | None) -> KindPolicy:
-        return KindPolicy() if record is None else self._policy().of(record.session.kind, record.session.directory)
 
 
 def _born(who: ProcessId) -> float:

@@ -21,7 +21,8 @@ _KEEP = (b"SENTINEL_KEEP=", b"SENTINEL_PROTECT=")
 _NOT_KEPT = frozenset({b"", b"0"})
 _SYSTEMD = "/run/systemd/system"  # what sd_booted(3) asks for
 _PIECE = 1 << 16
-_STANDARD = ("0", "1", "2")
+_FEW = 8
+"""Descriptors that are asked for by number before it is asked which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +168,15 @@ def _hold_by(directory: str) -> _Held:
 
 def _descriptors(directory: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    # How many there are costs less than which (Linux 6.2; before, it says 0), and most have three.
-    few = os.stat(directory).st_size == len(_STANDARD)
-    for name in _STANDARD if few else os.listdir(directory):
-        try:
+    # How many there are costs less than which (Linux 6.2; before, it says 0), and mostly they are the first ones.
+    count = os.stat(directory).st_size
+    if not 0 < count <= _FEW:
+        return _all_descriptors(directory)
+    try:
+        for name in map(str, range(count)):
             found[name] = os.readlink(f"{directory}/{name}")
-        except FileNotFoundError:
-            if few:
-                return _all_descriptors(directory)
+    except FileNotFoundError:
+        return _all_descriptors(directory)
     return found
 
 

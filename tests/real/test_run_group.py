@@ -73,9 +73,8 @@ def test_without_an_agent_it_is_gone_too(stage, start_run, delegated):
     assert inside(delegated) == {}
 
 
-def test_what_forks_faster_than_it_can_be_caught_comes_to_an_end(stage, start_run, delegated, hopper, source):
-    if source == "polling":
-        pytest.skip("missing: a source that sees what lives for 50 us")
+@pytest.mark.parametrize("source", ["connector"], indirect=True)  # polling does not see what lives for 50 us
+def test_what_forks_faster_than_it_can_be_caught_comes_to_an_end(stage, start_run, delegated, hopper):
     bystander = stage.start("sleep", "600")
     stage.configure("[policy.run]\ngrace = 0.5\n")
     stage.agent()
@@ -89,7 +88,7 @@ def test_what_forks_faster_than_it_can_be_caught_comes_to_an_end(stage, start_ru
     assert alive(bystander.pid)
 
 
-def test_one_that_is_spared_spares_the_group(stage, start_run, delegated, hopper, source):
+def test_one_that_is_spared_spares_the_group(stage, start_run, delegated, hopper):
     stage.configure("[policy.run]\ngrace = 0.5\n")
     stage.agent()
     wrapper = start_run(f"nohup sleep 600 </dev/null >/dev/null 2>&1 & {write('kept')}; {hopper} & exec sleep 600")
