@@ -42,6 +42,17 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     """Clean-ups of fewer processes than this are not worth a notification."""
 
 
+class Registry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the registry remembers, and how long a session may be silent."""
+
+    keep_ended: Annotated[float, Meta(ge=0, le=24 * 366)] = 24
+    """Hours for which an ended session stays in the list."""
+    keep_logs: Annotated[float, Meta(ge=0, le=3660)] = 7
+    """Days for which the log of a session that has ended stays."""
+    stale_after: Annotated[float, Meta(ge=1, le=86400 * 7)] = 60
+    """Seconds without a heartbeat after which a session that cannot be watched counts as stale."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All wishes. Without a file these are the defaults."""
@@ -49,6 +60,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     sources: Sources = field(default_factory=Sources)
     notify: Notify = field(default_factory=Notify)
+    registry: Registry = field(default_factory=Registry)
 
 
 class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +79,7 @@ class _Policies(Struct, frozen=True, forbid_unknown_fields=True):
     pane: _Wishes = _Wishes()
     agent: _Wishes = _Wishes()
     run: _Wishes = _Wishes()
+    registered: _Wishes = _Wishes()
 
 
 class _Project(_Wishes, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,6 +115,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     budget: _Budget = _Budget()
     sources: Sources = Sources()
     notify: Notify = Notify()
+    registry: Registry = Registry()
 
 
 def load(path: Path) -> Config:
@@ -111,11 +125,16 @@ def load(path: Path) -> Config:
         ConfigError: the file cannot be trusted, read or understood. The message starts
             with ``FILE:LINE:``, or ``FILE:`` where no line is to blame.
     """
-    content = _read(path)
+    content = read(path)
     return Config() if content is None else _parse(path, content)
 
 
-def _read(path: Path) -> bytes | None:
+def read(path: Path) -> bytes | None:
+    """A file by which it is decided what is ended, or run; None when it is not there.
+
+    Raises:
+        ConfigError: Others may have written it, or it cannot be read.
+    """
     # O_NONBLOCK: opening a FIFO would wait for a writer for ever.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -179,7 +198,7 @@ def _parse(path: Path, content: bytes) -> Config:
         from sentinel.config_errors import explain
 
         raise ConfigError(f"{path}:{explain(error, content, _File)}") from error
-    return Config(_policy(file), file.sources, file.notify)
+    return Config(_policy(file), file.sources, file.notify, file.registry)
 
 
 def _policy(file: _File) -> Policy:
