@@ -183,6 +183,30 @@ def _server_unstuck(data: Data) -> str:
     return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
 
 
+def _registered(data: Data) -> str:
+    where = f" in {data['project']}" if data["project"] else ""
+    return f"{data['session']} has registered: {data['kind']}{where}, {_pid(data['root'])}"
+
+
+def _child_named(data: Data) -> str:
+    return f"{data['session']} calls {_pid(data['process'])} its own{'' if data['own'] else ' no more'}"
+
+
+def _registration_ended(data: Data) -> str:
+    return f"{data['session']} is no longer registered: {data['why']}"
+
+
+def _registry_rebuilt(data: Data) -> str:
+    found = f"{count(data['active'], 'session')} and {count(data['ended'], 'ended one')}"
+    trouble = f" ({data['trouble']})" if data["trouble"] else ""
+    where = f"set aside as {data['aside']}, and rebuilt with {found}{trouble}"
+    return f"the registry was damaged, {where}: {data['damage']}"
+
+
+def _session_released(data: Data) -> str:
+    return f"{data['session']['id']} is watched no more: it said that it is over, and its process goes on"
+
+
 def _paused(data: Data) -> str:
     if data["until"] is None:
         return "Sentinel is paused: nothing is ended until `sentinel resume`"
@@ -246,6 +270,11 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "process.supervised": _supervised,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
+    "registry.registered": _registered,
+    "registry.child": _child_named,
+    "registry.ended": _registration_ended,
+    "registry.rebuilt": _registry_rebuilt,
+    "session.released": _session_released,
     "switch.paused": _paused,
     "switch.resumed": _went_on,
     "switch.keep": _keep_said,

@@ -87,7 +87,7 @@ def test_a_wish_for_one_kind_stands_above_that_for_all(file):
     assert policy.of(Kind.PANE).after_exit is Survivors.END
 
 
-KNOWN = "mode, policy, project, protect, budget, sources, notify"
+KNOWN = "mode, policy, project, protect, budget, sources, notify, registry"
 
 SHOP = """
 [policy.run]
@@ -154,7 +154,7 @@ def test_every_kind_and_every_wish_can_be_configured():
         ("\npolicy = { agent = { grce = 1 } }", '2: unknown key "grce" in [policy.agent]; did you mean "grace"?'),
         (
             'mode = "act"\nx = """\na\n"""',
-            '2: unknown key "x"; known here: mode, policy, project, protect, budget, sources, notify',
+            '2: unknown key "x"; known here: mode, policy, project, protect, budget, sources, notify, registry',
         ),
         ('mode = "observed"', '1: mode must be "act" or "observe", not "observed"; did you mean "observe"?'),
         ('mode = "ACT"', '1: mode must be "act" or "observe", not "ACT"; did you mean "act"?'),

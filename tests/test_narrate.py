@@ -145,6 +145,25 @@ SAMPLES = [
         events.ServerUnstuck(ProcessId(9, 1), (), Outcome("9@1", Result.REFUSED, "not ours")),
         "tmux server (pid 9) was not cured (not ours): no evidence was recorded",
     ),
+    (
+        events.SessionRegistered("s1", 2, "cron", "api", "/srv", {"a": "b"}, "box", "b", 7, ProcessId(5, 7), 12.5),
+        "s1 has registered: cron in /srv, pid 5",
+    ),
+    (events.ChildNamed("s1", 2, ProcessId(6, 7), "named", own=True), "s1 calls pid 6 its own"),
+    (events.ChildNamed("s1", 2, ProcessId(6, 7), "", own=False), "s1 calls pid 6 its own no more"),
+    (events.RegistrationEnded("s1", 2, "it said so"), "s1 is no longer registered: it said so"),
+    (
+        events.RegistryRebuilt("bits", "/p/r.db.damaged-1", 1, 2),
+        "the registry was damaged, set aside as /p/r.db.damaged-1, and rebuilt with 1 session and 2 ended ones: bits",
+    ),
+    (
+        events.RegistryRebuilt("x", "/p/a", 0, 1, "no journal"),
+        "the registry was damaged, set aside as /p/a, and rebuilt with 0 sessions and 1 ended one (no journal): x",
+    ),
+    (
+        events.SessionReleased(CLAUDE),
+        "claude-4231 is watched no more: it said that it is over, and its process goes on",
+    ),
     (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
     (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell you: no bus; claude"),
     (

@@ -6,6 +6,7 @@ later have a ``type`` and go to the journal; the kernel's chatter has none and d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -248,6 +249,77 @@ class ServerUnstuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRegistered(Event):
+    """A session has said that it is there. Holds what the registry is rebuilt from when it is damaged."""
+
+    type: ClassVar[str] = "registry.registered"
+
+    session: str
+    """Its id in the registry."""
+    generation: int
+    kind: str
+    name: str
+    project: str
+    labels: Mapping[str, str]
+    host: str
+    boot: str
+    namespace: int
+    root: ProcessId
+    at: float
+    """Wall-clock seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildNamed(Event):
+    """A registered session calls a process its own, or does so no more."""
+
+    type: ClassVar[str] = "registry.child"
+
+    session: str
+    generation: int
+    process: ProcessId
+    proof: str
+    """What showed that it is the session's: ``descends`` or ``named``."""
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationEnded(Event):
+    """A registered session is over."""
+
+    type: ClassVar[str] = "registry.ended"
+
+    session: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRebuilt(Event):
+    """The registry was damaged. What the journal and the living processes tell of it is in a new one."""
+
+    type: ClassVar[str] = "registry.rebuilt"
+
+    damage: str
+    aside: str
+    """Where the damaged one is now."""
+    active: int
+    ended: int
+    """Sessions, by what they are now."""
+    trouble: str = ""
+    """Why the journal could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReleased(Event):
+    """A registered session said that it is over, and its process goes on: it is watched no more."""
+
+    type: ClassVar[str] = "session.released"
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class Paused(Event):
     """A person wants nothing to be ended for now."""
 
@@ -368,6 +440,11 @@ RECORDED: tuple[type[Event], ...] = (
     Supervised,
     SessionClosed,
     ServerUnstuck,
+    SessionRegistered,
+    ChildNamed,
+    RegistrationEnded,
+    RegistryRebuilt,
+    SessionReleased,
     Paused,
     WentOn,
     KeepSaid,

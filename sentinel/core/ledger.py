@@ -8,62 +8,13 @@ process that is not in the ledger is nobody's to end.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from sentinel.core.facts import Death, Departure, ProcessId
+from sentinel.core.members import Member, Record, Witness
 from sentinel.core.sessions import Session
 
-
-class Witness(StrEnum):
-    """How a process came into the ledger. Each but the last is a proof of descent."""
-
-    FORK = "its birth was seen"
-    LOOK = "it was seen under its living parent"
-    ROOT = "it is what the session was started as"
-    CHILD = "its session named it as a child before it died"
-    CLIENT = "a living process of its session is the client that started it"
-    SCOPE = "it stands in the control group that was made for its session"
-    WORD = "a person said that it was left behind"
-
-
-@dataclass(slots=True)
-class Member:
-    """A living process that a session owns."""
-
-    id: ProcessId
-    owner: str
-    """Key of its session."""
-    parent: int
-    """The pid that bore it, whatever became of that."""
-    witness: Witness
-    since: float
-    """Monotonic seconds: its birth, or when it was first seen."""
-    manager_server: bool = False
-    """It is the tmux server that an Overmind started for itself, and dies with it."""
-    executed: bool | None = None
-    """It has replaced its program since its birth. None: nobody would have told us."""
-    nohup: bool = False
-    """It, or one that it was born of, ran ``nohup``."""
-    kept: bool = False
-    """A person said `sentinel keep` of it, of one that it was born of, or of its session."""
-    unread: ProcessId | None = None
-    """It, or one that it was born of, of which nobody could tell what it was when that was asked."""
-    left: Departure | None = None
-    children: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Record:
-    """A session and what the ledger holds of it."""
-
-    session: Session
-    members: dict[int, Member] = field(default_factory=dict)
-    death: Death | None = None
-    settled: bool = False
-    """What it left was judged, and what was to be ended has been."""
-    files_kept: bool = False
-    """Files of it stay, for a reason that may pass."""
+__all__ = ["Ledger", "Member", "Record", "Witness"]
 
 
 class Ledger:
@@ -196,15 +147,30 @@ class Ledger:
         self.on_change()
         return member
 
-    def claim(self, child: ProcessId, key: str, since: float, left: Departure) -> Member | None:
+    def claim(
+        self, child: ProcessId, key: str, since: float, left: Departure | None, witness: Witness = Witness.SCOPE
+    ) -> Member | None:
         """Write down that a session owns ``child``, whoever bore it. None when somebody has that number."""
         record = self._records.get(key)
         if record is None or child.pid in self._by_pid:
             return None
-        member = Member(child, key, 0, Witness.SCOPE, since, left=left, kept=child in self.wanted)
+        member = Member(child, key, 0, witness, since, left=left, kept=child in self.wanted)
         self._by_pid[child.pid] = record.members[child.pid] = member
         self.on_change()
         return member
+
+    def call_own(self, member: Member, key: str) -> None:
+        """A living session names ``member`` as its child: whatever became of who bore it, it has not left."""
+        for below in list(self._below(member)):
+            self._hand_over(below, key)
+        if member.left is not None:
+            member.left, member.witness = None, Witness.CHILD
+        self.on_change()
+
+    def let_go(self, member: Member) -> None:
+        """A session calls ``member`` its own no more: it is nobody's, with all that it bore."""
+        for below in list(self._below(member)):
+            self._forget(below)
 
     def _birth_told(self, member: Member, parent: int, witness: Witness) -> None:
         """The word on a birth comes after the look that found it: from here on each exec of it is told."""

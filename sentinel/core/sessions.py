@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """A coding agent."""
     RUN = "run"
     """Started by ``sentinel run``."""
+    REGISTERED = "registered"
+    """It said of itself that it is one: ``sentinel session register``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +101,7 @@ class Session:
                 return f'Overmind "{self.name}"'
             case Kind.RUN:
                 return f'"{self.name}"'
+            case Kind.REGISTERED:
+                return f'session "{self.name}"'
             case Kind.AGENT:
                 return self.name

@@ -33,8 +33,9 @@ _LABELS = 4096
 _SELECT = """
     SELECT json_object(
         'id', id, 'generation', generation, 'kind', kind, 'name', name, 'project', project, 'labels', json(labels),
-        'place', json_object('host', host, 'boot', boot, 'namespace', namespace), 'root', json_array(pid, start), 'status', status,
-        'registered', registered, 'heartbeat', heartbeat, 'beat', beat, 'ended', ended, 'why', why,
+        'place', json_object('host', host, 'boot', boot, 'namespace', namespace),
+        'root', json_array(pid, start), 'status', status, 'registered', registered,
+        'heartbeat', heartbeat, 'beat', beat, 'ended', ended, 'why', why,
         'children', (SELECT json_group_array(json_array(json_array(c.pid, c.start), c.proof)) FROM children c
                      WHERE c.id = s.id AND c.generation = s.generation))
     FROM sessions s"""

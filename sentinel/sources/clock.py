@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 from sentinel.bus import Bus
 from sentinel.core.events import SessionDied, Woke
+from sentinel.observe.sleep import slept
 
 _WORTH_TELLING = 5.0
 """Seconds of sleep."""
@@ -26,13 +27,6 @@ _LATER = 10 * 365 * 86400
 _CLOCK_REALTIME = 0
 _ABSTIME_AND_CANCEL_ON_SET = 1 | 2
 _ITIMERSPEC = struct.Struct("llll")
-
-
-def slept() -> float:
-    """Seconds that the machine has slept since its boot."""
-    # macOS has no CLOCK_BOOTTIME; there CLOCK_MONOTONIC goes on in sleep, and time.monotonic() does not.
-    goes_on = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
-    return time.clock_gettime(goes_on) - time.monotonic()
 
 
 class Clock:

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from sentinel.bus import Bus
 from sentinel.core.events import SessionDied, Woke
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Kind, Session
-from sentinel.sources.clock import Clock, slept
+from sentinel.sources.clock import Clock
 
 DEATH = SessionDied(Session(Kind.RUN, "api", ProcessId(7, 7)), Death(1.0))
 
@@ -81,10 +80,3 @@ def test_the_kernels_word_is_answered_and_the_timer_armed_again(hours):
 
 def fdinfo(fd):
     return Path(f"/proc/self/fdinfo/{fd}").read_text()
-
-
-def test_this_machines_own_sleep_does_not_grow_while_it_is_awake():
-    before = slept()
-    time.sleep(0.05)
-    assert abs(slept() - before) < 0.04
-    assert before > -0.001

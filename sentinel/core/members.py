@@ -1,0 +1,60 @@
+"""What the ledger's book is made of: processes, how each came into it, and the sessions that own them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sentinel.core.facts import Death, Departure, ProcessId
+from sentinel.core.sessions import Session
+
+
+class Witness(StrEnum):
+    """How a process came into the ledger. Each but the last is a proof of descent."""
+
+    FORK = "its birth was seen"
+    LOOK = "it was seen under its living parent"
+    ROOT = "it is what the session was started as"
+    CHILD = "its session named it as a child before it died"
+    CLIENT = "a living process of its session is the client that started it"
+    SCOPE = "it stands in the control group that was made for its session"
+    WORD = "a person said that it was left behind"
+
+
+@dataclass(slots=True)
+class Member:
+    """A living process that a session owns."""
+
+    id: ProcessId
+    owner: str
+    """Key of its session."""
+    parent: int
+    """The pid that bore it, whatever became of that."""
+    witness: Witness
+    since: float
+    """Monotonic seconds: its birth, or when it was first seen."""
+    manager_server: bool = False
+    """It is the tmux server that an Overmind started for itself, and dies with it."""
+    executed: bool | None = None
+    """It has replaced its program since its birth. None: nobody would have told us."""
+    nohup: bool = False
+    """It, or one that it was born of, ran ``nohup``."""
+    kept: bool = False
+    """A person said `sentinel keep` of it, of one that it was born of, or of its session."""
+    unread: ProcessId | None = None
+    """It, or one that it was born of, of which nobody could tell what it was when that was asked."""
+    left: Departure | None = None
+    children: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Record:
+    """A session and what the ledger holds of it."""
+
+    session: Session
+    members: dict[int, Member] = field(default_factory=dict)
+    death: Death | None = None
+    settled: bool = False
+    """What it left was judged, and what was to be ended has been."""
+    files_kept: bool = False
+    """Files of it stay, for a reason that may pass."""
