@@ -238,6 +238,7 @@ BREAKS = {
     "watchdog lives": ("app.py", "import watchdog.events"),
     "click lives": ("app.py", "import click"),
     "rich lives": ("app.py", "import rich"),
+    "honcho lives": ("app.py", "import honcho"),
     "platformdirs lives": ("journal.py", "import platformdirs"),
 }
 
