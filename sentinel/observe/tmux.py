@@ -132,7 +132,7 @@ async def list_panes(socket: SocketMark, deadline: float = 1.0, program: str = "
     # It cannot hold a word that did not exist when it was given.
     word = os.urandom(8).hex()
     question = f"which panes {socket.path} has"
-    answer = await _listing(question, socket, deadline, [program, "list-panes", "-aF", f"{word} {_FIELDS}"])
+    answer = await ask_server(question, socket, deadline, [program, "list-panes", "-aF", f"{word} {_FIELDS}"])
     return answer if isinstance(answer, Unknown) else _panes(question, word, answer)
 
 
@@ -143,12 +143,19 @@ async def list_sessions(
     word = os.urandom(8).hex()
     question = f"which sessions {socket.path} has"
     fields = f"{word} #{{session_id}} #{{session_attached}} #{{session_path}}{word}#{{session_name}}"
-    answer = await _listing(question, socket, deadline, [program, "list-sessions", "-F", fields])
+    answer = await ask_server(question, socket, deadline, [program, "list-sessions", "-F", fields])
     return answer if isinstance(answer, Unknown) else _sessions(question, word, answer)
 
 
-async def _listing(question: str, socket: SocketMark, deadline: float, words: list[str]) -> str | Unknown:
-    """What the server that is still bound to ``socket`` answers to a client with these words."""
+async def ask_server(question: str, socket: SocketMark, deadline: float, words: list[str]) -> str | Unknown:
+    """What the server that is still bound to ``socket`` answers to a client with these words.
+
+    Args:
+        question: What is asked, as a clause: it stands in an ``Unknown``.
+        socket: Asked only while a living server of ours is bound to this very file.
+        deadline: Seconds. The client is killed then.
+        words: The client, and its command.
+    """
     seen = look_at_socket(socket.path)
     if not isinstance(seen, SocketFacts):
         return seen if isinstance(seen, Unknown) else Unknown(question, "the socket is not there")
