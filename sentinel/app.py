@@ -8,9 +8,9 @@ import gc
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from sentinel import __version__
+from sentinel.assembly import build
 from sentinel.bus import Bus
 from sentinel.config import Config
 from sentinel.core.events import (
@@ -25,198 +25,27 @@ from sentinel.core.events import (
     Woke,
 )
 from sentinel.core.ledger import Ledger
-from sentinel.core.policy import Policy
-from sentinel.errors import SourceUnavailable
 from sentinel.handlers.abandoned import abandoned
-from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.cleanup import CleanUp
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
-from sentinel.handlers.examiner import Examiner, find_ourselves
-from sentinel.handlers.explanations import Explanations
-from sentinel.handlers.halting import Halting
-from sentinel.handlers.keeping import Keeping
-from sentinel.handlers.last_resort import LastResort
-from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.residence import Residence
-from sentinel.handlers.restraint import Restraint
-from sentinel.handlers.run_sessions import RunSessions
-from sentinel.handlers.scopes import Scopes
-from sentinel.handlers.snapshots import Snapshots
 from sentinel.handlers.sockets import SocketKeeper
-from sentinel.handlers.sweep import Sweep
 from sentinel.handlers.tell import Tell
-from sentinel.handlers.unstick import UnstickServers
 from sentinel.instance import Claim
 from sentinel.journal import Journal
 from sentinel.notify import Notifier
 from sentinel.observe import processes
-from sentinel.observe.handles import HAS_PIDFD, Handles, raise_descriptor_limit
+from sentinel.observe.handles import raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals
-from sentinel.reaper.signals import Signaller
 from sentinel.sources.choice import ProcessSource, open_source
 from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
-from sentinel.sources.kqueue import KqueueSource
-from sentinel.sources.pidfds import ExitWatch
-from sentinel.switches import SwitchBoard
 
-Later = Callable[..., object]
-"""Calls a function after so many seconds, as ``loop.call_later`` does."""
 _FAREWELL = 1.5
 """Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
 journal: what is not through by then is left, and the journal shows it."""
-
-_NO_DESCRIPTORS = "no descriptor is left to hold each process by: raise the limit (ulimit -n, LimitNOFILE=)"
-_SECOND_WORD = 0.002
-"""Seconds for which a pidfd leaves the word on a death to the connector."""
-_REAPED_BY_THEN = 0.05
-"""Seconds after which, where there is no connector, a death is told: by then its parent has
-reaped it, and the kernel says how it died."""
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """What keeps the ledger, judges and acts, without what listens.
-
-    The agent and single commands share it: the same judgement, the same hand.
-    """
-
-    handles: Handles
-    exits: ExitWatch | KqueueSource
-    clean_up: CleanUp
-    bookkeeper: Bookkeeper
-    discovery: Discovery
-    runs: RunSessions
-    sweep: Sweep
-    snapshots: Snapshots
-    explanations: Explanations
-    halting: Halting
-    keeping: Keeping
-    policy: Callable[[], Policy]
-    """What the person wishes, with what is held now."""
-    examiner: Examiner
-    signaller: Signaller
-    leftovers: Leftovers
-
-    def find_out(self) -> None:
-        """Take over from the agent before, then look what has come since."""
-        self.snapshots.take_over()
-        self.sweep.look()
-        self.keeping.refresh()
-
-
-def build(
-    paths: Paths,
-    wishes: Callable[[], Policy],
-    *,
-    bus: Bus,
-    ledger: Ledger,
-    journal: Journal,
-    later: Later,
-    births: ProcessSource | None = None,
-    shares_group: bool = False,
-) -> Core:
-    """Wire the rooms that need no loop. Without ``births``, one look is all there is."""
-    handles, us = Handles(), find_ourselves(with_group=not shares_group)
-    handles.on_exhausted = lambda: bus.publish(SourceDegraded("handles", _NO_DESCRIPTORS))
-    switches = SwitchBoard(paths.switches, processes.boot_id())
-
-    def policy() -> Policy:
-        return switches.applied_to(wishes())
-
-    catch_up = births.drain if births is not None else _nothing
-    exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if births is None or births.sampled else _SECOND_WORD)
-    examiner = Examiner(ledger, handles, policy, us)
-    signaller = Signaller(handles, journal, us)
-    leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)
-
-    # Who answers what, in the order in which they do.
-    UnstickServers(bus, ledger, signaller, later)
-    bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
-    scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
-    keeping = Keeping(bus, ledger, switches, us.uid)
-    restraint = Restraint(bus, ledger, policy, switches, us.uid)
-    clean_up = CleanUp(
-        bus,
-        ledger=ledger,
-        examiner=examiner,
-        signaller=signaller,
-        leftovers=leftovers,
-        policy=policy,
-        restraint=restraint,
-        catch_up=catch_up,
-    )
-    LastResort(
-        bus,
-        ledger=ledger,
-        examiner=examiner,
-        scopes=scopes,
-        restraint=restraint,
-        journal=journal,
-        policy=policy,
-        catch_up=catch_up,
-        later=later,
-    )
-    discovery = Discovery(
-        bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
-    )
-    runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime, catch_up)
-    sweep = Sweep(
-        bus,
-        ledger=ledger,
-        handles=handles,
-        bookkeeper=bookkeeper,
-        discovery=discovery,
-        find_runs=runs.find,
-        find_in_scopes=scopes.look,
-        uid=us.uid,
-    )
-    snapshots = Snapshots(
-        bus,
-        ledger=ledger,
-        handles=handles,
-        bookkeeper=bookkeeper,
-        discovery=discovery,
-        path=paths.ledger,
-        policy=policy,
-        later=later,
-        uid=us.uid,
-    )
-    explanations = Explanations(ledger, examiner, leftovers, policy)
-    return Core(
-        handles,
-        exits,
-        clean_up,
-        bookkeeper,
-        discovery,
-        runs,
-        sweep,
-        snapshots,
-        explanations,
-        Halting(bus, switches),
-        keeping,
-        policy,
-        examiner,
-        signaller,
-        leftovers,
-    )
-
-
-def _open_exits(bus: Bus, handles: Handles, catch_up: Callable[[], None], patience: float) -> ExitWatch | KqueueSource:
-    """What waits for the ends of single processes: pidfds on Linux, a kqueue on macOS.
-
-    Where there is neither, the pidfd watch refuses every process, and the samples have to do.
-    """
-    if not HAS_PIDFD:
-        kqueue = KqueueSource(bus, catch_up)
-        with contextlib.suppress(SourceUnavailable):
-            kqueue.open()
-            return kqueue
-    return ExitWatch(bus, handles, catch_up, patience)
 
 
 class Agent:
@@ -339,7 +168,3 @@ async def _see_through(*under_way: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(_FAREWELL):
             for end in under_way:
                 await end()
-
-
-def _nothing() -> None:
-    """Nobody tells anything that could be caught up with."""

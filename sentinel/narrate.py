@@ -228,6 +228,13 @@ def _breaker_opened(data: Data) -> str:
     return f"Sentinel stops itself until `sentinel resume`, and only reports: {data['why']}"
 
 
+def _config_read(data: Data) -> str:
+    if data["trouble"]:
+        return f"the configuration was refused, and the one before it holds: {data['trouble']}"
+    later = f"; at the next start: {', '.join(data['later'])}" if data["later"] else ""
+    return f"the configuration was read again{later}"
+
+
 def _notified(data: Data) -> str:
     text = data["text"].partition("\n")[0].partition("\\x0a")[0]
     if data["shown"]:
@@ -279,6 +286,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "switch.resumed": _went_on,
     "switch.keep": _keep_said,
     "breaker.opened": _breaker_opened,
+    "config.read": _config_read,
     "notification.sent": _notified,
     "source.lost": _lost,
     "source.degraded": _degraded,

@@ -54,6 +54,15 @@ SAMPLES = [
         "Sentinel 0.1.0 watches; it samples births and deaths (polling, the connector is refused)",
     ),
     (
+        events.ConfigurationRead("sentinel.toml:3: no such key"),
+        "the configuration was refused, and the one before it holds: sentinel.toml:3: no such key",
+    ),
+    (
+        events.ConfigurationRead(later=("sources",)),
+        "the configuration was read again; at the next start: sources",
+    ),
+    (events.ConfigurationRead(), "the configuration was read again"),
+    (
         events.AgentStarted("0.1.0", "proc connector"),
         "Sentinel 0.1.0 watches; the kernel tells it of births and deaths (proc connector)",
     ),

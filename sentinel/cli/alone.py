@@ -11,7 +11,7 @@ from dataclasses import replace
 import click
 
 from sentinel import config, runs
-from sentinel.app import Core, build
+from sentinel.assembly import Core, build
 from sentinel.bus import Bus
 from sentinel.core.events import FOUND, CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import click
 
 from sentinel import instance, paths
-from sentinel.app import Core
+from sentinel.assembly import Core
 from sentinel.bus import Bus
 from sentinel.cli.alone import look_around
 from sentinel.core.actions import Outcome, Result

@@ -362,6 +362,18 @@ class BreakerOpened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationRead(Event):
+    """The configuration was read again."""
+
+    type: ClassVar[str] = "config.read"
+
+    trouble: str = ""
+    """Why it was refused, and the one before it holds."""
+    later: tuple[str, ...] = ()
+    """What of it takes effect at the next start only."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notified(Event):
     """The person was told, or could not be."""
 
@@ -449,6 +461,7 @@ RECORDED: tuple[type[Event], ...] = (
     WentOn,
     KeepSaid,
     BreakerOpened,
+    ConfigurationRead,
     Notified,
     EventsLost,
     SourceDegraded,

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from sentinel.app import Core
+from sentinel.assembly import Core
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Reopen, Result, Terminate
 from sentinel.core.events import CleanedUp

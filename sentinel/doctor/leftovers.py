@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from sentinel import ledgerfile
-from sentinel.app import Core
+from sentinel.assembly import Core
 from sentinel.core import snapshot
 from sentinel.core.candidates import Candidate, grade
 from sentinel.core.consent import mercy_after_a_yes

@@ -41,7 +41,7 @@ def test_a_command_that_only_reads_imports_itself_and_nothing_heavy(name):
     modules = loaded(name)
     assert not modules & HEAVY
     assert modules & COMMANDS == {f"sentinel.cli.{name}"}
-    assert not modules & {"sentinel.app", "sentinel.reaper", "sentinel.sources"}
+    assert not modules & {"sentinel.app", "sentinel.assembly", "sentinel.reaper", "sentinel.sources"}
 
 
 def test_a_configuration_in_order_needs_nobody_who_explains_errors(tmp_path):

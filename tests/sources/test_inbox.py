@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentinel import wire
-from sentinel.app import build
+from sentinel.assembly import build
 from sentinel.bus import Bus
 from sentinel.core.events import HandlerFailed, MessageRefused
 from sentinel.core.ledger import Ledger

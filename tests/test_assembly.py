@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sentinel import app
+from sentinel import assembly
 from sentinel.bus import Bus
 from sentinel.core import events
 from sentinel.core.events import LookDue, ProcessExited
@@ -52,7 +52,9 @@ def test_a_session_goes_from_its_finding_to_its_end(where, journal, tmp_path):
     async def scenario():
         bus, ledger, births = Bus(journal.record), Ledger(), Births()
         loop = asyncio.get_running_loop()
-        core = app.build(where, Policy, bus=bus, ledger=ledger, journal=journal, later=loop.call_later, births=births)
+        core = assembly.build(
+            where, Policy, bus=bus, ledger=ledger, journal=journal, later=loop.call_later, births=births
+        )
         core.exits.start(loop)
         agent = Puppet(make_program(tmp_path, "claude"))
         child = agent.do("bear(\"os.execv('/bin/sleep', ['sleep', '60'])\")")
@@ -83,7 +85,7 @@ def test_a_session_goes_from_its_finding_to_its_end(where, journal, tmp_path):
 
 def test_a_single_command_needs_no_loop_and_no_births(where, journal):
     ledger = Ledger()
-    core = app.build(where, Policy, bus=Bus(lambda *_: 0), ledger=ledger, journal=journal, later=lambda *_: None)
+    core = assembly.build(where, Policy, bus=Bus(lambda *_: 0), ledger=ledger, journal=journal, later=lambda *_: None)
     core.sweep.look()
     assert core.explanations.explain(str(os.getpid()))["would"].startswith("leave it alone")
     core.handles.close()
