@@ -70,12 +70,13 @@ class Bookkeeper:
         bearer, known = self._ledger.member(event.parent), self._ledger.member(event.child)
         if any(member is not None and _born_after(member.id, event.at) for member in (bearer, known)):
             return  # told so late that the number of one of them has gone to another whom we know
-        if known is not None and self._gave_up_its_number(known, event.at, born_again=known.witness is Witness.FORK):
+        born_again = known is not None and known.witness is Witness.FORK
+        if known is not None and self._gave_up_its_number(known, event.at, born_again=born_again) is True:
             self.write_off(known, Death(time.monotonic()))
             known = None
         if bearer is None:
             return
-        if self._gave_up_its_number(bearer, event.at):
+        if (another := self._gave_up_its_number(bearer, event.at)) is True:
             self.write_off(bearer, Death(time.monotonic()))
             return
         who = self._handles.take(event.child)
@@ -83,36 +84,43 @@ class Bookkeeper:
             # The number has gone to another process since: let that one go.
             self._handles.drop(who)
             who = Gone()
-        if isinstance(who, ProcessId):
-            self.enter(who, event.parent, event.at, Witness.FORK)
-            return
-        name = known.id if known is not None else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
+        unseen = known.id if known is not None else ProcessId(event.child, _GONE_BEFORE_WE_LOOKED)
+        name = who if isinstance(who, ProcessId) else unseen
         member = self.enter(name, event.parent, event.at, Witness.FORK)
-        if member is not None and isinstance(who, Unknown):
+        if member is not None and (isinstance(who, Unknown) or isinstance(another, Unknown)):
             self._ledger.doubt(member)
 
-    def _gave_up_its_number(self, member: Member, at: float, *, born_again: bool = False) -> bool:
+    def _gave_up_its_number(self, member: Member, at: float, *, born_again: bool = False) -> bool | Unknown:
         """Whether it had ended at ``at`` (monotonic seconds), unheard, and its number was another's.
 
         The kernel can lose the word on an end, and what the number's next owner bears is
         nobody's. One that has merely ended since bore what is told of it: its end is told next.
         ``born_again``: a second birth of this number is being told.
         """
-        if self._handles.ended(member.id) is not True:
-            return False
+        if (ended := self._handles.ended(member.id)) is not True:
+            return ended
         if born_again:
             return True
         holder = processes.identify(member.id.pid)
-        if not isinstance(holder, ProcessId) or holder == member.id:
+        if isinstance(holder, Gone) or holder == member.id:
             return False
+        if isinstance(holder, Unknown):
+            return holder
         if member.id.start == _GONE_BEFORE_WE_LOOKED and not _born_after(holder, member.since):
             return False  # it is that very process, dead and not reaped yet
         return not _certainly_before(at, holder)
 
     def make_way(self, who: ProcessId) -> None:
-        """Write off whoever is in the book under the number of ``who``: it has ended unheard."""
+        """Write off whoever is in the book under the number of ``who``: it has ended unheard.
+
+        One that nobody could get hold of at its birth is ``who`` itself, unless that is younger.
+        """
         known = self._ledger.member(who.pid)
-        if known is not None and known.id != who:
+        if known is None or known.id == who:
+            return
+        if known.id.start == _GONE_BEFORE_WE_LOOKED and not _born_after(who, known.since):
+            known.id = who
+        else:
             self.write_off(known, Death(time.monotonic()))
 
     def enter_seen(self, child: ProcessId, parent: int, since: float, witness: Witness) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sentinel import runs
 from sentinel.core.events import REGISTERED
-from sentinel.core.facts import Above, Unknown
+from sentinel.core.facts import Above, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.scopes import is_of
 from sentinel.core.sessions import Kind, Session
@@ -46,9 +46,10 @@ class RunSessions:
     def find(self) -> None:
         """Open the sessions of all wrappers that live, and take the marks of the others away."""
         for mark in list(runs.marks(self._runtime)):
-            if mark.boot == processes.boot_id() and isinstance(processes.identify(mark.pid), Unknown):
+            who = processes.identify(mark.pid)
+            if mark.boot == processes.boot_id() and isinstance(who, Unknown):
                 continue  # nobody can tell now whether that wrapper lives: its mark stays for the next look
-            if not _is_current(mark):
+            if not _is_of(mark, who):
                 runs.erase(self._runtime, mark.pid)
                 groups.remove(mark.root, mark.group)
                 continue
@@ -63,7 +64,10 @@ class RunSessions:
         """
         self._catch_up()
         mark = runs.read(self._runtime, sender)
-        if mark is None or not _is_current(mark):
+        who = processes.identify(sender)
+        if mark is not None and isinstance(who, Unknown):
+            self._doubt(sender)
+        if mark is None or not _is_of(mark, who):
             raise SentinelError(f"process {sender} has not left the mark of a `sentinel run`")
         return self._open(mark)
 
@@ -98,11 +102,18 @@ class RunSessions:
             return known
         who = self._discovery.take(mark.pid)
         if who != mark.root:
+            self._doubt(mark.pid)
             raise SentinelError(f"process {mark.pid} has ended, or is another user's")
         scope = mark.group if is_of(who, mark.group) else ""
         session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command, scope=scope)
         return self._discovery.open(session, REGISTERED)
 
+    def _doubt(self, pid: int) -> None:
+        """Nobody could tell whether it is the wrapper that has left its mark: it may be, with all that it bears."""
+        if (member := self._ledger.member(pid)) is not None:
+            self._ledger.doubt(member)
 
-def _is_current(mark: runs.Mark) -> bool:
-    return mark.boot == processes.boot_id() and processes.identify(mark.pid) == mark.root
+
+def _is_of(mark: runs.Mark, who: ProcessId | Gone | Unknown) -> bool:
+    """Whether it was left by who has the number now."""
+    return mark.boot == processes.boot_id() and who == mark.root

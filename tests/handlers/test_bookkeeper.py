@@ -313,6 +313,59 @@ def test_a_newborn_of_which_nobody_can_tell_who_it_is_leaves_a_doubt_to_what_it_
     assert room.ledger.member(grandchild).id == processes.identify(grandchild)
 
 
+def test_what_one_bore_of_whom_nobody_can_tell_whether_it_still_has_its_number_is_in_doubt(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    child = agent.do("bear()")
+    with monkeypatch.context() as blind:
+        blind.setattr(room.handles, "ended", lambda _: Unknown("whether it has ended", "a test says so"))
+        room.forked(agent.pid, child)
+    assert room.ledger.member(child).unread == processes.identify(child)
+
+
+def test_what_a_number_bore_of_which_nobody_can_tell_whose_it_is_now_is_in_doubt(room, monkeypatch):
+    """The one that we knew has ended."""
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    between, child = agent.bear_through(between="time.sleep(60)")
+    room.ledger.enter(ProcessId(between, 5), agent.pid, time.monotonic())
+    with monkeypatch.context() as blind:
+        identify = processes.identify
+        unknown = Unknown("who it is", "a test says so")
+        blind.setattr(processes, "identify", lambda pid: unknown if pid == between else identify(pid))
+        room.forked(between, child)
+    assert room.ledger.member(child).unread == processes.identify(child)
+
+
+def test_who_could_not_be_told_at_its_birth_and_can_be_later_is_the_same_with_all_that_was_known_of_it(
+    room, monkeypatch
+):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    child, grandchild = agent.bear_through(between="time.sleep(60)")
+    room.ledger.keep(room.ledger.member(agent.pid))
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "identify", lambda pid: Unknown("who it is", "a test says so"))
+        room.forked(agent.pid, child)
+    room.forked(child, grandchild)
+    known = room.ledger.member(child)
+    room.bookkeeper.make_way(processes.identify(child))
+    assert room.ledger.member(child) is known
+    assert (known.id, known.kept, known.children) == (processes.identify(child), True, {grandchild})
+
+
+def test_a_younger_one_than_who_could_not_be_told_at_its_birth_is_another(room):
+    room.keep_books()
+    agent, stranger = room.start(), room.start()
+    room.open(agent.pid)
+    room.ledger.enter(ProcessId(stranger.pid, 0), agent.pid, time.monotonic() - 5)
+    room.bookkeeper.make_way(stranger.who)
+    assert stranger.pid not in room.ledger
+
+
 def test_a_child_of_a_root_that_ended_well_of_which_nobody_can_tell_what_it_runs_is_in_doubt(room, monkeypatch):
     room.keep_books()
     agent = room.start()

@@ -70,6 +70,24 @@ def test_a_wrapper_that_speaks_before_its_birth_is_told_is_inside_of_the_session
     assert sessions.register(wrapper.pid).outer == key
 
 
+@pytest.mark.parametrize("look", ["identify", "owner"])
+def test_a_wrapper_of_whom_nobody_can_tell_who_it_is_is_in_doubt_and_so_is_what_it_bears(
+    room, sessions, monkeypatch, look
+):
+    outer = room.start()
+    room.open(outer.pid)
+    wrapper = processes.identify(outer.do("bear()"))
+    room.forked(outer.pid, wrapper.pid)
+    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), *wrapper, "make", "/srv"))
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, look, lambda _: Unknown("who it is", "a test says so"))
+        with pytest.raises(SentinelError):
+            sessions.register(wrapper.pid)
+    assert room.ledger.member(wrapper.pid).unread == wrapper
+    assert sessions.register(wrapper.pid).root == wrapper
+    assert room.ledger.member(wrapper.pid).unread is None
+
+
 def test_a_sender_without_a_mark_is_refused(room, sessions):
     with pytest.raises(SentinelError, match="has not left the mark of a `sentinel run`"):
         sessions.register(room.start().pid)
