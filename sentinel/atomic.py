@@ -3,8 +3,50 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+
+import msgspec
+
+
+def encode(thing: object) -> bytes:
+    """As JSON, whatever names are in it: one that is no UTF-8 comes back as it was (PEP 383)."""
+    try:
+        return msgspec.json.encode(thing)
+    except UnicodeEncodeError:
+        import json
+
+        return json.dumps(msgspec.to_builtins(thing)).encode("ascii")
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """All of a file that we wrote: no symlink, nothing that blocks, nobody else's.
+
+    Raises:
+        OSError: It is not there, it cannot be read, or it is not as we leave it.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o022:
+            raise OSError(0, "it is no file of ours alone")
+        if found.st_uid != os.geteuid():
+            raise OSError(0, f"it belongs to another user (uid {found.st_uid})")
+        if found.st_size > largest:
+            raise OSError(0, f"it is larger than {largest >> 10} KiB")
+        return os.read(fd, largest)
+    finally:
+        os.close(fd)
+
+
+def set_aside(path: Path) -> None:
+    """Keep a file that must not be believed, for a person to look at, out of the way.
+
+    Raises:
+        OSError: It stays where it is.
+    """
+    os.replace(path, path.with_suffix(".damaged"))
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool = False) -> None:

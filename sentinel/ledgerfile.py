@@ -6,14 +6,12 @@ what is not as this version writes it is not believed.
 
 from __future__ import annotations
 
-import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from sentinel.atomic import replace_file
+from sentinel import atomic
 from sentinel.core.snapshot import Saved, contradiction
 
 _VERSION = 1
@@ -33,13 +31,7 @@ class _File(msgspec.Struct):
 
 def encode(sessions: tuple[Saved, ...], boot: str) -> bytes:
     """The content of the file. ``boot`` is the kernel's id of this boot."""
-    file = _File(_VERSION, boot, sessions)
-    try:
-        return msgspec.json.encode(file)
-    except UnicodeEncodeError:  # a path that is no UTF-8, see PEP 383
-        import json
-
-        return json.dumps(msgspec.to_builtins(file)).encode("ascii")
+    return atomic.encode(_File(_VERSION, boot, sessions))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -49,7 +41,7 @@ def write(path: Path, content: bytes) -> None:
         OSError: It cannot be written; the old one, which is not true any more, is gone too.
     """
     try:
-        replace_file(path, content)
+        atomic.replace_file(path, content)
     except OSError:
         erase(path)
         raise
@@ -68,12 +60,12 @@ def read(path: Path, boot: str) -> tuple[Saved, ...]:
         Unusable: It is damaged, somebody else's, or a newer version's.
     """
     try:
-        raw = _content(path)
+        raw = atomic.read_file(path, _LARGEST)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise Unusable(f"it cannot be read: {error.strerror}") from error
-    import json
+    import json  # reads what msgspec would not: a name that is no UTF-8
 
     try:
         found = json.loads(raw)
@@ -87,22 +79,3 @@ def read(path: Path, boot: str) -> tuple[Saved, ...]:
     if why := contradiction(sessions):
         raise Unusable(f"it is damaged: {why}")
     return sessions
-
-
-def set_aside(path: Path) -> None:
-    """Keep a file that must not be believed, for a person to look at, out of the way."""
-    with suppress(OSError):
-        os.replace(path, path.with_suffix(".damaged"))
-
-
-def _content(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o022:
-            raise Unusable("it is no file of ours alone")
-        if found.st_uid != os.geteuid():
-            raise Unusable(f"it belongs to another user (uid {found.st_uid})")
-        if found.st_size > _LARGEST:
-            raise Unusable(f"it is larger than {_LARGEST >> 20} MiB")
-        return file.read(_LARGEST)

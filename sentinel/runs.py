@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from sentinel.atomic import replace_file
+from sentinel.atomic import read_file, replace_file
 from sentinel.core.facts import ProcessId
 from sentinel.core.sanitise import clean
 
@@ -70,15 +70,9 @@ def erase(runtime: Path, pid: int) -> None:
 def read(runtime: Path, pid: int) -> Mark | None:
     """The mark of one wrapper; None when there is none or it cannot be read."""
     try:
-        fd = os.open(_file(runtime, pid), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        mark = msgspec.json.decode(os.read(fd, _BIGGEST), type=Mark)
+        mark = msgspec.json.decode(read_file(_file(runtime, pid), _BIGGEST), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
-    finally:
-        os.close(fd)
     return mark if mark.pid == pid else None
 
 

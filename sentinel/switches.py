@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel.atomic import replace_file
+from sentinel.atomic import encode, read_file, replace_file, set_aside
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Halt, Switches
@@ -123,19 +123,16 @@ class SwitchBoard:
 
     def _write(self, switches: Switches) -> None:
         if self._damaged:
-            os.replace(self._path, self._path.with_suffix(".damaged"))
+            set_aside(self._path)
             self._damaged = False
-        content = msgspec.json.encode(_File(_VERSION, self._boot, switches))
-        replace_file(self._path, content + b"\n", sync=True)
+        replace_file(self._path, encode(_File(_VERSION, self._boot, switches)) + b"\n", sync=True)
         found = os.stat(self._path, follow_symlinks=False)
         self._stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _read(self) -> Switches:
         self._damaged = False
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            with os.fdopen(fd, "rb") as file:
-                said = msgspec.json.decode(file.read(_LARGEST), type=_File)
+            said = msgspec.json.decode(read_file(self._path, _LARGEST), type=_File)
         except OSError as error:
             return self._unreadable(error.strerror or str(error))
         except (msgspec.MsgspecError, RecursionError) as error:

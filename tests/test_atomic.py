@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 
 import pytest
 
-from sentinel.atomic import replace_file
+from sentinel.atomic import encode, read_file, replace_file, set_aside
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -27,3 +28,39 @@ def test_where_it_cannot_be_put_in_place_nothing_changes(tmp_path):
     with pytest.raises(IsADirectoryError):
         replace_file(path, b"now")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_name_that_is_no_text_comes_back_as_it_was():
+    assert json.loads(encode({"name": "caf\udce9"})) == {"name": "caf\udce9"}
+    assert encode({"name": "café"}) == '{"name":"café"}'.encode()
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_is_not_read_and_nobody_waits_for_it(tmp_path, make):
+    (tmp_path / "elsewhere").write_bytes(b"content")
+    make(tmp_path / "file")
+    with pytest.raises(OSError, match=r"ours alone|symbolic links"):
+        read_file(tmp_path / "file", 100)
+    set_aside(tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "file.damaged"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.chmod(0o620), "no file of ours alone"),
+        (lambda path: path.write_bytes(bytes(2049)), "larger than 2 KiB"),
+        pytest.param(
+            lambda path: os.chown(path, 4242, -1),
+            "belongs to another user .uid 4242",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="missing: root (to give a file away)"),
+        ),
+    ],
+)
+def test_what_is_not_as_we_leave_it_is_not_read(tmp_path, spoil, why):
+    path = tmp_path / "file"
+    replace_file(path, b"content")
+    assert read_file(path, 2048) == b"content"
+    spoil(path)
+    with pytest.raises(OSError, match=why):
+        read_file(path, 2048)

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from sentinel import ledgerfile
+from sentinel import atomic, ledgerfile
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -124,8 +124,6 @@ def test_what_is_no_file_is_not_believed_and_nobody_waits_for_it(path, make):
     make(path)
     with pytest.raises(ledgerfile.Unusable):
         ledgerfile.read(path, BOOT)
-    ledgerfile.set_aside(path)
-    assert not os.path.lexists(path)
 
 
 def test_a_monster_is_not_read(path, monkeypatch):
@@ -142,15 +140,7 @@ def test_what_cannot_be_replaced_is_not_left_to_be_believed(path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ledgerfile, "replace_file", full)
+    monkeypatch.setattr(atomic, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
         ledgerfile.write(path, ledgerfile.encode((DEAD,), BOOT))
     assert ledgerfile.read(path, BOOT) == ()
-
-
-def test_what_is_set_aside_can_be_looked_at(path):
-    path.write_bytes(b"odd")
-    ledgerfile.set_aside(path)
-    assert not path.exists()
-    assert path.with_suffix(".damaged").read_bytes() == b"odd"
-    ledgerfile.set_aside(path)

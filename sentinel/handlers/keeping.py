@@ -94,7 +94,7 @@ class Keeping:
             raise NoSuchThing(str(who))
         if (owner := processes.owner(pid)) != self._uid:
             raise SentinelError(f"process {pid} belongs to another user (uid {owner}): Sentinel leaves it alone anyway")
-        return Keep(who, processes.comm(pid))
+        return _kept(who)
 
     def _session(self, what: str) -> list[Keep]:
         """A session is kept by its root, and by those that nobody of it bears any more."""
@@ -102,7 +102,7 @@ class Keeping:
         session = record.session
         tops = [member.id for member in record.members.values() if self._ledger.member(member.parent) is None]
         return [
-            Keep(who, session.title if who == session.root else processes.comm(who.pid), session.key)
+            Keep(who, clean(session.title), session.key) if who == session.root else _kept(who, session.key)
             for who in dict.fromkeys([session.root, *tops])
             if who == session.root or who.start
         ]
@@ -121,7 +121,7 @@ class Keeping:
             return
         self._apply()
         whole = {keep.session for keep in kept}
-        heirs = [Keep(m.id, processes.comm(m.id.pid), m.owner if m.owner in whole else "") for m in self._tops()]
+        heirs = [_kept(m.id, m.owner if m.owner in whole else "") for m in self._tops()]
         sessions = {record.session.key for record in self._ledger.sessions()}
         gone = [keep.id for keep in kept if keep.session not in sessions and _has_ended(keep.id)]
         self._switches.change(lambda switches: switches.keeping(heirs).releasing(gone))
@@ -155,3 +155,8 @@ class Keeping:
 def _has_ended(who: ProcessId) -> bool:
     now = processes.above(who.pid)
     return isinstance(now, Gone) or (isinstance(now, Above) and (now.id != who or now.dead))
+
+
+def _kept(who: ProcessId, session: str = "") -> Keep:
+    """What the switches hold of one process: its name is to be shown, and need not be text."""
+    return Keep(who, clean(processes.comm(who.pid)), session)

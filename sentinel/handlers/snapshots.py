@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from sentinel import ledgerfile
+from sentinel import atomic, ledgerfile
 from sentinel.bus import Bus
 from sentinel.core import snapshot
 from sentinel.core.events import TAKEN_OVER, LedgerRestored, SessionDied, SessionEmptied, SessionOpened, SourceDegraded
@@ -96,7 +97,8 @@ class Snapshots:
         try:
             self._put_back(ledgerfile.read(self._path, processes.boot_id()))
         except ledgerfile.Unusable as error:
-            ledgerfile.set_aside(self._path)
+            with suppress(OSError):
+                atomic.set_aside(self._path)
             self._bus.publish(LedgerRestored(0, 0, 0, str(error)))
         self._ledger.on_change = self._changed
         self._changed()

@@ -12,7 +12,9 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.switches import Keep
 from sentinel.errors import NoSuchThing, SentinelError
+from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
+from sentinel.observe import processes
 from sentinel.switches import SwitchBoard
 from tests.handlers.room import dead, killed, until
 
@@ -76,6 +78,18 @@ def test_a_session_is_kept_with_the_sessions_in_it_and_what_its_dead_bore(room, 
     keeping.release("claude")
     assert kept(room, agent.pid, orphan, inner) == [False, False, False]
     assert listed(room) == set()
+
+
+def test_one_whose_name_is_no_text_is_kept_and_the_list_can_be_written_after(room, keeping):
+    agent = room.start()
+    room.open(agent.pid)
+    agent.do(r"[__import__('ctypes').CDLL(None).prctl(15, b'caf\xe9', 0, 0, 0), 1][1]")
+    assert processes.comm(agent.pid) == "caf\udce9"
+    keeping.keep(str(agent.pid))
+    Halting(room.bus, room.switches).pause(None)
+    assert room.switches.trouble == ""
+    assert listed(room) == {agent.pid}
+    assert SwitchBoard(room.where.switches, room.switches._boot).held() == "a person has paused Sentinel"
 
 
 def test_when_it_ends_its_children_are_kept_each_for_itself(room, keeping):

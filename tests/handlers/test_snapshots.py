@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sentinel import ledgerfile
+from sentinel import atomic, ledgerfile
 from sentinel.core import snapshot
 from sentinel.core.events import (
     LedgerRestored,
@@ -160,7 +160,7 @@ def test_that_nothing_can_be_saved_is_said_once(agent, room, where, monkeypatch)
 
     agent.open(room.start().pid)
     with monkeypatch.context() as patch:
-        patch.setattr(ledgerfile, "replace_file", full)
+        patch.setattr(atomic, "replace_file", full)
         agent.fire()
         agent.snapshots.save()
     (said,) = agent.told(SourceDegraded)
