@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
+from sentinel.core.notices import Manner, quiet_hours
 from sentinel.core.policy import CREW, Allowance, Daemons, KindPolicy, Mode, Policy, Project, Survivors
 from sentinel.core.sessions import Kind
 from sentinel.errors import ConfigError
@@ -40,6 +41,17 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds that a notification service has to answer."""
     min_processes: Annotated[int, Meta(ge=0, le=10_000)] = 0
     """Clean-ups of fewer processes than this are not worth a notification."""
+    quiet: Annotated[str, Meta(pattern=r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d)?$")] = ""
+    """Local hours in which nothing is shown, as ``22:00-07:00``."""
+    silent: tuple[Kind, ...] = ()
+    """Kinds of sessions whose clean-ups are not worth a notification."""
+    ways: tuple[Literal["desktop", "tmux", "terminal"], ...] = ("desktop", "tmux", "terminal")
+    """How to reach the user: the first that works."""
+
+    @property
+    def manner(self) -> Manner:
+        """What is worth telling, and when."""
+        return Manner(self.min_processes, quiet_hours(self.quiet) if self.quiet else None, frozenset(self.silent))
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True):

@@ -384,6 +384,8 @@ class Notified(Event):
     shown: bool
     why: str = ""
     """Why it was not shown."""
+    by: str = ""
+    """What showed it: ``desktop (D-Bus)``, ``tmux``."""
 
 
 @dataclass(frozen=True, slots=True)
