@@ -17,8 +17,15 @@ def of(pid: int) -> str | Unknown:
     That is version 2, and on old systems a hierarchy of version 1 that is named for it.
     """
     paths = _paths(pid)
-    if isinstance(paths, Unknown):
-        return paths
+    return paths if isinstance(paths, Unknown) else _systemds(paths)
+
+
+def told_by(content: bytes) -> str:
+    """The same, by the content of /proc/PID/cgroup."""
+    return _systemds(_by_hierarchy(content.decode("utf-8", "surrogateescape")))
+
+
+def _systemds(paths: dict[str, str]) -> str:
     unified, named = paths.get("", ""), paths.get("name=systemd", "")
     return unified if unified.strip("/") else named or unified
 
@@ -30,12 +37,16 @@ def unified(pid: int) -> str:
 
 
 def _paths(pid: int) -> dict[str, str] | Unknown:
-    """By the names of the hierarchies; that of version 2 has none."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+            return _by_hierarchy(file.read())
     except OSError as error:
         return Unknown(f"in which control group process {pid} is", error.strerror or str(error))
+
+
+def _by_hierarchy(content: str) -> dict[str, str]:
+    """Paths by the names of the hierarchies; that of version 2 has none."""
+    lines = content.splitlines()
     return dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
 
 

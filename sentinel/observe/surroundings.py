@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sentinel.core.facts import Surroundings, Unknown
+from sentinel.observe import cgroups
 from sentinel.observe.connections import Connections
 
 _KEEP = (b"SENTINEL_KEEP=", b"SENTINEL_PROTECT=")
@@ -128,7 +129,7 @@ def cgroup_of(pid: int) -> str:
     if not _has_systemd():
         return ""
     try:
-        return _cgroup(_read(f"/proc/{pid}/cgroup"))
+        return cgroups.told_by(_read(f"/proc/{pid}/cgroup"))
     except OSError:
         return ""
 
@@ -160,7 +161,7 @@ def _hold(pid: int) -> _Held:
 def _hold_by(directory: str) -> _Held:
     environment = _read(f"{directory}/environ")
     program = os.readlink(f"{directory}/exe").removesuffix(" (deleted)")
-    cgroup = _cgroup(_read(f"{directory}/cgroup")) if _has_systemd() else ""
+    cgroup = cgroups.told_by(_read(f"{directory}/cgroup")) if _has_systemd() else ""
     descriptors = _descriptors(f"{directory}/fd")
     sockets = frozenset(_number(where) for where in descriptors.values() if where.startswith("socket:["))
     return _Held(cgroup, program, _is_kept(environment), descriptors, sockets)
@@ -214,19 +215,6 @@ def _is_kept(environment: bytes) -> bool:
 @cache
 def _has_systemd() -> bool:
     return os.path.isdir(_SYSTEMD)
-
-
-def _cgroup(text: bytes) -> str:
-    """The path in systemd's own hierarchy: a named one of version 1, else that of version 2."""
-    found = ""
-    for line in text.decode("utf-8", "surrogateescape").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "name=systemd":
-            return path
-        if number == "0" and not controllers:
-            found = path
-    return found
 
 
 def _number(link: str) -> int:
