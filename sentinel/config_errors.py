@@ -138,6 +138,13 @@ def _choices(shape: inspect.Type) -> list[str]:
     return []
 
 
+_WORDED = {
+    r"^(?:/|~/|~$)": "a path that begins with / or ~/",
+    r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d)?$": 'hours like "22:00-07:00"',
+}
+"""What the patterns of the configuration want, in words."""
+
+
 def _wanted(shape: inspect.Type) -> str:
     match shape:
         case inspect.FloatType(ge=low, le=high):
@@ -147,7 +154,7 @@ def _wanted(shape: inspect.Type) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.StrType(pattern=pattern):
-            return "a path that begins with / or ~/" if pattern else "a text that is not empty"
+            return _WORDED.get(pattern or "", "a text that is not empty")
         case inspect.VarTupleType(item_type=inspect.StructType()):
             return "sections in double brackets"
         case inspect.VarTupleType():
