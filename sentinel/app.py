@@ -5,38 +5,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
 
 from sentinel import __version__
-from sentinel.assembly import build
+from sentinel import config as wishes_file
+from sentinel.assembly import Core, build
 from sentinel.bus import Bus
 from sentinel.config import Config
 from sentinel.core.events import (
     RECORDED,
     AgentStarted,
     AgentStopped,
-    CleanedUp,
     Event,
     EventsLost,
     SourceDegraded,
+    StartedSafely,
     TmuxHinted,
     Woke,
 )
 from sentinel.core.ledger import Ledger
+from sentinel.errors import ConfigError
 from sentinel.handlers.abandoned import abandoned
+from sentinel.handlers.attendance import Attendance
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.tell import Tell
+from sentinel.handlers.wishes import Wishes
 from sentinel.instance import Claim
 from sentinel.journal import Journal
 from sentinel.notify import Notifier
+from sentinel.notify.ways import watched_servers, ways_to_the_person
 from sentinel.observe import processes
 from sentinel.observe.handles import raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals
+from sentinel.service.supervisor import Supervisor
 from sentinel.sources.choice import ProcessSource, open_source
 from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
@@ -53,13 +60,23 @@ class Agent:
 
     Args:
         echo: Called with each recorded event, after everybody has answered it.
+        safe: Why this is safe mode; empty when it is not. What an agent left is not read then, nor
+            is the configuration, and nothing that it left is written over.
     """
 
-    def __init__(self, config: Config, paths: Paths, claim: Claim, echo: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: Paths,
+        claim: Claim,
+        echo: Callable[[Event], None] | None = None,
+        safe: str = "",
+    ) -> None:
         self._config = config
         self._paths = paths
         self._claim = claim
         self._echo = echo
+        self._safe = safe
         self._stopped = asyncio.Event()
         self._why = ""
 
@@ -75,10 +92,11 @@ class Agent:
         journal = Journal(self._paths.journal, processes.boot_id())
         bus, ledger = Bus(journal.record), Ledger()
         births, why = open_source(self._config, bus, ledger)
-        condition = Condition(__version__, births.name, why, time.time())
+        condition = Condition(__version__, births.name, why, time.time(), safe=self._safe)
+        wishes = Wishes(bus, self._config, self._read_wishes)
         core = build(
             self._paths,
-            lambda: self._config.policy,
+            lambda: wishes.now.policy,
             bus=bus,
             ledger=ledger,
             journal=journal,
@@ -87,10 +105,10 @@ class Agent:
         )
         files = FileSource(bus, loop)
         hints = HintSource(bus, files, self._paths.hints)
-        notifier = Notifier(deadline=self._config.notify.deadline) if self._config.notify.enabled else None
+        notifier = self._notifier(ledger)
         SocketKeeper(bus, ledger, files)
-        tell = Tell(bus, notifier, lambda: self._config.notify.min_processes)
-        bus.subscribe(CleanedUp, lambda _: condition.count())
+        tell = Tell(bus, notifier, lambda: wishes.now.notify.manner)
+        condition.follow(bus)
         _look_when_told(bus, files, births)
         self._echo_from(bus)
         enquiries = Enquiries(
@@ -105,8 +123,11 @@ class Agent:
         )
         inbox = Inbox(bus, self._paths.inbox, enquiries)
         residence = Residence(bus, self._paths, self._claim, inbox, self.stop)
+        attendance = Attendance(
+            bus, ledger, Supervisor(), held=lambda: core.policy().held, later=loop.call_later, safe=self._safe
+        )
 
-        self._heed_signals(loop)
+        self._heed_signals(loop, lambda: attendance.reload(wishes.read_again))
         self._begin(bus, journal, AgentStarted(__version__, births.name, why))
         async with contextlib.AsyncExitStack() as farewell:  # what is started last is stopped first
             farewell.callback(journal.sync)
@@ -117,11 +138,8 @@ class Agent:
             core.exits.start(loop)
             farewell.callback(files.stop)
             files.start()
-            farewell.callback(core.snapshots.save)
             farewell.enter_context(Clock(bus).heard_on(loop))
-            core.find_out()
-            farewell.callback(hints.stop)
-            hints.start()
+            self._find_out(core, hints, farewell)
             if notifier is not None:
                 farewell.push_async_callback(notifier.close)
             farewell.push_async_callback(_see_through, core.clean_up.settle, tell.close)
@@ -129,30 +147,69 @@ class Agent:
             await inbox.start()
             residence.check()
             removals.prune(self._paths.quarantine, time.time())
-            gc.collect()
-            gc.freeze()  # what is here now stays: no collection need ever walk it again
+            _settle()
             started(condition)
+            attendance.begin()
             await self._stopped.wait()
+            attendance.end()
             births.drain()  # what it was told up to now still counts, also for the next agent
             bus.publish(AgentStopped(self._why))
 
+    def _notifier(self, ledger: Ledger) -> Notifier | None:
+        if not (wishes := self._config.notify).enabled:
+            return None
+        return Notifier(ways_to_the_person(wishes, lambda: watched_servers(ledger)))
+
     def _begin(self, bus: Bus, journal: Journal, started: AgentStarted) -> None:
         """Say that we are there, and close what the agent before left open."""
-        before = list(abandoned(self._paths.journal, processes.boot_id()))
+        before = [] if self._safe else list(abandoned(self._paths.journal, processes.boot_id()))
         bus.publish(started)
+        if self._safe:
+            bus.publish(StartedSafely(self._safe))
         for intent in before:
             bus.publish(intent, intent.intent)
         if journal.trouble:
             bus.publish(SourceDegraded("journal", journal.trouble))
+
+    def _find_out(self, core: Core, hints: HintSource, farewell: contextlib.AsyncExitStack) -> None:
+        if self._safe:
+            core.sweep.look()
+            return
+        farewell.callback(core.snapshots.save)
+        core.find_out()
+        farewell.callback(hints.stop)
+        hints.start()
 
     def _echo_from(self, bus: Bus) -> None:
         if self._echo is not None:
             for kind in RECORDED:
                 bus.subscribe(kind, self._echo)
 
-    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _read_wishes(self) -> Config:
+        if self._safe:
+            raise ConfigError("in safe mode no configuration is read")
+        return wishes_file.load(self._paths.config_file)
+
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop, reload: Callable[[], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop, f"it got {number.name}")
+        if not _has_terminal():  # there a hang-up is what the name says
+            loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def _settle() -> None:
+    """What is here now stays: no collection need ever walk it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal that could hang up."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _look_when_told(bus: Bus, files: FileSource, births: ProcessSource) -> None:

@@ -12,7 +12,8 @@ import faulthandler
 import os
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,24 +48,28 @@ class Crash:
     """The lines of its traceback, clean; empty where it had no time to write any."""
 
 
-class LastWords:
-    """The file that a dying agent writes into, while this process is the agent."""
+@contextmanager
+def last_words(path: Path) -> Iterator[None]:
+    """While this process is the agent: have it say at ``path`` what it dies of.
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - it is held to the end
+    An error is written down and goes on; so is where each thread was when a signal ends us.
+    """
+    try:
+        file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed below
+    except OSError:  # a full disk, a home that cannot be written: it dies without a word
+        yield
+        return
+    with file:
         os.chmod(path, 0o600)
-        faulthandler.enable(self._file)
-
-    def take(self, error: BaseException) -> None:
-        """Write down what this process is about to end with."""
-        with suppress(OSError):
-            traceback.print_exception(error, file=self._file)
-            self._file.flush()
-
-    def close(self) -> None:
-        """Nothing is said any more."""
-        faulthandler.disable()
-        self._file.close()
+        faulthandler.enable(file)
+        try:
+            yield
+        except Exception as error:
+            with suppress(OSError):
+                traceback.print_exception(error, file=file)
+            raise
+        finally:
+            faulthandler.disable()
 
 
 def known(path: Path) -> tuple[Crash, ...]:
@@ -76,19 +81,17 @@ def known(path: Path) -> tuple[Crash, ...]:
         return ()
 
 
-def note(path: Path, words: Path, now: float | None = None) -> tuple[Crash, ...]:
-    """Remember that the agent before has crashed, with its last words. All that are remembered now."""
-    crash = Crash(time.time() if now is None else now, __version__, _read(words))
-    crashes = (*known(path), crash)[-_REMEMBERED:]
+def note(path: Path, words: Path) -> None:
+    """Remember that the agent before has crashed, with its last words."""
+    crashes = (*known(path), Crash(time.time(), __version__, _read(words)))
     with suppress(OSError):  # a full disk: it is not counted then, and systemd's own limit holds
-        replace_file(path, _encode(crashes))
-    return crashes
+        replace_file(path, _encode(crashes[-_REMEMBERED:]))
 
 
-def why_safe(crashes: tuple[Crash, ...], now: float | None = None) -> str:
-    """Why the agent is to start in safe mode: a sentence, empty when it is not."""
-    since = (time.time() if now is None else now) - WITHIN
-    recent = sum(crash.at > since for crash in crashes)
+def why_safe(path: Path) -> str:
+    """Why an agent that finds the one before it crashed starts in safe mode; empty when it does not."""
+    now = time.time()
+    recent = 1 + sum(now - WITHIN < crash.at <= now for crash in known(path))
     return f"it crashed {recent} times within {WITHIN:g} s" if recent >= LOOP else ""
 
 

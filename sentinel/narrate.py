@@ -78,6 +78,10 @@ def _agent_started(data: Data) -> str:
     return f"Sentinel {data['version']} watches; {how} ({data['source']}{why})"
 
 
+def _started_safely(data: Data) -> str:
+    return f"Sentinel is in safe mode, and ends nothing: {data['why']}"
+
+
 def _agent_stopped(data: Data) -> str:
     return "Sentinel stopped" + (f": {data['why']}" if data["why"] else "")
 
@@ -265,6 +269,7 @@ def _refused(data: Data) -> str:
 
 _SENTENCES: dict[str, Callable[[Data], str]] = {
     "agent.started": _agent_started,
+    "agent.safe": _started_safely,
     "agent.stopped": _agent_stopped,
     "ledger.restored": _ledger_restored,
     "session.opened": _session_opened,

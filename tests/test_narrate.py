@@ -61,6 +61,10 @@ SAMPLES = [
         events.ConfigurationRead(later=("sources",)),
         "the configuration was read again; at the next start: sources",
     ),
+    (
+        events.StartedSafely("it crashed 3 times within 60 s"),
+        "Sentinel is in safe mode, and ends nothing: it crashed 3 times within 60 s",
+    ),
     (events.ConfigurationRead(), "the configuration was read again"),
     (
         events.AgentStarted("0.1.0", "proc connector"),

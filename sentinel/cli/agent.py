@@ -7,13 +7,15 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from sentinel import config, instance, paths
+from sentinel import config, crashes, instance, paths
 from sentinel.core.policy import Mode
-from sentinel.errors import SentinelError
+from sentinel.errors import AlreadyRunning, SentinelError
+from sentinel.service.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from sentinel.handlers.enquiries import Condition
@@ -39,9 +41,13 @@ def command(*, quiet: bool, verbose: bool) -> None:
     )
     _leave_the_group_of_our_starter()
     where = paths.find()
-    wishes = config.load(where.config_file)
+    crashed = instance.look(where).condition is instance.Condition.CRASHED
+    safe = crashes.why_safe(where.crashes) if crashed else ""
+    wishes = crashes.harmless() if safe else config.load(where.config_file)
     trouble = paths.prepare(where)
-    with instance.claim(where) as claim:
+    with _claimed(where) as claim:
+        if crashed:
+            crashes.note(where.crashes, where.last_words)
         from sentinel.app import Agent
         from sentinel.cli.live import Live, greeting
 
@@ -54,9 +60,22 @@ def command(*, quiet: bool, verbose: bool) -> None:
                 click.echo(f"sentinel: {trouble}", err=True)
 
         async def serve() -> None:
-            await Agent(wishes, where, claim, echo).run(started)
+            await Agent(wishes, where, claim, echo, safe).run(started)
 
-        asyncio.run(serve())
+        with crashes.last_words(where.last_words):
+            asyncio.run(serve())
+
+
+@contextlib.contextmanager
+def _claimed(where: paths.Paths) -> Iterator[instance.Claim]:
+    """Be the one agent. That another one is there already is no failure to whom supervises us."""
+    with contextlib.ExitStack() as held:
+        try:
+            claim = held.enter_context(instance.claim(where))
+        except AlreadyRunning as error:
+            Supervisor().ready(str(error))
+            raise
+        yield claim
 
 
 def _leave_the_group_of_our_starter() -> None:

@@ -78,13 +78,17 @@ def _lines(data: dict[str, object]) -> list[str]:
         f"It hears of births and deaths by {data.get('source')}{_because(data)}.",
         f"It watches {watched}; {_number(data, 'cleaned', 'clean-up')} since its start.",
     ]
-    if data.get("mode") == "observe":
+    if data.get("safe"):
+        lines.append(f"Safe mode: {clean(str(data['safe']), 400)}. It only observes; see sentinel doctor.")
+    elif data.get("mode") == "observe":
         lines.append('It only observes: nothing is ended (mode = "observe").')
     lines += held(data)
     if data.get("kept"):
         lines.append(f"It leaves {_number(data, 'kept', 'kept process')} alone: see sentinel keep.")
     if data.get("dead"):
         lines.append(f"Of {_number(data, 'dead', 'dead session')} something is left: see sentinel sessions.")
+    if data.get("refused"):
+        lines.append(f"The configuration is wrong, and the one before it holds: {clean(str(data['refused']), 400)}")
     lines += [f"Trouble: {clean(str(data[key]), 400)}" for key in ("trouble", "switch_trouble") if data.get(key)]
     return lines
 

@@ -103,6 +103,15 @@ class AgentStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StartedSafely(Event):
+    """The agent has crashed again and again: now it only observes."""
+
+    type: ClassVar[str] = "agent.safe"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStopped(Event):
     """The agent ends in good order."""
 
@@ -443,6 +452,7 @@ class MessageRefused(Event):
 
 RECORDED: tuple[type[Event], ...] = (
     AgentStarted,
+    StartedSafely,
     AgentStopped,
     LedgerRestored,
     SessionOpened,

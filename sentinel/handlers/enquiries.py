@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel import wire
+from sentinel.bus import Bus
+from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.handlers.explanations import Explanations, session_as_data
@@ -25,10 +27,21 @@ class Condition:
     """Wall-clock seconds since the epoch."""
     cleaned: int = 0
     """Clean-ups since then."""
+    safe: str = ""
+    """Why it is in safe mode; empty when it is not."""
+    refused: str = ""
+    """Why the configuration as it is now was refused; empty when it was not."""
 
-    def count(self) -> None:
-        """One more clean-up is through."""
+    def follow(self, bus: Bus) -> None:
+        """Keep up with what happens to the agent."""
+        bus.subscribe(CleanedUp, self._count)
+        bus.subscribe(ConfigurationRead, self._refuse)
+
+    def _count(self, _: CleanedUp) -> None:
         self.cleaned += 1
+
+    def _refuse(self, event: ConfigurationRead) -> None:
+        self.refused = event.trouble
 
 
 class Enquiries:
@@ -95,4 +108,6 @@ class Enquiries:
             "processes": len(self._ledger),
             "cleaned": self._condition.cleaned,
             "trouble": self._trouble(),
+            "safe": self._condition.safe,
+            "refused": self._condition.refused,
         }

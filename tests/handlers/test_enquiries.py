@@ -9,7 +9,10 @@ from typing import get_args
 import pytest
 
 from sentinel import wire
+from sentinel.core.events import CleanedUp, ConfigurationRead
+from sentinel.core.facts import ProcessId
 from sentinel.core.policy import Mode, Policy
+from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
@@ -22,6 +25,9 @@ from tests.handlers.room import killed
 from tests.handlers.test_run_sessions import leave_mark
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+SESSION = Session(Kind.RUN, "api", ProcessId(4711, 7))
 
 
 @pytest.fixture
@@ -60,7 +66,9 @@ def test_how_the_agent_is(room, enquiries, condition):
     room.open(other.pid)
     room.forked(agent.pid, agent.do("bear()"))
     room.ledger.exited(agent.pid, killed())
-    condition.count()
+    condition.follow(room.bus)
+    room.bus.publish(CleanedUp(SESSION, (), 0.1))
+    room.bus.publish(ConfigurationRead("sentinel.toml:3: no such key"))
     assert enquiries(wire.Status(), 1) == {
         "version": "1.2.3",
         "source": "polling",
@@ -76,6 +84,8 @@ def test_how_the_agent_is(room, enquiries, condition):
         "processes": 2,
         "cleaned": 1,
         "trouble": "the disk is full",
+        "safe": "",
+        "refused": "sentinel.toml:3: no such key",
     }
 
 
