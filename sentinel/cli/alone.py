@@ -17,9 +17,10 @@ from sentinel.core.events import FOUND, CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sanitise import clean
+from sentinel.core.sentences import how_it_died
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.tally import sentence, tally
 from sentinel.errors import SentinelError
-from sentinel.handlers.tell import summary
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.surroundings import cgroup_of, input_of
@@ -74,8 +75,8 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
 
 
 def _say(done: CleanedUp, death: Death) -> None:
-    text = summary(done.session, death, list(done.outcomes), 0).partition("\n")[0]
-    click.echo(f"sentinel: {clean(text)}", err=True)
+    text = sentence(tally(done.session, how_it_died(death), done.outcomes, home=os.path.expanduser("~")))
+    click.echo(f"sentinel: {clean(text, 1000)}", err=True)
 
 
 def explain(where: Paths, what: str) -> dict[str, object]:

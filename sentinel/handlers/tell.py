@@ -3,95 +3,168 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import os
+import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
-from sentinel.core.facts import Death
-from sentinel.core.sanitise import clean
-from sentinel.core.sentences import count, how_it_died
-from sentinel.core.sessions import Session
-from sentinel.core.verdicts import Spared
-from sentinel.notify import Notifier
+from sentinel.core.facts import Death, Unknown
+from sentinel.core.notices import Bulletin, Manner, Outbox
+from sentinel.core.sentences import how_it_died
+from sentinel.core.tally import Holdings, Tally, sentence, tally
+from sentinel.core.verdicts import Condemned, Spared
+from sentinel.notify import Message, Notifier
+from sentinel.observe import ports
+
+_REMEMBERED = 256
+_DONE = "Sentinel cleaned up"
+_STOPPED = "Sentinel stopped itself"
+
+
+class _Judgement:
+    """What was seen of a dead session before anything was ended."""
+
+    __slots__ = ("death", "held", "spared")
+
+    def __init__(self, death: Death) -> None:
+        self.death = death
+        self.held: dict[str, Holdings] = {}
+        self.spared: set[str] = set()
+
+    def add(self, event: SessionJudged) -> None:
+        """Take in what was found. Who was spared at first and is not any more is not left alone."""
+        for verdict in event.processes:
+            if isinstance(verdict, Condemned):
+                self.held[str(verdict.id)] = Holdings(verdict.facts.memory, verdict.ports)
+                self.spared.discard(str(verdict.id))
+            elif isinstance(verdict, Spared):
+                self.spared.add(str(verdict.id))
 
 
 class Tell:
-    """Turns clean-ups into desktop notifications, and records whether they were shown.
+    """Turns clean-ups into a few messages, and records whether they were shown.
+
+    While nothing waits to be told there is no timer.
 
     Args:
         notifier: None when the person wants no notifications.
-        threshold: Clean-ups of fewer things than this are not worth a popup.
+        manner: What is worth telling, and when.
     """
 
-    def __init__(self, bus: Bus, notifier: Notifier | None, threshold: Callable[[], int]) -> None:
+    def __init__(self, bus: Bus, notifier: Notifier | None, manner: Callable[[], Manner]) -> None:
         self._bus = bus
         self._notifier = notifier
-        self._threshold = threshold
-        self._deaths: dict[str, tuple[Death, int]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._manner = manner
+        self._home = os.path.expanduser("~")
+        self._judged: dict[str, _Judgement] = {}
+        self._outbox = Outbox()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._urgent: set[asyncio.Task[None]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
         bus.subscribe(BreakerOpened, self.stopped)
 
     def judged(self, event: SessionJudged) -> None:
-        """Keep how it died until the clean-up is through."""
-        spared = sum(isinstance(verdict, Spared) for verdict in event.processes)
-        self._deaths[event.session.key] = (event.death, spared)
-        while len(self._deaths) > _REMEMBERED:
-            del self._deaths[next(iter(self._deaths))]
+        """Keep how it died, and what it held, until the clean-up is through."""
+        self._judged.setdefault(event.session.key, _Judgement(event.death)).add(event)
+        while len(self._judged) > _REMEMBERED:
+            del self._judged[next(iter(self._judged))]
 
     def cleaned(self, event: CleanedUp) -> None:
-        """Say what was done. Nothing waits for it."""
-        death, spared = self._deaths.pop(event.session.key, (None, 0))
-        done = [outcome for outcome in event.outcomes if outcome.result not in _NOTHING_DONE]
-        if done and len(done) >= self._threshold():
-            self._say("Sentinel cleaned up", summary(event.session, death, done, spared), event.session.key)
+        """Have it told with what comes soon after. Nothing waits for it."""
+        judged = self._judged.pop(event.session.key, None)
+        if self._notifier is None or not self._manner().wants(event.session.kind, event.outcomes):
+            return
+        it = tally(
+            event.session,
+            how_it_died(judged.death) if judged else "ended",
+            event.outcomes,
+            spared=len(judged.spared) if judged else 0,
+            held=judged.held if judged else None,
+            home=self._home,
+        )
+        self._outbox.add(it, _now(), self._bus.current)
+        self._wait()
 
     def stopped(self, event: BreakerOpened) -> None:
-        """Say once that from now on nothing is ended."""
-        self._say("Sentinel stopped itself", f"It only reports now: {event.why}.\nsentinel resume")
-
-    def _say(self, title: str, body: str, session: str = "") -> None:
-        if self._notifier is not None:
-            task = asyncio.get_running_loop().create_task(
-                self._send(self._notifier, title, body, session, self._bus.current)
-            )
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, notifier: Notifier, title: str, body: str, session: str, cause: int) -> None:
-        delivery = await notifier.send(title, body)
-        self._bus.publish(Notified(session, body, delivery.shown, delivery.why), cause)
+        """Say at once, and whatever the hour, that from now on nothing is ended."""
+        if self._notifier is None:
+            return
+        self._outbox.interrupt(_now())
+        message = Message(_STOPPED, f"It only reports now: {event.why}.\nsentinel resume", urgent=True)
+        task = asyncio.get_running_loop().create_task(self._interrupt(self._notifier, message, self._bus.current))
+        self._urgent.add(task)
+        task.add_done_callback(self._urgent.discard)
 
     async def close(self) -> None:
-        """Wait for the notifications under way; each has its own deadline."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Tell what waits, and wait for what is under way; each message has its own deadline."""
+        self._cancel_timer()
+        while self._task is not None or self._urgent:
+            await asyncio.wait([*self._urgent, *([self._task] if self._task else [])])
+        self._cancel_timer()
+        if (rest := self._outbox.rest(_now(), self._manner().quiet, _minute())) is not None:
+            await self._tell(rest)
+
+    # -- when --------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Come back when something is due, unless a message is under way: its end comes here too."""
+        self._cancel_timer()
+        if self._task is None and (due := self._outbox.due(_now())) is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._release)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _release(self) -> None:
+        self._timer = None
+        if (bulletin := self._outbox.take(_now(), self._manner().quiet, _minute())) is not None:
+            self._task = asyncio.get_running_loop().create_task(self._tell_and_go_on(bulletin))
+        else:
+            self._wait()
+
+    async def _tell_and_go_on(self, bulletin: Bulletin) -> None:
+        try:
+            await self._tell(bulletin)
+        finally:
+            self._task = None
+            self._wait()
+
+    # -- what --------------------------------------------------------------------------
+
+    async def _tell(self, bulletin: Bulletin) -> None:
+        body = _body(bulletin.tally)
+        session = bulletin.tally.first.key if bulletin.tally.first and bulletin.tally.sessions == 1 else ""
+        if bulletin.unwanted or self._notifier is None:
+            self._bus.publish(Notified(session, body, shown=False, why=bulletin.unwanted), bulletin.cause)
+            return
+        delivery = await self._notifier.send(Message(_DONE, body, replaces=bulletin.replaces))
+        if delivery.shown:
+            self._outbox.told(bulletin, _now(), replaceable=delivery.mark != 0)
+        self._bus.publish(Notified(session, body, delivery.shown, delivery.why, delivery.by), bulletin.cause)
+
+    async def _interrupt(self, notifier: Notifier, message: Message, cause: int) -> None:
+        delivery = await notifier.send(message)
+        self._bus.publish(Notified("", message.body, delivery.shown, delivery.why, delivery.by), cause)
 
 
-_REMEMBERED = 256
-_NOTHING_DONE = frozenset({Result.GONE, Result.KEPT, Result.HELD})
-"""Not worth a popup. What is held was announced when it was switched, and would come in a storm."""
+def _body(it: Tally) -> str:
+    """What was done, and the command that tells more."""
+    listening = ports.listeners() if it.ports else {}
+    taken = it.ports if isinstance(listening, Unknown) else {listener.port for listener in listening.values()}
+    more = f"sentinel explain {it.first.id}" if it.first and it.sessions == 1 else "sentinel events --since 10m"
+    return f"{sentence(it, taken)}\n{more}"
 
 
-def summary(session: Session, death: Death | None, outcomes: list[Outcome], spared: int) -> str:
-    """The text of a notification: two short sentences and the command that tells more."""
-    results = Counter(outcome.result for outcome in outcomes)
-    files = results[Result.REMOVED]
-    ended = results[Result.ENDED] + results[Result.KILLED]
-    said = [count(ended, "process") + " ended"] if ended else []
-    if results[Result.KILLED]:
-        said[-1] += f" ({results[Result.KILLED]} by SIGKILL)"
-    if files:
-        said.append(count(files, "stale file") + " removed")
-    if left := results[Result.SURVIVED] + results[Result.REFUSED]:
-        said.append(f"{left} could not be cleaned")
-    if results[Result.HELD]:
-        why = next(outcome.reason for outcome in outcomes if outcome.result is Result.HELD)
-        said.append(f"{count(results[Result.HELD], 'process')} not ended ({clean(why)})")
-    if spared:
-        said.append(f"{spared} left alone")
-    died = how_it_died(death) if death is not None else "ended"
-    return f"{clean(session.title)} {died}: {', '.join(said)}.\nsentinel explain {session.id}"
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _minute() -> int:
+    """Of the local day."""
+    now = time.localtime()
+    return 60 * now.tm_hour + now.tm_min

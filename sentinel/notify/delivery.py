@@ -1,4 +1,4 @@
-"""One attempt: a worker process gets the text, a deadline, and an end."""
+"""One attempt on the desktop: a worker process gets the text, a deadline, and an end."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import signal_name
-from sentinel.notify.texts import APPLICATION
+from sentinel.notify import texts
+from sentinel.notify.way import Delivery, Message
 
 # -P keeps the current directory, which may be anybody's repository, off the module path.
 # -I would also ignore PYTHONPATH and the user's site-packages, where this package may be.
 COMMAND = (sys.executable, "-P", "-m", "sentinel.notify_worker")
-COMPLAINT_LIMIT = 4096
+SAID_LIMIT = 4096
 REAPING = 1.0
 """Seconds that a killed worker gets to be gone; only one that sleeps in the kernel needs them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Whether the desktop took the notification. A desktop on "do not disturb" takes it too."""
+class _Taken(msgspec.Struct):
+    """What a worker says on a line of its own of how it went about it."""
 
-    shown: bool
-    why: str = ""
-    """Why it was not shown."""
-
-    def __str__(self) -> str:
-        return "delivered" if self.shown else f"not delivered: {self.why}"
+    by: str
+    id: int = 0
 
 
-async def deliver(title: str, body: str, *, deadline: float, environ: Mapping[str, str]) -> Delivery:
-    """Have a worker show the text; return when the worker has ended, or was ended.
+async def deliver(message: Message, *, replaces: int, deadline: float, environ: Mapping[str, str]) -> Delivery:
+    """Have a worker show the message; return when the worker has ended, or was ended.
 
-    The text waits in a socket before the worker starts, and what it complains about is
-    read from there after its end. So nothing here waits for a pipe to be closed, which
-    something that the worker started might hold open.
+    The text waits in a socket before the worker starts, and what it says is read from
+    there after its end. So nothing here waits for a pipe to be closed, which something
+    that the worker started might hold open.
+
+    Args:
+        message: What to show.
+        replaces: The mark of the one whose place it takes; 0 for none.
+        deadline: Seconds.
+        environ: The worker's environment.
 
     Raises:
         OSError: No process or no descriptor is to be had.
@@ -49,9 +50,11 @@ async def deliver(title: str, body: str, *, deadline: float, environ: Mapping[st
     ours, theirs = socket.socketpair()
     with ours, theirs:
         job = {
-            "application": APPLICATION,
-            "title": title,
-            "body": body,
+            "application": texts.APPLICATION,
+            "title": texts.title(message.title),
+            "body": texts.body(message.body),
+            "urgent": message.urgent,
+            "replaces": replaces,
             "deadline": deadline,
             "agent": os.getpid(),
         }
@@ -73,9 +76,10 @@ async def deliver(title: str, body: str, *, deadline: float, environ: Mapping[st
             return Delivery(shown=False, why=f"no answer from the desktop within {deadline:g} s")
         finally:
             await _end(worker)
+        taken, complaint = _read(_received(ours))
         if status == 0:
-            return Delivery(shown=True)
-        return Delivery(shown=False, why=_reason(status, _received(ours)))
+            return Delivery(shown=True, by=f"desktop ({taken.by})" if taken.by else "desktop", mark=taken.id)
+        return Delivery(shown=False, why=_reason(status, complaint))
 
 
 async def _end(worker: asyncio.subprocess.Process) -> None:
@@ -91,18 +95,28 @@ async def _end(worker: asyncio.subprocess.Process) -> None:
 
 def _received(ours: socket.socket) -> bytes:
     try:
-        return ours.recv(COMPLAINT_LIMIT, socket.MSG_DONTWAIT)
+        return ours.recv(SAID_LIMIT, socket.MSG_DONTWAIT)
     except BlockingIOError:
         return b""
 
 
-def _reason(status: int, complaint: bytes) -> str:
-    """The last thing that the worker, or the notify-send it became, said; else how it ended."""
-    if b"org.freedesktop.DBus.Error.ServiceUnknown" in complaint:
+def _read(said: bytes) -> tuple[_Taken, list[bytes]]:
+    """How the worker went about it, and the lines that it, or what it became, said besides."""
+    taken, complaint = _Taken(""), []
+    for line in said.strip().splitlines():
+        try:
+            taken = msgspec.json.decode(line, type=_Taken)
+        except msgspec.DecodeError:
+            complaint.append(line)
+    return taken, complaint
+
+
+def _reason(status: int, complaint: list[bytes]) -> str:
+    """The last thing that was said; else how the worker ended."""
+    if any(b"org.freedesktop.DBus.Error.ServiceUnknown" in line for line in complaint):
         return "no notification service runs (nobody owns org.freedesktop.Notifications)"
-    lines = complaint.strip().splitlines()
-    if lines:
-        return clean(lines[-1])
+    if complaint:
+        return clean(complaint[-1])
     if status < 0:
         return f"the notifier was ended by {signal_name(-status)}"
     return f"the notifier ended with status {status}"

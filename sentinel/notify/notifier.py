@@ -1,32 +1,27 @@
-"""The door: one notification at a time, a short queue, and a truthful answer to each."""
+"""The door: one message at a time, a short queue, and a truthful answer to each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sentinel.notify import session_bus, texts
 from sentinel.notify.breaker import Breaker
-from sentinel.notify.delivery import Delivery, deliver
+from sentinel.notify.way import Delivery, Message, Way
 
 log = logging.getLogger(__name__)
 
 QUEUE = 8
-_NO_BUS = Delivery(shown=False, why="this log-in has no desktop (no D-Bus session bus)")
 _STOPPING = Delivery(shown=False, why="Sentinel is stopping")
 _TOO_MANY = Delivery(shown=False, why="too many at once")
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    title: str
-    body: str
+    message: Message
     answer: asyncio.Future[Delivery]
 
     def settle(self, delivery: Delivery) -> None:
@@ -35,37 +30,28 @@ class _Request:
 
 
 class Notifier:
-    """Shows notifications. Idle, it owns no process, no thread, no task and no descriptor.
+    """Shows messages by the first way that takes them. Idle, it owns no process, no thread, no task and no descriptor.
 
     Args:
-        deadline: Seconds that one attempt may take.
-        environ: Where the desktop is looked for, at each attempt anew.
-        clock: Monotonic seconds, for the circuit breaker.
+        ways: To the person, the best first. Each has a circuit breaker of its own.
+        clock: Monotonic seconds, for the breakers.
     """
 
-    def __init__(
-        self,
-        *,
-        deadline: float,
-        environ: Mapping[str, str] = os.environ,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._deadline = deadline
-        self._environ = environ
-        self._breaker = Breaker(clock)
+    def __init__(self, ways: Sequence[Way], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ways = [(way, Breaker(clock)) for way in ways]
         self._waiting: deque[_Request] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def send(self, title: str, body: str) -> Delivery:
-        """Show a notification, after those that wait already.
+    async def send(self, message: Message) -> Delivery:
+        """Show a message, after those that wait already.
 
         Never raises, unless the caller is cancelled. When more than `QUEUE` wait, the oldest
         gives way: what happened last is what the person wants to know.
         """
         if self._closed:
             return _STOPPING
-        request = _Request(title, body, asyncio.get_running_loop().create_future())
+        request = _Request(message, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         if len(self._waiting) > QUEUE:
             self._waiting.popleft().settle(_TOO_MANY)
@@ -74,7 +60,7 @@ class Notifier:
         return await request.answer
 
     async def close(self) -> None:
-        """End the worker that is at it, answer all who wait, and refuse the rest."""
+        """End the attempt that is under way, answer all who wait, and refuse the rest."""
         self._closed = True
         while self._waiting:
             self._waiting.popleft().settle(_STOPPING)
@@ -89,33 +75,34 @@ class Notifier:
                 delivery = _STOPPING
                 try:
                     if not request.answer.done():
-                        delivery = await self._attempt(request.title, request.body)
+                        delivery = await self._by_any_way(request.message)
                 finally:
                     request.settle(delivery)
         finally:
             self._pump = None
 
-    async def _attempt(self, title: str, body: str) -> Delivery:
-        environ = _worker_environment(self._environ)
-        if environ is None:
-            return _NO_BUS  # costs nothing to find out, so it is no business of the breaker
-        if refusal := self._breaker.refusal():
-            return Delivery(shown=False, why=refusal)
-        try:
-            delivery = await deliver(texts.title(title), texts.body(body), deadline=self._deadline, environ=environ)
-        except Exception as error:  # a notification must never break what it tells about
-            log.exception("a notification failed")
-            delivery = Delivery(shown=False, why=f"could not start the notifier: {error}")
-        self._breaker.record(delivery.why)
-        return delivery
+    async def _by_any_way(self, message: Message) -> Delivery:
+        failures = []
+        for way, breaker in self._ways:
+            delivery = await _attempt(way, breaker, message)
+            if delivery.shown:
+                return delivery
+            failures.append((way.name, delivery.why))
+        if len(failures) == 1:
+            return Delivery(shown=False, why=failures[0][1])
+        said = "; ".join(f"{name}: {why}" for name, why in failures)
+        return Delivery(shown=False, why=said or "no way to you is configured")
 
 
-def _worker_environment(environ: Mapping[str, str]) -> dict[str, str] | None:
-    """The agent's environment with the bus named in it; None when there is no desktop."""
-    if sys.platform == "darwin":
-        return dict(environ)
-    address = session_bus.find(environ)
-    if not address:
-        return None
-    # Our text is UTF-8. Python and, in old versions, notify-send take arguments in the locale's encoding.
-    return {**environ, "DBUS_SESSION_BUS_ADDRESS": address, "LC_ALL": "C.UTF-8"}
+async def _attempt(way: Way, breaker: Breaker, message: Message) -> Delivery:
+    if obstacle := way.obstacle():
+        return Delivery(shown=False, why=obstacle)  # costs nothing to find out, so it is no business of the breaker
+    if refusal := breaker.refusal():
+        return Delivery(shown=False, why=refusal)
+    try:
+        delivery = await way.show(message)
+    except Exception as error:  # a notification must never break what it tells about
+        log.exception("a notification failed")
+        delivery = Delivery(shown=False, why=f"could not start the notifier: {error}")
+    breaker.record(delivery.why)
+    return delivery
