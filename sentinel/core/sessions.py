@@ -63,6 +63,8 @@ class Session:
     root: ProcessId
     outer: str = ""
     """Key of the session it was born in, which it shadows."""
+    forgotten: tuple[str, ...] = ()
+    """Names of the sessions that were around it at its birth, and are dead and in no book any more."""
     directory: str = ""
     born: float = 0.0
     """Wall-clock seconds since the epoch."""
@@ -78,6 +80,12 @@ class Session:
     there is the session's own input, and nobody who waits for one of them."""
     command: int = 0
     """For ``run``: the pid of the command. The root is its wrapper, a child subreaper."""
+    conversation: str = ""
+    """For a coding agent: what it calls its session, as its hooks told."""
+    tasks: tuple[str, ...] = ()
+    """For a coding agent: what it said to be running in the background when its last turn was over."""
+    unattended: bool = False
+    """A coding agent that nobody sits at (CI): its clean-up is quick, and nobody is notified."""
 
     @property
     def id(self) -> str:

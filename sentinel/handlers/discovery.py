@@ -129,6 +129,7 @@ class Discovery:
         session = replace(
             session,
             outer=pane.outer,
+            forgotten=pane.forgotten,
             born=pane.born,
             sid=pane.sid,
             cgroup=pane.cgroup,

@@ -290,7 +290,7 @@ class Examiner:
         """What a session is called, and those around it."""
         names: list[str] = []
         while record is not None and len(names) < _DEEPEST:
-            names.append(record.session.name)
+            names += [record.session.name, *record.session.forgotten]
             record = self._ledger.record(record.session.outer)
         return tuple(names)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -440,6 +441,16 @@ def test_panes_are_sessions_and_jobs_of_the_server_are_not(room, discovery, tmux
     assert {session.outer for session in opened(room) if session.kind is Kind.PANE} == {opened(room)[0].key}
     (job,) = set(below) - panes
     assert room.owner(job) == opened(room)[0].key
+
+
+def test_what_a_pane_was_asked_to_run_stands_where_the_pane_stood(room, program, discovery):
+    shell = room.start()
+    pane = room.open(shell.pid, Kind.PANE, "%1", outer="work-1@2", forgotten=("desk",), sid=7, scope="/scope")
+    shell.tell(f"os.execv({program('claude')!r}, ['claude'])")
+    becomes(shell.pid, "claude")
+    room.bus.publish(ProcessExecuted(shell.pid))
+    agent = room.ledger.rooted_at(shell.pid)
+    assert agent == replace(pane, kind=Kind.AGENT, name="claude", directory=agent.directory)
 
 
 def test_a_name_of_a_pane_that_is_an_attack_stays_out_of_ids(room, discovery, tmux):

@@ -190,6 +190,13 @@ def test_what_lives_inside_of_a_session_is_seen_there_also_through_dead_ones(roo
     assert third.outer == second.key
 
 
+def test_what_sessions_around_it_were_called_that_are_forgotten_counts(room):
+    desk = room.open(room.start().pid, Kind.RUN, "desk", forgotten=("rig",))
+    agent = room.start()
+    room.open(agent.pid, outer=desk.key, forgotten=("shell",))
+    assert room.examiner.case(agent.who).names == ("claude", "shell", "desk", "rig")
+
+
 def test_who_is_not_known_to_be_the_same_is_spared(room, orphan, monkeypatch):
     """Without a handle it is asked again who has the number, and that may bring no answer."""
     room.handles.drop(orphan)
