@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentinel import runtime_dir
 from sentinel.errors import SentinelError
-
-APP = "sentinel"
+from sentinel.runtime_dir import APP
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,31 @@ class Paths:
         return self.state / "ledger.json"
 
     @property
+    def registry(self) -> Path:
+        """Sessions that say of themselves that they are there. Need not exist."""
+        return self.state / "registry.db"
+
+    @property
+    def session_logs(self) -> Path:
+        """What registered sessions may write about themselves, a file each."""
+        return self.state / "sessions"
+
+    @property
+    def crashes(self) -> Path:
+        """The agent's last crashes. Need not exist."""
+        return self.state / "crashes.json"
+
+    @property
+    def last_words(self) -> Path:
+        """Where an agent that crashes says why."""
+        return self.state / "last-words"
+
+    @property
+    def installed(self) -> Path:
+        """What `sentinel install` has put where. Need not exist."""
+        return self.state / "installed.json"
+
+    @property
     def quarantine(self) -> Path:
         """Where removed files wait, in case somebody wants them back."""
         return self.state / "quarantine"
@@ -56,12 +80,17 @@ class Paths:
     @property
     def inbox(self) -> Path:
         """The agent's socket."""
-        return self.runtime / "inbox.sock"
+        return self.runtime / runtime_dir.INBOX
 
     @property
     def hints(self) -> Path:
         """The file that tmux hooks append to."""
         return self.runtime / "hints"
+
+    @property
+    def spool(self) -> Path:
+        """Where the hooks of coding agents leave their words while no agent runs. Need not exist."""
+        return self.runtime / runtime_dir.SPOOL
 
     @property
     def lock(self) -> Path:
@@ -81,7 +110,7 @@ def find(environ: Mapping[str, str] = os.environ) -> Paths:
     return Paths(
         config=_override(environ, "SENTINEL_CONFIG_DIR") or _home("XDG_CONFIG_HOME", environ),
         state=_override(environ, "SENTINEL_STATE_DIR") or _home("XDG_STATE_HOME", environ),
-        runtime=_override(environ, "SENTINEL_RUNTIME_DIR") or _runtime(environ),
+        runtime=Path(runtime_dir.find(environ)),
     )
 
 
@@ -106,10 +135,7 @@ def prepare(paths: Paths) -> str:
 
 
 def _override(environ: Mapping[str, str], variable: str) -> Path | None:
-    value = environ.get(variable, "")
-    if value and not os.path.isabs(value):
-        # Taken from the current directory it would mean another place to each caller.
-        raise SentinelError(f'{variable} must be an absolute path, not "{value}"')
+    value = runtime_dir.override(environ, variable)
     return Path(value) if value else None
 
 
@@ -125,29 +151,6 @@ def _home(variable: str, environ: Mapping[str, str]) -> Path:
     if not path.is_absolute():
         raise SentinelError("there is no home directory: set HOME")
     return path
-
-
-def _runtime(environ: Mapping[str, str]) -> Path:
-    uid = os.geteuid()
-    # cron, su and some ssh set-ups lose XDG_RUNTIME_DIR while logind's directory is there;
-    # without the second try their `sentinel` would look for the agent in another place.
-    bases = (
-        (environ.get("TMPDIR"),) if sys.platform == "darwin" else (environ.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}")
-    )
-    for base in bases:
-        if base and _is_private(base, uid):
-            return Path(base, APP)
-    return Path(f"/tmp/{APP}-{uid}")  # noqa: S108 - a fixed name on purpose; prepare() checks whose it is
-
-
-def _is_private(base: str, uid: int) -> bool:
-    """Whether nobody but the user can put things there."""
-    try:
-        found = os.stat(base)
-    except (OSError, ValueError):
-        return False
-    mine = found.st_uid == uid and not stat.S_IMODE(found.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
-    return os.path.isabs(base) and stat.S_ISDIR(found.st_mode) and mine
 
 
 def _make(directory: Path) -> str:

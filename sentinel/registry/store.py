@@ -8,6 +8,7 @@ changes, and ends the sessions as well.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -66,8 +67,7 @@ class Store:
         self._patience = patience
         self._wall, self._monotonic = now
         with self._told():
-            # SQLite would make the file with the umask's mode, and the log beside it with the file's.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            _make(path)
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
             self._opened = os.stat(path)
         try:
@@ -299,6 +299,22 @@ class Store:
             raise RegistryUnusable(f"{self.path}: {error}") from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise RegistryDamaged(f"{self.path} is damaged: {error}") from error
+
+
+def _make(path: Path) -> None:
+    """Make the file if need be. SQLite would give it the umask's mode, and what lies beside it the file's.
+
+    One that is there is not opened: to close it again would take away the locks that another
+    connection of this process has on it (fcntl(2), "Record locking").
+
+    Raises:
+        OSError: It cannot be made, or is a symbolic link.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link") from None
 
 
 def _as_json(labels: Mapping[str, str]) -> str:

@@ -266,6 +266,25 @@ def test_a_link_in_its_place_is_refused(path, tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
+VISITOR = """
+import sys
+from pathlib import Path
+from sentinel.registry.store import Store
+Store(Path(sys.argv[1])).close()
+"""
+
+
+def test_a_second_door_in_the_same_process_takes_no_locks_away(path, store):
+    # fcntl locks fall when any descriptor of the file is closed: another process would think itself alone,
+    # and take away the log in which we write.
+    Store(path).close()
+    subprocess.run([sys.executable, "-c", VISITOR, path], check=True, timeout=60)
+    begin(store)
+    assert path.with_name("registry.db-wal").exists()
+    with Store(path) as another:
+        assert another.living("s1")
+
+
 # -- many at once ------------------------------------------------------------------
 
 WRITER = """
