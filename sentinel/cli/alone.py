@@ -75,7 +75,8 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
 
 
 def _say(done: CleanedUp, death: Death) -> None:
-    text = sentence(tally(done.session, how_it_died(death), done.outcomes, home=os.path.expanduser("~")))
+    here = replace(done.session, directory="")  # who reads it is there
+    text = sentence(tally(here, how_it_died(death), done.outcomes))
     click.echo(f"sentinel: {clean(text, 1000)}", err=True)
 
 
