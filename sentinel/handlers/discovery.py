@@ -275,12 +275,19 @@ class Discovery:
             input=input_of(session.root.pid),
         )
         self._bookkeeper.make_way(session.root)
-        self._ledger.open(session, time.monotonic())
+        record = self._ledger.open(session, time.monotonic())
+        if outer is None and self._is_below_a_kept_one(session.root.pid):
+            self._ledger.keep(record.members[session.root.pid])
         self._exits.watch(session.root)
         self._bookkeeper.adopt_below(session.root.pid)
         self._put_around(session)
         self._bus.publish(SessionOpened(session, how))
         return session
+
+    def _is_below_a_kept_one(self, pid: int) -> bool:
+        """Whether a person wants one kept that bore it: who was born in no session inherits nothing in the ledger."""
+        chain = processes.chain(pid)
+        return isinstance(chain, tuple) and any(link.id in self._ledger.wanted for link in chain)
 
     def _put_around(self, session: Session) -> None:
         """Sessions that live under its root, and were known before it, are inside of it from now on."""

@@ -140,6 +140,15 @@ def test_an_agent_under_who_has_the_number_of_a_dead_one_is_a_session(room, prog
     assert [session.root.pid for session in opened(room)] == [agent]
 
 
+def test_a_session_under_one_that_is_kept_is_kept_also_when_nobody_watches_that_one(room, program, discovery):
+    shell = room.start()
+    room.ledger.wanted = {shell.who}
+    agent = shell.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid")
+    becomes(agent, "claude")
+    discovery.consider(agent, FOUND)
+    assert room.ledger.member(agent).kept
+
+
 def test_a_copy_of_an_agent_that_nobody_watches_is_not_taken_for_one(room, program, discovery):
     agent = room.start(program("claude"))
     copy = agent.do("bear()")
