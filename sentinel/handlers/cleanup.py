@@ -165,26 +165,34 @@ class CleanUp:
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
     ) -> None:
         session = record.session
-        outcomes: list[Outcome] = []
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
         known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
         spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not _lacks_an_answer((v,))}
-        strikes = [one for one in (strike, await self._look_again(record, verdicts, cause)) if one is not None]
+        async with asyncio.TaskGroup() as group:  # who is awaited must not wait for who gives no answer
+            rounds = [group.create_task(self._finish(strike)), group.create_task(self._late(record, verdicts, cause))]
+        strikes = [struck for struck, _ in map(asyncio.Task.result, rounds) if struck is not None]
+        outcomes = [outcome for _, ends in map(asyncio.Task.result, rounds) for outcome in ends]
         intent = strikes[0].intent if strikes else 0
-        grace = began + (strikes[0].action.grace if strikes else 0.0)
-        for one in strikes:
-            outcomes += await self._signaller.finish(one, self._judge_again)
-            known.update(target.id for target in one.action.targets)
         if verdicts:
+            known.update(target.id for one in strikes for target in one.action.targets)
             revivals = Revivals()
             revivals.ended([target.facts for one in strikes for target in one.action.targets], time.monotonic())
+            grace = began + (strikes[0].action.grace if strikes else 0.0)
             outcomes += await self._pursue(record, known, spared, revivals, grace=grace, intent=intent)
         late = self._leftovers.remove(session, self._policy(), [outcome.target for outcome in early])
         record.files_kept = not all(map(_is_done, late))
         outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
+
+    async def _finish(self, strike: Strike | None) -> tuple[Strike | None, tuple[Outcome, ...]]:
+        return strike, await self._signaller.finish(strike, self._judge_again) if strike is not None else ()
+
+    async def _late(
+        self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int
+    ) -> tuple[Strike | None, tuple[Outcome, ...]]:
+        return await self._finish(await self._look_again(record, verdicts, cause))
 
     async def _until_unused(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
         """Judge what works for somebody again and again: when nobody is left who needs it, it is ended."""

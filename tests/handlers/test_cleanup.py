@@ -643,6 +643,30 @@ def test_what_nobody_could_tell_of_is_looked_at_again(room, run, monkeypatch):
     assert room.told(CleanedUp)[0].intent
 
 
+def test_who_was_struck_does_not_wait_for_the_answer_about_another(room, run, monkeypatch):
+    monkeypatch.setattr(cleanup, "_SECOND_LOOKS", (600.0,))
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.05) for kind, wishes in Policy().kinds.items()})
+    really = room.examiner.left_by
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (stubborn, silent) = stage.agent(STUBBORN, SLEEP)
+
+        def left_by(record):
+            return tuple(Spared(v.id, "unknown", "no answer") if v.id.pid == silent else v for v in really(record))
+
+        monkeypatch.setattr(room.examiner, "left_by", left_by)
+        stage.kill(agent)
+        async with asyncio.timeout(HANG):
+            while not dead(stubborn):
+                await asyncio.sleep(0.01)
+        assert not dead(silent)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    run(scenario())
+
+
 def test_what_nobody_can_ever_tell_of_is_spared_in_the_end(room, run, monkeypatch):
     async def scenario():
         stage = Stage(room)
