@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel import runs
+from sentinel import instance, runs
 from sentinel.cli import run as module
 from sentinel.observe import processes
 from tests.cli.standin import StandIn
@@ -377,3 +377,13 @@ def test_an_agent_that_is_of_no_use_does_not_keep_the_command(run, agent, answer
     assert dead(pid)
     if isinstance(answer, Exception):
         assert "sentinel: it has no time" in done.stderr
+
+
+@pytest.mark.parametrize("answer", [None, b"nonsense", ValueError("it has no time")])
+def test_an_agent_that_lives_and_does_not_answer_is_left_to_clean_up(run, agent, where, answer):
+    """It may know what is to be spared here; who cleaned up alone ended others' work."""
+    agent(lambda _: answer)
+    with instance.claim(where):
+        pid, done = left(run, "sleep 300 >/dev/null 2>&1 & echo $!; exit 3")
+        assert not dead(pid)
+    assert done.returncode == 3
