@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,7 @@ from tests.core.cases import (
     world,
 )
 
+RULES = Path(__file__).parents[2] / "docs" / "rules.md"
 NOT_KNOWN = Unknown("what it is", "a test says so")
 TERMINAL = Stdio(terminal=True, pipe=False)
 PIPE = Stdio(terminal=False, pipe=True)
@@ -467,12 +470,15 @@ def test_no_guard_is_without_samples():
         assert guard.title
 
 
-def test_every_guard_has_its_row_in_the_docs():
-    from pathlib import Path
+def test_the_docs_tell_of_the_guards_in_the_order_in_which_they_are_asked():
+    assert re.findall(r"^\| `([\w-]+)` \|", RULES.read_text(), re.MULTILINE) == [guard.id for guard in GUARDS]
 
-    rows = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
-    for guard in GUARDS:
-        assert f"| `{guard.id}` |" in rows
+
+def test_each_row_of_the_never_kill_list_is_answered_by_guards_that_there_are():
+    rows = re.findall(r"^\| NK(\d+) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", RULES.read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 29))
+    named = {name for _, answer in rows for name in re.findall(r"`([a-z]+(?:-[a-z]+)*)`", answer)}
+    assert named <= {guard.id for guard in GUARDS}
 
 
 def test_the_dead_need_no_verdict():

@@ -2,7 +2,7 @@
 
 A guard is a function from a case to the sentence that spares the process, or None. One
 that cannot know says so, and that spares too. The rows in brackets are those of the
-never-kill list in docs/safety.md; each guard has a mercy test in tests/core/test_guards.py
+never-kill list in docs/rules.md; each guard has a mercy test in tests/core/test_guards.py
 that fails when the guard is taken out of ``GUARDS``.
 """
 
