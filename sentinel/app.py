@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from sentinel import __version__
 from sentinel import config as wishes_file
@@ -49,6 +49,7 @@ from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
 from sentinel.sources.inbox import Inbox
+from sentinel.sources.spool import SpoolSource
 
 _FAREWELL = 1.5
 """Seconds that clean-ups under way get when the agent is told to stop. Their intents are in the
@@ -104,7 +105,7 @@ class Agent:
             births=births,
         )
         files = FileSource(bus, loop)
-        hints = HintSource(bus, files, self._paths.hints)
+        told = HintSource(bus, files, self._paths.hints), SpoolSource(bus, files, self._paths.spool)
         notifier = self._notifier(ledger)
         SocketKeeper(bus, ledger, files)
         tell = Tell(bus, notifier, lambda: wishes.now.notify.manner)
@@ -114,6 +115,8 @@ class Agent:
         enquiries = Enquiries(
             ledger=ledger,
             runs=core.runs,
+            registered=core.registered,
+            hooks=core.hooks,
             explanations=core.explanations,
             halting=core.halting,
             keeping=core.keeping,
@@ -139,7 +142,7 @@ class Agent:
             farewell.callback(files.stop)
             files.start()
             farewell.enter_context(Clock(bus).heard_on(loop))
-            self._find_out(core, hints, farewell)
+            self._find_out(core, told, farewell)
             if notifier is not None:
                 farewell.push_async_callback(notifier.close)
             farewell.push_async_callback(_see_through, core.clean_up.settle, tell.close)
@@ -171,14 +174,18 @@ class Agent:
         if journal.trouble:
             bus.publish(SourceDegraded("journal", journal.trouble))
 
-    def _find_out(self, core: Core, hints: HintSource, farewell: contextlib.AsyncExitStack) -> None:
+    def _find_out(
+        self, core: Core, told: Iterable[HintSource | SpoolSource], farewell: contextlib.AsyncExitStack
+    ) -> None:
         if self._safe:
             core.sweep.look()
             return
         farewell.callback(core.snapshots.save)
         core.find_out()
-        farewell.callback(hints.stop)
-        hints.start()
+        core.registered.tend(self._config.registry)
+        for source in told:
+            farewell.callback(source.stop)
+            source.start()
 
     def _echo_from(self, bus: Bus) -> None:
         if self._echo is not None:

@@ -13,6 +13,7 @@ from sentinel.core.events import (
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
+from sentinel.handlers.agent_hooks import AgentHooks
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.discovery import Discovery
@@ -22,6 +23,7 @@ from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.registered import RegisteredSessions, open_for_agent
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.scopes import Scopes
@@ -61,6 +63,8 @@ class Core:
     bookkeeper: Bookkeeper
     discovery: Discovery
     runs: RunSessions
+    registered: RegisteredSessions
+    hooks: AgentHooks
     sweep: Sweep
     snapshots: Snapshots
     explanations: Explanations
@@ -135,13 +139,26 @@ def build(
         bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
     )
     runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime, catch_up)
+    hooks = AgentHooks(bus, ledger, discovery, catch_up)
+    registered = RegisteredSessions(
+        bus,
+        ledger=ledger,
+        handles=handles,
+        exits=exits,
+        bookkeeper=bookkeeper,
+        discovery=discovery,
+        registry=open_for_agent(paths, bus, mends=births is not None),
+        policy=policy,
+        catch_up=catch_up,
+        later=later,
+    )
     sweep = Sweep(
         bus,
         ledger=ledger,
         handles=handles,
         bookkeeper=bookkeeper,
         discovery=discovery,
-        find_runs=runs.find,
+        find_by_word=(runs.find, registered.find),
         find_in_scopes=scopes.look,
         uid=us.uid,
     )
@@ -164,6 +181,8 @@ def build(
         bookkeeper,
         discovery,
         runs,
+        registered,
+        hooks,
         sweep,
         snapshots,
         explanations,

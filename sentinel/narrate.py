@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sentinel.core.facts import Death
+from sentinel.core.hooks import NOT_THE_END
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
 
@@ -103,6 +104,17 @@ def _session_opened(data: Data) -> str:
 
 def _session_moved(data: Data) -> str:
     return f"{data['before']['id']} has put itself into the background: it is {data['session']['id']} now"
+
+
+def _hook_fired(data: Data) -> str:
+    whose = data["session"]["id"] if data["session"] else data["agent"]
+    detail = f" ({data['detail']})" if data["detail"] else ""
+    meaning = ""
+    if data["hook"] == "SessionEnd":
+        ends = data["detail"] not in NOT_THE_END
+        meaning = ", so its end is near" if ends else ": it goes on with another conversation"
+    tasks = f"; in the background: {', '.join(data['tasks'])}" if data["tasks"] else ""
+    return f"{whose} told {data['hook']}{detail}{meaning}{tasks}" + (f"; {data['note']}" if data["note"] else "")
 
 
 def _death(data: Data) -> str:
@@ -274,6 +286,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "ledger.restored": _ledger_restored,
     "session.opened": _session_opened,
     "session.moved": _session_moved,
+    "hook.fired": _hook_fired,
     "session.died": _death,
     "session.judged": _session_judged,
     "action.intended": _action_intended,

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from sentinel.core.hooks import HookCall
+
 LIMIT = 65536
 """Bytes of one message."""
 
@@ -44,6 +46,18 @@ class Leaving(msgspec.Struct, tag="leaving", tag_field="ask", forbid_unknown_fie
     pids: list[int]
 
 
+class Enlisted(msgspec.Struct, tag="enlisted", tag_field="ask", forbid_unknown_fields=True):
+    """Something about this session has changed in the registry: look there."""
+
+    session: str
+
+
+class Hook(msgspec.Struct, tag="hook", tag_field="ask", forbid_unknown_fields=True):
+    """A coding agent's own hook fired."""
+
+    call: HookCall
+
+
 class Pause(msgspec.Struct, tag="pause", tag_field="ask", forbid_unknown_fields=True):
     """End nothing for now."""
 
@@ -64,7 +78,7 @@ class Keep(msgspec.Struct, tag="keep", tag_field="ask", forbid_unknown_fields=Tr
     """Take that back."""
 
 
-Request = Status | Sessions | Explain | Register | Started | Leaving | Pause | Resume | Keep
+Request = Status | Sessions | Explain | Register | Started | Leaving | Enlisted | Hook | Pause | Resume | Keep
 
 
 class Reply(msgspec.Struct):

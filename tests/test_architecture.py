@@ -42,6 +42,8 @@ REMOVERS = {
     "cli/own_group.py": "the control group of its own command",
     "ledgerfile.py": "its own file",
     "sources/inbox.py": "its own socket, under the agent's lock",
+    "hook.py": "calls in its own spool, beyond what that may hold",
+    "sources/spool.py": "calls that it has read, and what is none, in its own spool",
     "locks/lock.py": "locks of its own form, on proof that their holder is dead",
 }
 

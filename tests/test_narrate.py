@@ -100,6 +100,26 @@ SAMPLES = [
         'default-5 is watched: tmux server "default", seen at its birth',
     ),
     (
+        events.HookFired(CLAUDE, "claude", "SessionStart", "startup", "0f8"),
+        f"{CLAUDE.id} told SessionStart (startup)",
+    ),
+    (
+        events.HookFired(CLAUDE, "claude", "SessionEnd", "clear"),
+        f"{CLAUDE.id} told SessionEnd (clear): it goes on with another conversation",
+    ),
+    (
+        events.HookFired(CLAUDE, "claude", "SessionEnd", "other"),
+        f"{CLAUDE.id} told SessionEnd (other), so its end is near",
+    ),
+    (
+        events.HookFired(CLAUDE, "claude", "Stop", tasks=("npm run dev", "tail -f log")),
+        f"{CLAUDE.id} told Stop; in the background: npm run dev, tail -f log",
+    ),
+    (
+        events.HookFired(None, "codex", "Stop", note="no coding agent is above it"),
+        "codex told Stop; no coding agent is above it",
+    ),
+    (
         events.SessionMoved(
             Session(Kind.OVERMIND, "p1", ProcessId(7, 1)), Session(Kind.OVERMIND, "p1", ProcessId(5, 1))
         ),

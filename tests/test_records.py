@@ -37,6 +37,7 @@ EVENTS = [
     events.LedgerRestored(1, 2, 3),
     events.SessionOpened(SESSION, "found"),
     events.SessionMoved(SESSION, SESSION),
+    events.HookFired(SESSION, "claude", "Stop", "", "0f8", ("npm run dev",), "CLAUDE_PID says 7"),
     events.SessionDied(SESSION, DEATH),
     events.SessionJudged(
         SESSION,

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel import wire
+from sentinel.core.facts import ProcessId
+from sentinel.core.hooks import HookCall
 
 REQUESTS = [
     wire.Status(),
@@ -18,6 +20,8 @@ REQUESTS = [
     wire.Register(),
     wire.Started(17),
     wire.Leaving([1, 2, 3]),
+    wire.Enlisted("nightly"),
+    wire.Hook(HookCall("1-2", "claude", "Stop", 1.5, "boot", (ProcessId(7, 8),), tasks=("a", "b"), marks=(("A", "b"),))),
     wire.Pause(1.5),
     wire.Resume(),
     wire.Keep("claude", off=True),

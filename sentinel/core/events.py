@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from sentinel.core.actions import Outcome
 from sentinel.core.facts import Death, ProcessId
+from sentinel.core.hooks import HookCall
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import ProcessVerdict
 
@@ -77,6 +78,15 @@ class TmuxHinted(Event):
     """A tmux hook wrote a line into the hints file."""
 
     hook: str
+    server: int
+    """Pid, as the server says."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookLeft(Event):
+    """A coding agent's hook fired while nobody listened, and left its word in the spool."""
+
+    call: HookCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +172,28 @@ class SessionMoved(Event):
     session: Session
     """As it is from now on."""
     before: Session
+
+
+@dataclass(frozen=True, slots=True)
+class HookFired(Event):
+    """A coding agent told something through its own hooks. Not a proof of anything."""
+
+    type: ClassVar[str] = "hook.fired"
+
+    session: Session | None
+    """The first coding agent above the hook."""
+    agent: str
+    """Whose hook it was installed as."""
+    hook: str
+    """The event, as the agent calls it."""
+    detail: str = ""
+    """The source of a start, the reason of an end."""
+    conversation: str = ""
+    """What the agent calls its session."""
+    tasks: tuple[str, ...] = ()
+    """What it said to be running in the background."""
+    note: str = ""
+    """What is not as the hook says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,6 +489,7 @@ RECORDED: tuple[type[Event], ...] = (
     LedgerRestored,
     SessionOpened,
     SessionMoved,
+    HookFired,
     SessionDied,
     SessionJudged,
     CleanedUp,

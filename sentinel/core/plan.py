@@ -9,6 +9,9 @@ from sentinel.core.policy import Mode, Policy
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Condemned, ProcessVerdict
 
+UNATTENDED_GRACE = 0.5
+"""Seconds at most between SIGTERM and SIGKILL where nobody sits: a pipeline waits for us."""
+
 
 def plan_processes(
     session: Session, verdicts: Iterable[ProcessVerdict], policy: Policy, *, without_grace: bool = False
@@ -20,6 +23,8 @@ def plan_processes(
     if not condemned:
         return None
     grace = 0.0 if without_grace else policy.of(session.kind, session.directory).grace
+    if session.unattended:
+        grace = min(grace, UNATTENDED_GRACE)
     return Terminate(session, deepest_first(condemned), grace)
 
 

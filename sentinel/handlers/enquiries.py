@@ -10,9 +10,11 @@ from sentinel.bus import Bus
 from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
+from sentinel.handlers.agent_hooks import AgentHooks
 from sentinel.handlers.explanations import Explanations, session_as_data
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
+from sentinel.handlers.registered import RegisteredSessions
 from sentinel.handlers.run_sessions import RunSessions
 
 
@@ -52,6 +54,8 @@ class Enquiries:
         *,
         ledger: Ledger,
         runs: RunSessions,
+        registered: RegisteredSessions,
+        hooks: AgentHooks,
         explanations: Explanations,
         halting: Halting,
         keeping: Keeping,
@@ -61,6 +65,8 @@ class Enquiries:
     ) -> None:
         self._ledger = ledger
         self._runs = runs
+        self._registered = registered
+        self._hooks = hooks
         self._explanations = explanations
         self._halting = halting
         self._keeping = keeping
@@ -87,12 +93,23 @@ class Enquiries:
                 return {**self._halting.resume(), "mode": self._policy().mode}
             case wire.Keep(what=what, off=off):
                 return self._keeping.release(what) if off else self._keeping.keep(what)
+            case _:
+                return self._word(request, sender)
+
+    def _word(self, request: wire.Register | wire.Started | wire.Leaving | wire.Hook, sender: int) -> object:
+        """Answer who tells something of himself, and asks nothing."""
+        match request:
             case wire.Register():
                 return {"session": self._runs.register(sender).key}
             case wire.Started():
                 return {"session": self._runs.started(sender).key}
             case wire.Leaving(pids=pids):
                 return {"session": self._runs.leaving(sender, pids).key}
+            case wire.Enlisted(session=session):
+                return self._registered.enlisted(session)
+            case wire.Hook(call=call):
+                session = self._hooks.hear(call, sender)
+                return {"session": session.key if session is not None else ""}
 
     def _status(self) -> object:
         records = list(self._ledger.sessions())

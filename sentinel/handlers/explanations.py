@@ -169,5 +169,8 @@ def session_as_data(record: Record) -> Data:
         "alive": death is None,
         "death": "" if death is None else how_it_died(death),
         "dead_for": 0.0 if death is None else round(time.monotonic() - death.at, 3),
+        "conversation": clean(session.conversation),
+        "tasks": [clean(task) for task in session.tasks],
+        "unattended": session.unattended,
         "files": [clean(mark.path, 400) for mark in session.belongings.sockets],
     }

@@ -15,11 +15,13 @@ from sentinel.core.policy import Mode, Policy
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.agent_hooks import AgentHooks
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.registered import RegisteredSessions, open_for_agent
 from sentinel.handlers.run_sessions import RunSessions
 from tests.handlers.room import killed
 from tests.handlers.test_run_sessions import leave_mark
@@ -50,6 +52,19 @@ def enquiries(room, condition):
     return Enquiries(
         ledger=room.ledger,
         runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None),
+        registered=RegisteredSessions(
+            room.bus,
+            ledger=room.ledger,
+            handles=room.handles,
+            exits=room.exits,
+            bookkeeper=room.bookkeeper,
+            discovery=discovery,
+            registry=open_for_agent(room.where, room.bus, mends=True),
+            policy=lambda: room.policy,
+            catch_up=lambda: None,
+            later=lambda *_: None,
+        ),
+        hooks=AgentHooks(room.bus, room.ledger, discovery, lambda: None),
         explanations=Explanations(room.ledger, room.examiner, leftovers, lambda: room.policy),
         halting=Halting(room.bus, room.switches),
         keeping=Keeping(room.bus, room.ledger, room.switches, os.getuid()),

@@ -385,6 +385,7 @@ def test_nothing_that_a_peer_says_gets_out_of_the_inbox_or_has_anything_done(fra
         enquiries = Enquiries(
             ledger=ledger,
             runs=core.runs,
+            hooks=core.hooks,
             explanations=core.explanations,
             halting=core.halting,
             keeping=core.keeping,

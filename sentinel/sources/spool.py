@@ -1,0 +1,82 @@
+"""Reads what the hooks of coding agents left while nobody listened: one file a call.
+
+Each is whole, for it was renamed into place. It is taken away once it was read, so a call may
+come twice when the agent is killed in between, and is never lost.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from sentinel import atomic, wire
+from sentinel.bus import Bus
+from sentinel.core.events import EventsLost, FileChanged, HookLeft, SourceDegraded
+from sentinel.sources.hints import Watches
+
+_NAME = re.compile(r"[0-9]{20}-[0-9]{1,10}\.json", re.ASCII)
+
+
+class SpoolSource:
+    """Publishes ``HookLeft`` for each call that hooks left, in the order in which they fired.
+
+    Args:
+        bus: Where events go.
+        watches: Where the directory is watched.
+        path: The spool, in a directory that is ours alone. It is made if need be.
+    """
+
+    name = "hook spool"
+
+    def __init__(self, bus: Bus, watches: Watches, path: Path) -> None:
+        self._bus = bus
+        self._watches = watches
+        self._path = path
+        self._running = False
+        bus.subscribe(FileChanged, self._changed)
+        bus.subscribe(EventsLost, self._lost)
+
+    def start(self) -> None:
+        """Watch it, and read what was left before."""
+        with suppress(OSError):  # then it cannot be watched, and reading says why
+            self._path.mkdir(mode=0o700, exist_ok=True)
+        self._running = True
+        self._watches.watch(str(self._path))
+        self._read()
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._running = False
+        self._watches.unwatch(str(self._path))
+
+    def _changed(self, event: FileChanged) -> None:
+        if event.path.startswith(f"{self._path}/"):
+            self._read()
+
+    def _lost(self, _: EventsLost) -> None:
+        self._read()
+
+    def _read(self) -> None:
+        if not self._running:
+            return
+        try:
+            names = sorted(name for name in os.listdir(self._path) if _NAME.fullmatch(name))
+        except OSError as error:
+            self._bus.publish(SourceDegraded(self.name, f"the spool cannot be read: {error.strerror}"))
+            return
+        for name in names:
+            self._take(self._path / name)
+
+    def _take(self, file: Path) -> None:
+        try:
+            request = wire.decode_request(atomic.read_file(file, wire.LIMIT))
+        except (OSError, msgspec.MsgspecError, RecursionError):
+            request = None  # a message that is none: nobody waits for an answer
+        if isinstance(request, wire.Hook):
+            self._bus.publish(HookLeft(request.call))
+        with suppress(OSError):
+            os.unlink(file)
