@@ -167,10 +167,12 @@ class Ledger:
             member.left, member.witness = None, Witness.CHILD
         self.on_change()
 
-    def let_go(self, member: Member) -> None:
-        """A session calls ``member`` its own no more: it is nobody's, with all that it bore."""
-        for below in list(self._below(member)):
+    def let_go(self, member: Member) -> list[ProcessId]:
+        """A session calls ``member`` its own no more: it is nobody's, with all that it bore. Returns who that is."""
+        gone = list(self._below(member))
+        for below in gone:
             self._forget(below)
+        return [below.id for below in gone]
 
     def _birth_told(self, member: Member, parent: int, witness: Witness) -> None:
         """The word on a birth comes after the look that found it: from here on each exec of it is told."""

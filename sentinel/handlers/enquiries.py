@@ -96,7 +96,9 @@ class Enquiries:
             case _:
                 return self._word(request, sender)
 
-    def _word(self, request: wire.Register | wire.Started | wire.Leaving | wire.Hook, sender: int) -> object:
+    def _word(
+        self, request: wire.Register | wire.Started | wire.Leaving | wire.Enlisted | wire.Hook, sender: int
+    ) -> object:
         """Answer who tells something of himself, and asks nothing."""
         match request:
             case wire.Register():
@@ -105,8 +107,8 @@ class Enquiries:
                 return {"session": self._runs.started(sender).key}
             case wire.Leaving(pids=pids):
                 return {"session": self._runs.leaving(sender, pids).key}
-            case wire.Enlisted(session=session):
-                return self._registered.enlisted(session)
+            case wire.Enlisted(session=name):
+                return self._registered.enlisted(name)
             case wire.Hook(call=call):
                 session = self._hooks.hear(call, sender)
                 return {"session": session.key if session is not None else ""}

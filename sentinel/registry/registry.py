@@ -109,6 +109,11 @@ class Registry:
         return self._where.registry
 
     @property
+    def logs(self) -> Path:
+        """Where the logs of sessions lie. Need not be there."""
+        return self._where.session_logs
+
+    @property
     def exists(self) -> bool:
         """Whether anybody has ever registered: to ask costs nothing, to open it costs 3 MiB."""
         return os.path.lexists(self._where.registry)
@@ -201,13 +206,13 @@ class Registry:
         self._tell(session)
         return bool(removed)
 
-    def end(self, session: str, why: str = "it said so") -> Entry:
-        """Note that a session is over.
+    def end(self, session: str, why: str = "it said so", root: ProcessId | None = None) -> Entry:
+        """Note that a session is over. With ``root``, only if it is still the session of that process.
 
         Raises:
-            NoSuchThing: No session of that id is active.
+            NoSuchThing: No such session is active.
         """
-        entry = self._done(lambda store: store.end(session, _text(why)))
+        entry = self._done(lambda store: store.end(session, _text(why), root))
         self._record(RegistrationEnded(session, entry.generation, entry.why))
         self._tell(session)
         return entry

@@ -176,14 +176,17 @@ class Store:
             write("DELETE FROM children WHERE id = ? AND generation = ? AND pid = ?", session, generation, pid)
         return removed
 
-    def end(self, session: str, why: str = "it said so") -> Entry:
+    def end(self, session: str, why: str = "it said so", root: ProcessId | None = None) -> Entry:
         """Note that a session is over.
 
         Raises:
-            NoSuchThing: No session of that id is active.
+            NoSuchThing: No session of that id is active, or it is not that of ``root``.
         """
         with self._changing() as write:
-            generation = self._generation(session)
+            living = self.living(session)
+            if root is not None and living.root != root:
+                raise NoSuchThing(f'the session that is registered as "{session}" is another one by now')
+            generation = living.generation
             self._end(write, session, why)
         return self.entries("id = ? AND generation = ?", (session, generation))[0]
 

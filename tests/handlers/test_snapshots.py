@@ -55,7 +55,7 @@ class Agent(Room):
             self.bus,
             **shared,
             discovery=self.discovery,
-            find_runs=lambda: None,
+            find_by_word=(),
             find_in_scopes=lambda: None,
             uid=os.getuid(),
         )

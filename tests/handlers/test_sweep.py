@@ -35,7 +35,12 @@ def sweep(room):
     discovery = Discovery(room.bus, **shared, exits=room.exits, ourselves=room.us, later=lambda *_: None)
     sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
     return Sweep(
-        room.bus, **shared, discovery=discovery, find_runs=sessions.find, find_in_scopes=lambda: None, uid=os.getuid()
+        room.bus,
+        **shared,
+        discovery=discovery,
+        find_by_word=(sessions.find,),
+        find_in_scopes=lambda: None,
+        uid=os.getuid(),
     )
 
 
