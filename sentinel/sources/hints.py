@@ -1,7 +1,7 @@
 """Reads the hints file: one line for each tmux hook that fired.
 
 The hooks append with one line of sh and never wait. A hint says "look at tmux now" and no
-more: at kill-server none of 60 arrives, and a name in it may be another session's.
+more: at kill-server none of 60 arrives. What they write is in ``integrations/tmux.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Protocol
 from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, FileChanged, SourceDegraded, TmuxHinted
 
-_HOOK = re.compile(rb"([a-z-]{1,40})(?:\t[^\n]*)?")
+_HOOK = re.compile(rb"([a-z-]{1,40}) (\d{1,10})")
+"""What a hook writes: its name, and the pid of its server. No name of a person's goes through the shell."""
 _ENOUGH = 64 * 1024
 """Bytes of hints: what is read in one go, and what the file may hold when all of it was read."""
 _LONGEST = 4096
@@ -76,10 +77,10 @@ class HintSource:
 
     def _tell(self) -> None:
         if self._running:
-            for hook in self._read():
-                self._bus.publish(TmuxHinted(hook))
+            for hint in self._read():
+                self._bus.publish(hint)
 
-    def _read(self) -> list[str]:
+    def _read(self) -> list[TmuxHinted]:
         try:
             # Never for writing: closing it would be an event on the file, answered by the next reading.
             fd = os.open(self._path, os.O_RDONLY | _SAFELY)
@@ -94,7 +95,7 @@ class HintSource:
         finally:
             os.close(fd)
 
-    def _news(self, fd: int) -> list[str]:
+    def _news(self, fd: int) -> list[TmuxHinted]:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink > 1:
             return self._refuse("it is not a plain file of ours")
@@ -109,7 +110,8 @@ class HintSource:
         if end > _ENOUGH:
             self._empty()
         lines = whole.split(b"\n")[1 if start > offset else 0 :]  # the first may be the tail of a line
-        return list(dict.fromkeys(hook[1].decode("ascii") for line in lines if (hook := _HOOK.fullmatch(line))))
+        hooks = (_HOOK.fullmatch(line) for line in lines)
+        return list(dict.fromkeys(TmuxHinted(hook[1].decode("ascii"), int(hook[2])) for hook in hooks if hook))
 
     def _empty(self) -> None:
         """Cut the file, unless it is another one by now or there is more to read.
@@ -127,7 +129,7 @@ class HintSource:
             finally:
                 os.close(fd)
 
-    def _refuse(self, why: str) -> list[str]:
+    def _refuse(self, why: str) -> list[TmuxHinted]:
         if not self._refused:
             self._refused = True
             self._bus.publish(SourceDegraded(self.name, f"the hints file cannot be read: {why}"))

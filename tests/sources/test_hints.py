@@ -94,7 +94,7 @@ async def until(true):
 
 
 def hook(path, words):
-    subprocess.run(["sh", "-c", f"printf '%s\\t%s\\n' {words} >> {path}"], check=True)
+    subprocess.run(["sh", "-c", f"echo {words} >> {path}"], check=True)
 
 
 def test_what_a_hook_writes_is_told_and_the_reading_causes_no_further_event(tmp_path):
@@ -102,9 +102,9 @@ def test_what_a_hook_writes_is_told_and_the_reading_causes_no_further_event(tmp_
 
     async def scenario():
         async with listening(path) as (hooks, changes):
-            hook(path, "session-closed '$3'")
+            hook(path, "session-closed 7")
             await until(lambda: hooks == ["session-closed"])
-            hook(path, "pane-exited %7")
+            hook(path, "pane-exited 7")
             await until(lambda: hooks == ["session-closed", "pane-exited"])
             changes.clear()
             await asyncio.sleep(0.3)
@@ -118,13 +118,13 @@ def test_the_file_is_cut_when_it_grew_too_long_and_the_next_hint_is_heard(tmp_pa
 
     async def scenario():
         async with listening(path) as (hooks, changes):
-            path.write_bytes(b"session-closed\t" + b"x" * 100 + b"\n")
+            path.write_bytes(b"session-closed " + b"x" * 100 + b"\n")
             with path.open("ab") as file:
-                file.write(b"session-closed\tx\n" * 5000)
+                file.write(b"session-closed 7\n" * 5000)
             await until(lambda: hooks and path.stat().st_size == 0)
             assert set(hooks) == {"session-closed"}
             hooks.clear()
-            hook(path, "client-detached x")
+            hook(path, "client-detached 7")
             await until(lambda: hooks == ["client-detached"])
             changes.clear()
             await asyncio.sleep(0.3)
@@ -135,52 +135,72 @@ def test_the_file_is_cut_when_it_grew_too_long_and_the_next_hint_is_heard(tmp_pa
 
 def test_hints_of_before_the_start_are_passed_over(tmp_path):
     room = Room(tmp_path)
-    room.write(b"session-closed\told\n")
+    room.write(b"session-closed 7\n")
     room.source.start()
     assert room.hooks == []
-    assert room.heard(b"pane-died\tnew\n") == ["pane-died"]
+    assert room.heard(b"pane-died 7\n") == ["pane-died"]
 
 
 def test_nothing_is_told_before_the_start_or_after_the_stop(tmp_path):
     room = Room(tmp_path)
-    assert room.heard(b"pane-died\n") == []
+    assert room.heard(b"pane-died 7\n") == []
     room.source.start()
     assert room.watches.now == [(str(tmp_path), True)]
     room.source.stop()
     assert room.watches.now == []
-    assert room.heard(b"pane-died\n") == []
+    assert room.heard(b"pane-died 7\n") == []
+
+
+def test_the_same_word_of_two_servers_is_told_of_both(room):
+    seen = []
+    room.bus.subscribe(TmuxHinted, seen.append)
+    room.heard(b"pane-exited 7\npane-exited 8\npane-exited 7\n")
+    assert seen == [TmuxHinted("pane-exited", 7), TmuxHinted("pane-exited", 8)]
 
 
 def test_only_what_is_new_is_told_and_each_word_once(room):
-    assert room.heard(b"pane-exited\t1\nsession-closed\t2\npane-exited\t3\n") == ["pane-exited", "session-closed"]
+    assert room.heard(b"pane-exited 7\nsession-closed 7\npane-exited 7\n") == ["pane-exited", "session-closed"]
     assert room.heard() == []
-    assert room.heard(b"pane-exited\t4\n") == ["pane-exited"]
+    assert room.heard(b"pane-exited 7\n") == ["pane-exited"]
 
 
 def test_other_files_are_not_read(room):
-    room.write(b"pane-exited\n")
+    room.write(b"pane-exited 7\n")
     room.bus.publish(FileChanged(str(room.path) + "2"))
     assert room.hooks == []
 
 
 def test_lost_events_are_answered_by_reading(room):
-    room.write(b"pane-exited\n")
+    room.write(b"pane-exited 7\n")
     room.bus.publish(EventsLost("files", "the queue overflowed"))
     assert room.hooks == ["pane-exited"]
 
 
 def test_half_a_line_waits_for_the_rest(room):
     assert room.heard(b"session-cl") == []
-    assert room.heard(b"osed\t$1") == []
+    assert room.heard(b"osed 7") == []
     assert room.heard(b"\n") == ["session-closed"]
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"\t", b"Session-Closed\t", b"session closed", b"a" * 41, b"\x1b[31mpane\t", b"pane-exited ", b"\xff\xfe\t"],
+    [
+        b"",
+        b" 7",
+        b"Session-Closed 7",
+        b"session closed 7",
+        b"a" * 41 + b" 7",
+        b"\x1b[31mpane 7",
+        b"pane-exited",
+        b"pane-exited ",
+        b"pane-exited x7",
+        b"pane-exited 7 $3",
+        b"pane-exited 12345678901",
+        b"\xff\xfe 7",
+    ],
 )
 def test_a_line_that_no_hook_writes_is_passed_over(room, line):
-    assert room.heard(line + b"\npane-died\tafter it\n") == ["pane-died"]
+    assert room.heard(line + b"\npane-died 7\n") == ["pane-died"]
 
 
 @given(st.binary(max_size=300))
@@ -190,34 +210,34 @@ def test_garbage_never_raises_and_tells_words_only(tmp_path_factory, text):
     for hook in room.heard(text):
         assert 0 < len(hook) <= 40
         assert set(hook) <= set("abcdefghijklmnopqrstuvwxyz-")
-    assert room.heard(b"\npane-died\t\n")[-1] == "pane-died"
+    assert room.heard(b"\npane-died 7\n")[-1] == "pane-died"
 
 
 def test_a_flood_is_read_from_its_end_and_the_cut_line_there_is_no_hint(room):
-    flood = b"first-word\n" + b"x" * 8 + b"\t" + b"y" * 70_000 + b"\n" + b"pane-died\tlast\n"
+    flood = b"first-word 7\n" + b"x" * 8 + b" " + b"y" * 70_000 + b"\n" + b"pane-died 7\n"
     room.write(flood)
     assert room.heard() == ["pane-died"]
     assert room.path.stat().st_size == 0
     # The 64 KiB that are read begin inside this word, whose end looks like another one.
-    room.write(b"ab-session-closed\tx\n")
-    room.write(b"z" * (64 * 1024 - len(b"closed\tx\n") - 1) + b"\n")
+    room.write(b"ab-session-closed 7\n")
+    room.write(b"z" * (64 * 1024 - len(b"closed 7\n") - 1) + b"\n")
     assert room.heard() == []
 
 
 def test_what_has_no_end_of_line_is_not_kept_for_ever(room):
     assert room.heard(b"x" * 5000) == []
-    assert room.heard(b"\npane-died\n") == ["pane-died"]
+    assert room.heard(b"\npane-died 7\n") == ["pane-died"]
     assert room.heard(b"x" * 100_000) == []
     assert room.path.stat().st_size == 0
 
 
 def test_a_file_that_was_cut_or_replaced_is_read_from_its_start(room):
-    assert room.heard(b"pane-exited\t" + b"x" * 50 + b"\n") == ["pane-exited"]
+    assert room.heard(b"x" * 50 + b"\npane-exited 7\n") == ["pane-exited"]
     os.truncate(room.path, 0)
-    assert room.heard(b"pane-died\n") == ["pane-died"]
+    assert room.heard(b"pane-died 7\n") == ["pane-died"]
     room.path.rename(room.path.with_suffix(".old"))
     assert room.heard() == []
-    assert room.heard(b"client-detached\t" + b"x" * 50 + b"\n") == ["client-detached"]
+    assert room.heard(b"x" * 50 + b"\nclient-detached 7\n") == ["client-detached"]
     assert room.degraded == []
 
 
@@ -226,11 +246,11 @@ def test_a_line_that_came_while_the_file_was_read_is_not_cut_off(room, monkeypat
 
     def slowly(fd, count, start):
         text = read(fd, count, start)
-        room.write(b"pane-died\tlate\n")
+        room.write(b"pane-died 7\n")
         return text
 
     monkeypatch.setattr(os, "pread", slowly)
-    room.heard(b"pane-exited\tx\n" * 6000)
+    room.heard(b"pane-exited 7\n" * 6000)
     monkeypatch.undo()
     assert room.heard() == ["pane-died"]
     assert room.path.stat().st_size == 0
@@ -239,7 +259,7 @@ def test_a_line_that_came_while_the_file_was_read_is_not_cut_off(room, monkeypat
 @pytest.mark.parametrize("kind", ["symlink", "hard link", "fifo", "directory", "not ours"])
 def test_what_is_no_plain_file_of_ours_is_refused_once_and_left_alone(room, tmp_path, kind):
     other = tmp_path / "other"
-    other.write_bytes(b"pane-exited\n" * 10_000)
+    other.write_bytes(b"pane-exited 7\n" * 10_000)
     match kind:
         case "symlink":
             room.path.symlink_to(other)
@@ -252,15 +272,15 @@ def test_what_is_no_plain_file_of_ours_is_refused_once_and_left_alone(room, tmp_
         case "not ours":
             if os.geteuid() != 0:
                 pytest.skip("missing: root, who can give a file away")
-            room.write(b"pane-exited\n" * 10_000)
+            room.write(b"pane-exited 7\n" * 10_000)
             os.chown(room.path, 65534, 65534)
     assert room.heard() == []
     assert room.heard() == []
-    assert other.stat().st_size == 120_000
+    assert other.stat().st_size == 140_000
     assert [event.source for event in room.degraded] == ["tmux hints"]
     assert "plain file" in room.degraded[0].why or kind == "symlink"
     if room.path.is_dir():
         room.path.rmdir()
     else:
         room.path.unlink()
-    assert room.heard(b"pane-died\n") == ["pane-died"]
+    assert room.heard(b"pane-died 7\n") == ["pane-died"]
