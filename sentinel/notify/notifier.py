@@ -103,6 +103,6 @@ async def _attempt(way: Way, breaker: Breaker, message: Message) -> Delivery:
         delivery = await way.show(message)
     except Exception as error:  # a notification must never break what it tells about
         log.exception("a notification failed")
-        delivery = Delivery(shown=False, why=f"could not start the notifier: {error}")
+        delivery = Delivery(shown=False, why=f"it failed: {error}")
     breaker.record(delivery.why)
     return delivery

@@ -3,145 +3,249 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import socket
 
 import pytest
 
 from sentinel.bus import Bus
+from sentinel.core import notices
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
 from sentinel.core.facts import Death, ProcessId
+from sentinel.core.notices import Manner, Quiet
 from sentinel.core.sessions import Kind, Session
-from sentinel.core.verdicts import Spared
-from sentinel.handlers.tell import Tell, summary
-from sentinel.notify.delivery import Delivery
+from sentinel.core.verdicts import Condemned, Spared
+from sentinel.handlers.tell import Tell
+from sentinel.notify import Delivery
+from tests.core.cases import facts
 
-CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7))
+CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7), directory="/srv/shop")
 KILLED = Death(1.0, 9)
+SOON = 0.05
+SHOWN = Delivery(shown=True, by="desktop (D-Bus)", mark=7)
 
 
 class Shelf:
-    """Stands in for the desktop: keeps what it is to show."""
+    """Stands in for the notifier: keeps what it is to show. Real ones are in tests/real."""
 
-    def __init__(self, delivery=None, wait=0.0):
+    def __init__(self, delivery=SHOWN, wait=0.0):
         self.sent = []
-        self._delivery = delivery or Delivery(shown=True)
+        self._delivery = delivery
         self._wait = wait
 
-    async def send(self, title, body):
+    async def send(self, message):
         await asyncio.sleep(self._wait)
-        self.sent.append((title, body))
+        self.sent.append(message)
         return self._delivery
+
+    @property
+    def bodies(self):
+        return [message.body for message in self.sent]
 
 
 def outcomes(*results):
     return tuple(Outcome(f"{number}@1", result) for number, result in enumerate(results))
 
 
-def tell(*events, shelf, threshold=1):
+def cleaned(*results, session=CLAUDE):
+    return CleanedUp(session, outcomes(*results or [Result.ENDED]), 0.1)
+
+
+def condemned(number, ports=(), memory=0):
+    seen = facts(id=ProcessId(number, 1), memory=memory)
+    return Condemned(seen.id, seen, (), ports=ports)
+
+
+def tell(*events, shelf, manner=None, then=None):
     """Publish events and wait until everything is told. Returns what was recorded."""
     recorded = []
 
     async def scenario():
         bus = Bus(lambda event, cause: (recorded.append((event, cause)), len(recorded))[1])
-        it = Tell(bus, shelf, lambda: threshold)
+        it = Tell(bus, shelf, lambda: manner or Manner())
         for event in events:
             bus.publish(event)
+        if then is not None:
+            await then(bus, it)
         await it.close()
 
     asyncio.run(scenario())
     return recorded
 
 
-@pytest.mark.parametrize(
-    ("results", "text"),
-    [
-        ([Result.ENDED], "1 process ended"),
-        ([Result.ENDED] * 3, "3 processes ended"),
-        ([Result.ENDED, Result.KILLED], "2 processes ended (1 by SIGKILL)"),
-        ([Result.REMOVED], "1 stale file removed"),
-        ([Result.ENDED, Result.REMOVED, Result.REMOVED], "1 process ended, 2 stale files removed"),
-        ([Result.SURVIVED, Result.REFUSED], "2 could not be cleaned"),
-    ],
-)
-def test_one_sentence_says_what_was_done(results, text):
-    assert summary(CLAUDE, KILLED, list(outcomes(*results)), 0) == (
-        f"claude was killed by SIGKILL: {text}.\nsentinel explain claude-4231"
-    )
-
-
-def test_a_name_cannot_add_a_line_to_what_is_told():
-    hostile = Session(Kind.RUN, "make\nclaude is well\x1b[2J\u202e", ProcessId(4231, 7))
-    lines = summary(hostile, KILLED, list(outcomes(Result.ENDED)), 0).split("\n")
-    assert len(lines) == 2
-    assert all(line.isprintable() for line in lines)
-
-
-def test_what_was_left_alone_is_said_too():
-    assert "1 process ended, 2 left alone." in summary(CLAUDE, None, list(outcomes(Result.ENDED)), 2)
-    assert summary(CLAUDE, None, list(outcomes(Result.ENDED)), 0).startswith("claude ended: ")
-
-
-def test_what_was_held_is_said_with_the_reason():
-    held = Outcome("1@7", Result.HELD, "a person has paused Sentinel")
-    said = summary(CLAUDE, None, [held], 0)
-    assert said.startswith("claude ended: 1 process not ended (a person has paused Sentinel).")
-
-
-def test_a_breaker_that_opens_is_told_once_and_what_it_holds_is_not():
-    shelf = Shelf()
-    held = Outcome("1@7", Result.HELD, "the kill budget is spent")
-    recorded = tell(BreakerOpened("6 causes within 30 s"), CleanedUp(CLAUDE, (held,), 0.1), shelf=shelf)
-    assert shelf.sent == [("Sentinel stopped itself", "It only reports now: 6 causes within 30 s.\nsentinel resume")]
-    assert recorded[-1][0] == Notified("", shelf.sent[0][1], shown=True)
+def kinds(recorded):
+    return [type(event) for event, _ in recorded]
 
 
 def test_a_clean_up_is_told_with_how_it_died_and_recorded_as_its_consequence():
     shelf = Shelf()
     spared = Spared(ProcessId(9, 1), "nohup", "it was started to outlive its terminal")
-    judged = SessionJudged(CLAUDE, KILLED, (spared,))
-    recorded = tell(judged, CleanedUp(CLAUDE, outcomes(Result.ENDED), 0.1), shelf=shelf)
-    ((_, body),) = shelf.sent
-    assert body.startswith("claude was killed by SIGKILL: 1 process ended, 1 left alone.")
+    recorded = tell(SessionJudged(CLAUDE, KILLED, (spared,)), cleaned(), shelf=shelf)
+    [message] = shelf.sent
+    assert (message.title, message.urgent) == ("Sentinel cleaned up", False)
+    assert message.body == (
+        "claude in /srv/shop was killed by SIGKILL: 1 process ended, 1 left alone.\nsentinel explain claude-4231"
+    )
     event, cause = recorded[-1]
-    assert event == Notified(CLAUDE.key, body, shown=True)
+    assert event == Notified(CLAUDE.key, message.body, shown=True, by="desktop (D-Bus)")
     assert cause == 2
 
 
-def test_one_that_could_not_be_shown_is_recorded_with_the_reason():
-    recorded = tell(
-        CleanedUp(CLAUDE, outcomes(Result.ENDED), 0.1),
-        shelf=Shelf(Delivery(shown=False, why="this log-in has no desktop")),
+def test_what_was_freed_is_told_but_no_port_on_which_somebody_else_listens():
+    shelf = Shelf()
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as freed:
+        both = taken.getsockname()[1], freed.getsockname()[1]
+        freed.close()
+        judged = SessionJudged(CLAUDE, KILLED, (condemned(0, both, 1_800_000_000), condemned(1, (), 40_000_000)))
+        tell(judged, cleaned(Result.ENDED, Result.REFUSED), shelf=shelf)
+    assert f"1 process ended, 1 could not be cleaned, about 1.8 GB freed, port {both[1]} free." in shelf.bodies[0]
+
+
+def test_one_that_was_spared_for_a_while_only_was_not_left_alone():
+    shelf = Shelf()
+    spared = Spared(ProcessId(0, 1), "unknown", "nobody could look at it")
+    tell(
+        SessionJudged(CLAUDE, KILLED, (spared,)), SessionJudged(CLAUDE, KILLED, (condemned(0),)), cleaned(), shelf=shelf
     )
+    assert "left alone" not in shelf.bodies[0]
+
+
+def test_what_comes_together_is_told_together():
+    codex = Session(Kind.AGENT, "codex", ProcessId(5, 7))
+    shelf = Shelf()
+    recorded = tell(cleaned(), cleaned(Result.REMOVED, session=codex), shelf=shelf)
+    assert shelf.bodies == [
+        "claude in /srv/shop and codex died: 1 process ended, 1 stale file removed.\nsentinel events --since 10m"
+    ]
+    assert recorded[-1][0].session == ""
+    assert recorded[-1][1] == 1
+
+
+def test_a_group_is_told_when_its_time_is_over_and_not_before(monkeypatch):
+    monkeypatch.setattr(notices, "GROUP", SOON)
+    shelf = Shelf()
+
+    async def then(bus, it):
+        assert shelf.sent == []
+        async with asyncio.timeout(20):
+            while not shelf.sent:
+                await asyncio.sleep(0.01)
+
+    assert kinds(tell(cleaned(), shelf=shelf, then=then)) == [CleanedUp, Notified]
+
+
+def test_the_next_one_replaces_it_and_says_all_of_it(monkeypatch):
+    monkeypatch.setattr(notices, "GROUP", SOON)
+    shelf = Shelf()
+
+    async def then(bus, it):
+        async with asyncio.timeout(20):
+            while not shelf.sent:
+                await asyncio.sleep(0.01)
+        bus.publish(cleaned(session=Session(Kind.AGENT, "codex", ProcessId(5, 7))))
+
+    tell(cleaned(), shelf=shelf, then=then)
+    assert [message.replaces for message in shelf.sent] == [False, True]
+    assert shelf.bodies[1].startswith("claude in /srv/shop and codex died: 2 processes ended.")
+
+
+@pytest.mark.parametrize("delivery", [Delivery(shown=True, by="tmux"), Delivery(shown=False, why="no")])
+def test_what_cannot_be_replaced_is_not_said_again(monkeypatch, delivery):
+    monkeypatch.setattr(notices, "GROUP", SOON)
+    shelf = Shelf(delivery)
+
+    async def then(bus, it):
+        async with asyncio.timeout(20):
+            while not shelf.sent:
+                await asyncio.sleep(0.01)
+        bus.publish(cleaned(session=Session(Kind.AGENT, "codex", ProcessId(5, 7))))
+
+    tell(cleaned(), shelf=shelf, then=then)
+    assert not shelf.sent[1].replaces
+    assert shelf.bodies[1].startswith("codex ended: 1 process ended.")
+
+
+def test_of_a_storm_little_is_shown_and_nothing_is_missing():
+    """The end of the agent tells the rest. That a minute is like this says tests/core/test_notices.py."""
+    shelf = Shelf()
+    many = [cleaned(session=Session(Kind.AGENT, "claude", ProcessId(number, 7))) for number in range(1, 10_001)]
+    recorded = tell(*many, shelf=shelf)
+    assert kinds(recorded).count(CleanedUp) == 10_000
+    assert len(shelf.sent) == 1
+    assert "and 9998 more died: 10000 processes ended" in shelf.bodies[0]
+
+
+def test_a_breaker_that_opens_is_told_at_once_and_what_it_holds_is_not():
+    shelf = Shelf()
+    held = Outcome("1@7", Result.HELD, "the kill budget is spent")
+    recorded = tell(BreakerOpened("6 causes within 30 s"), CleanedUp(CLAUDE, (held,), 0.1), shelf=shelf)
+    [message] = shelf.sent
+    assert (message.title, message.urgent) == ("Sentinel stopped itself", True)
+    assert message.body == "It only reports now: 6 causes within 30 s.\nsentinel resume"
+    assert recorded[-1][0] == Notified("", message.body, shown=True, by="desktop (D-Bus)")
+
+
+def test_in_quiet_hours_only_what_is_urgent_is_shown_and_the_rest_is_recorded():
+    shelf = Shelf()
+    recorded = tell(cleaned(), BreakerOpened("6 causes"), shelf=shelf, manner=Manner(quiet=Quiet(0, 0)))
+    assert [message.urgent for message in shelf.sent] == [True]
+    [why] = [event.why for event, _ in recorded if isinstance(event, Notified) and not event.shown]
+    assert why == "these are quiet hours (00:00-00:00)"
+
+
+def test_one_that_could_not_be_shown_is_recorded_with_the_reason():
+    recorded = tell(cleaned(), shelf=Shelf(Delivery(shown=False, why="this log-in has no desktop")))
     assert (recorded[-1][0].shown, recorded[-1][0].why) == (False, "this log-in has no desktop")
 
 
 @pytest.mark.parametrize(
-    ("results", "threshold"), [([Result.GONE] * 3, 1), ([Result.ENDED] * 2, 3), ([Result.ENDED, Result.GONE], 2)]
+    ("results", "manner"),
+    [
+        ([Result.GONE] * 3, Manner()),
+        ([Result.ENDED] * 2, Manner(min_things=3)),
+        ([Result.ENDED], Manner(silent=frozenset({Kind.AGENT}))),
+    ],
 )
-def test_what_is_not_worth_it_is_not_told(results, threshold):
+def test_what_is_not_worth_it_is_not_told(results, manner):
     shelf = Shelf()
-    tell(CleanedUp(CLAUDE, outcomes(*results), 0.1), shelf=shelf, threshold=threshold)
+    assert kinds(tell(cleaned(*results), shelf=shelf, manner=manner)) == [CleanedUp]
     assert shelf.sent == []
 
 
 def test_a_person_who_wants_no_notifications_gets_none():
-    recorded = tell(CleanedUp(CLAUDE, outcomes(Result.ENDED), 0.1), shelf=None)
-    assert [type(event) for event, _ in recorded] == [CleanedUp]
+    assert kinds(tell(cleaned(), BreakerOpened("6 causes"), shelf=None)) == [CleanedUp, BreakerOpened]
 
 
-def test_how_one_died_is_forgotten_with_its_clean_up_and_never_kept_for_many():
-    shelf = Shelf()
+def test_how_one_died_is_forgotten_with_its_clean_up_and_never_kept_for_many(monkeypatch):
+    monkeypatch.setattr(notices, "GROUP", 0.0)
+    shelf = Shelf(Delivery(shown=True))
     others = [SessionJudged(Session(Kind.AGENT, "codex", ProcessId(n, 1)), KILLED, ()) for n in range(2, 400)]
-    cleaned = CleanedUp(CLAUDE, outcomes(Result.ENDED), 0.1)
-    tell(SessionJudged(CLAUDE, KILLED, ()), *others, cleaned, cleaned, shelf=shelf)
-    assert [body.partition(":")[0] for _, body in shelf.sent] == ["claude ended", "claude ended"]
+    tell(SessionJudged(CLAUDE, KILLED, ()), *others, cleaned(), shelf=shelf)
+    assert shelf.bodies[0].startswith("claude in /srv/shop ended: ")
 
 
-def test_nobody_waits_for_a_slow_desktop_but_the_farewell():
+def test_nobody_waits_for_a_slow_desktop_but_the_farewell(monkeypatch):
+    monkeypatch.setattr(notices, "GROUP", 0.0)
     shelf = Shelf(wait=0.2)
-    began = time.monotonic()
-    cleaned = CleanedUp(CLAUDE, outcomes(Result.ENDED), 0.1)
-    recorded = tell(cleaned, cleaned, cleaned, shelf=shelf)
-    assert [type(event) for event, _ in recorded] == [CleanedUp] * 3 + [Notified] * 3
-    assert time.monotonic() - began < 20
+    beats = 0
+
+    async def then(bus, it):
+        nonlocal beats
+        while not shelf.sent:
+            await asyncio.sleep(0.01)
+            beats += 1
+
+    recorded = tell(cleaned(), shelf=shelf, then=then)
+    assert kinds(recorded) == [CleanedUp, Notified]
+    assert beats > 5  # a loop that was blocked would have counted to 1
+
+
+def test_while_nothing_waits_there_is_no_timer():
+    async def then(bus, it):
+        assert it._timer is None
+        bus.publish(cleaned())
+        assert it._timer is not None
+        await it.close()
+        assert it._timer is None
+
+    tell(shelf=Shelf(), then=then)

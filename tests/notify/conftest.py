@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.notify import session_bus
+from tests.lab.absent import without
 
 TOLD = f"""#!{sys.executable} -I
 import os, sys, time
@@ -20,7 +21,7 @@ with open({{calls!r}}, "a") as calls:
 
 @dataclass
 class Machine:
-    """A folder with a `notify-send` of ours and a socket where the bus would be.
+    """A folder with a `notify-send` of ours and a socket where the bus would be; jeepney is hidden.
 
     The stand-in can be broken in every way, which no real desktop offers; the real ones
     are in tests/real/test_notifications.py.
@@ -44,7 +45,12 @@ class Machine:
     @property
     def told(self) -> list[tuple[str, str]]:
         """Title and body of each call."""
-        return [(title, body) for _, _, _, title, body in self._lines()]
+        return [(line[-2], line[-1]) for line in self._lines()]
+
+    @property
+    def options(self) -> list[list[str]]:
+        """The options of each call."""
+        return [line[1:-2] for line in self._lines()]
 
     @property
     def pids(self) -> list[int]:
@@ -61,5 +67,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         monkeypatch.chdir(tmp_path)  # the path of a socket may have 108 bytes, and pytest's folders are deep
         bus.bind("bus")
         made = Machine(tmp_path)
+        made.environ |= without("jeepney", tmp_path / "hidden")
         made.notify_send()
         yield made
