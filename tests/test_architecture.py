@@ -44,6 +44,7 @@ REMOVERS = {
     "sources/inbox.py": "its own socket, under the agent's lock",
     "hook.py": "calls in its own spool, beyond what that may hold",
     "sources/spool.py": "calls that it has read, and what is none, in its own spool",
+    "service/footprint.py": "what its manifest says it wrote and nobody has changed since",
     "locks/lock.py": "locks of its own form, on proof that their holder is dead",
 }
 

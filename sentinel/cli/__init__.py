@@ -35,6 +35,9 @@ class Verb(NamedTuple):
 
 
 COMMANDS: Mapping[str, Verb] = {
+    "install": Verb("sentinel.cli.install", "Have Sentinel started at each log-in."),
+    "uninstall": Verb("sentinel.cli.uninstall", "Take back what install did."),
+    "service": Verb("sentinel.cli.service", "Start, stop and look at the installed agent."),
     "agent": Verb("sentinel.cli.agent", "Watch your sessions in the foreground."),
     "run": Verb("sentinel.cli.run", "Run a command as a watched session."),
     "status": Verb("sentinel.cli.status", "Show whether the agent runs, and what it watches."),

@@ -111,3 +111,13 @@ def restart(uid: int) -> list[str]:
 def describe(uid: int) -> list[str]:
     """The command that prints what launchd knows of the agent."""
     return ["launchctl", "print", f"gui/{uid}/{LABEL}"]
+
+
+def properties(output: str) -> dict[str, str]:
+    """What ``launchctl print`` printed of the agent itself, by name; the first of each."""
+    found: dict[str, str] = {}
+    for line in output.splitlines():
+        name, is_there, value = line.strip().partition(" = ")
+        if is_there and value != "{":
+            found.setdefault(name, value)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -53,3 +54,13 @@ def place(environ: Mapping[str, str], home: Path) -> Path:
 def properties(output: str) -> dict[str, str]:
     """What ``systemctl show`` printed, by name."""
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def lingers(user: str, flags: Path = Path("/var/lib/systemd/linger")) -> bool:
+    """Whether the user's manager, and so the service, lives on after the log-out (loginctl enable-linger).
+
+    Args:
+        user: The log-in name.
+        flags: Where logind keeps a file of that name for each user who asked for it.
+    """
+    return os.path.lexists(flags / user)

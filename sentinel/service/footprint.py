@@ -1,0 +1,186 @@
+"""What an installation leaves in a home, written down so that all of it can be taken out again.
+
+Before a file is written its old content is kept in the manifest, and so is each directory
+that was made for it. Taking out puts back what was there, byte by byte, or removes what was
+not. A file that somebody has changed since is not touched, unless whoever planned it can
+take its own part out of what is there now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from sentinel.atomic import replace_file
+from sentinel.errors import SentinelError
+
+_VERSION = 1
+_LARGEST = 16 << 20
+
+Without = Callable[[Path, bytes], bytes | None]
+"""What is left of a file's content without our part in it; None when that cannot be told."""
+
+
+class _File(msgspec.Struct):
+    step: str
+    path: str
+    digest: str
+    """Of what we wrote last."""
+    before: bytes | None = None
+    """What was there; None when nothing was."""
+    mode: int = 0o644
+
+
+class _Manifest(msgspec.Struct):
+    version: int = _VERSION
+    files: list[_File] = msgspec.field(default_factory=list)
+    directories: list[str] = msgspec.field(default_factory=list)
+    """Made by us, the outer ones first."""
+
+
+class Footprint:
+    """The manifest, and the hand that writes and takes out.
+
+    Args:
+        path: Of the manifest. Need not exist.
+
+    Raises:
+        SentinelError: The manifest cannot be read, so nobody knows what is ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._manifest = _read(path)
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """What has left something."""
+        return frozenset(file.step for file in self._manifest.files)
+
+    def of(self, step: str) -> list[Path]:
+        """The files of a step."""
+        return [Path(file.path) for file in self._manifest.files if file.step == step]
+
+    def put(self, step: str, path: Path, content: bytes) -> bool:
+        """Have the file hold this content. Whether it did not already.
+
+        Raises:
+            OSError: It is as it was before.
+        """
+        path = Path(os.path.realpath(path))  # a dotfile may be a link into somebody's repository: that stays one
+        there = _content(path)
+        entry = self._entry(path)
+        if there == content and entry is not None:
+            return False
+        if entry is None:
+            mode = os.stat(path).st_mode & 0o7777 if there is not None else 0o644
+            entry = _File(step, str(path), "", there, mode)
+            self._manifest.files.append(entry)
+        entry.digest = _digest(content)
+        self.making(path.parent)
+        self.save()
+        _write(path, content, entry.mode)
+        return there != content
+
+    def making(self, directory: Path) -> None:
+        """Make a directory, and remember what of it was not there."""
+        self.expect(directory)
+        self.save()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def expect(self, directory: Path) -> None:
+        """Remember what is missing of a directory that somebody else is about to make on our account."""
+        directory = Path(os.path.realpath(directory))
+        missing = [str(one) for one in (directory, *directory.parents) if not os.path.lexists(one)]
+        self._manifest.directories += [one for one in reversed(missing) if one not in self._manifest.directories]
+
+    def take_out(self, step: str, without: Without) -> Iterator[str]:
+        """Put everything of a step back as it was. Yields a sentence for each file that stays."""
+        for file in [file for file in self._manifest.files if file.step == step]:
+            if why := _take_out(file, without):
+                yield why
+            self._manifest.files.remove(file)
+            self.save()
+
+    def leave(self) -> None:
+        """Forget the manifest, and remove the directories that were made for it all and are empty now."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        for directory in sorted(self._manifest.directories, key=len, reverse=True):
+            with suppress(OSError):  # somebody has put something there, or it is gone
+                os.rmdir(directory)
+
+    def erase(self, directory: Path) -> None:
+        """Remove a directory that was made on our account, with all that has come into it since.
+
+        Raises:
+            OSError: Some of it stays.
+        """
+        if self.made(directory):
+            shutil.rmtree(directory)
+
+    def made(self, directory: Path) -> bool:
+        """Whether the directory is there on our account."""
+        return os.path.realpath(directory) in self._manifest.directories
+
+    def _entry(self, path: Path) -> _File | None:
+        return next((file for file in self._manifest.files if file.path == str(path)), None)
+
+    def save(self) -> None:
+        """Write the manifest."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(self._path, msgspec.json.encode(self._manifest), sync=True)
+
+
+def _take_out(file: _File, without: Without) -> str:
+    """Put one file back. Why it stays, or nothing."""
+    path = Path(file.path)
+    there = _content(path)
+    if there is None or there == file.before:
+        return ""
+    wanted = file.before
+    if _digest(there) != file.digest:
+        rest = without(path, there)
+        if rest is None:
+            return f"{path} has been changed since, and stays"
+        wanted = rest or file.before
+    if wanted is None:
+        os.unlink(path)
+    else:
+        _write(path, wanted, file.mode)
+    return ""
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    replace_file(path, content)
+    os.chmod(path, mode)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path) -> _Manifest:
+    try:
+        with open(path, "rb") as file:
+            said = msgspec.json.decode(file.read(_LARGEST), type=_Manifest)
+    except FileNotFoundError:
+        return _Manifest()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SentinelError(f"{path} cannot be read, so nobody knows what was installed where: {error}") from error
+    if said.version != _VERSION:
+        raise SentinelError(f"{path} is of version {said.version}, and this Sentinel knows {_VERSION}")
+    return said
