@@ -12,6 +12,7 @@ from sentinel import wire
 from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.facts import ProcessId
 from sentinel.core.policy import Mode, Policy
+from sentinel.core.hooks import HookCall
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.discovery import Discovery
@@ -130,6 +131,8 @@ def test_every_request_has_an_answer_that_can_be_sent(room, enquiries):
         wire.Explain: (str(wrapper.pid),),
         wire.Started: (5,),
         wire.Leaving: ([],),
+        wire.Enlisted: ("nobody",),
+        wire.Hook: (HookCall("1", "claude", "Stop", 1.0),),
         wire.Keep: (str(wrapper.pid),),
     }
     for kind in get_args(wire.Request):
