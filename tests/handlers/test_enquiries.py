@@ -11,12 +11,12 @@ import pytest
 from sentinel import wire
 from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.facts import ProcessId
-from sentinel.core.policy import Mode, Policy
 from sentinel.core.hooks import HookCall
+from sentinel.core.policy import Mode, Policy
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.agent_hooks import AgentHooks
+from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.halting import Halting
