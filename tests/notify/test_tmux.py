@@ -150,7 +150,7 @@ def test_no_text_is_obeyed(server, tmp_path, text):
     hostile = text.format(marker=marker)
     assert show(server, message=Message("Sentinel", f"{hostile}\nend{hostile}")).shown
     server.until(lambda: "Sentinel: " in server.screen())
-    assert server("list-sessions")  # a `#(...)` would have been started by now: this answer came after it
+    server("run-shell", "sleep .3")  # a `#(...)` would have been started before, and done by now
     assert not marker.exists()
     assert "100%" not in text or "%H:%M %% 100%" in server.screen()
 
