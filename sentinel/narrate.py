@@ -295,7 +295,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "process.supervised": _supervised,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
-    "registry.registered": _registered,
+    "registry.entry": _registered,
     "registry.child": _child_named,
     "registry.ended": _registration_ended,
     "registry.rebuilt": _registry_rebuilt,

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Verb] = {
     "service": Verb("sentinel.cli.service", "Start, stop and look at the installed agent."),
     "agent": Verb("sentinel.cli.agent", "Watch your sessions in the foreground."),
     "run": Verb("sentinel.cli.run", "Run a command as a watched session."),
+    "session": Verb("sentinel.cli.session", "Register a script or program as a watched session."),
     "status": Verb("sentinel.cli.status", "Show whether the agent runs, and what it watches."),
     "sessions": Verb("sentinel.cli.sessions", "List the watched sessions."),
     "events": Verb("sentinel.cli.events", "Show what happened, and what comes."),

@@ -293,7 +293,7 @@ class ServerUnstuck(Event):
 class SessionRegistered(Event):
     """A session has said that it is there. Holds what the registry is rebuilt from when it is damaged."""
 
-    type: ClassVar[str] = "registry.registered"
+    type: ClassVar[str] = "registry.entry"
 
     session: str
     """Its id in the registry."""

@@ -101,7 +101,7 @@ def test_it_makes_its_directories_where_nobody_has(tmp_path, monkeypatch):
         assert registry.exists
         assert registry.path == tmp_path / "new" / "STATE" / "registry.db"
     (entry,) = History(paths.find().journal).read()
-    assert entry.record["type"] == "dev.sentinel.registry.registered"
+    assert entry.record["type"] == "dev.sentinel.registry.entry"
 
 
 @pytest.mark.parametrize("pid", [0, -1, 1, 2**22 + 1, 10**30])
