@@ -1,7 +1,7 @@
 """Which tmux sessions a program made and has no use for any more, by the names that it gives.
 
 A name proves nothing: whatever is found by one is shown to a person, and ended by nobody here
-(docs/decisions/0009).
+(docs/by-hand.md).
 """
 
 from __future__ import annotations
