@@ -58,6 +58,11 @@ class Paths:
         return self.state / "sessions"
 
     @property
+    def tmux_hooks(self) -> Path:
+        """tmux's hooks as lines of a tmux.conf. They are wanted on every server while it is there."""
+        return self.state / "tmux.conf"
+
+    @property
     def crashes(self) -> Path:
         """The agent's last crashes. Need not exist."""
         return self.state / "crashes.json"
