@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
-from benchmarks.commands import commands
+from benchmarks.commands import commands, views
 from benchmarks.deaths import latency, soak, wrapped
 from benchmarks.files import files
 from benchmarks.idle import idle
@@ -32,6 +32,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "load": (load, 15, 2),
     "soak": (soak, 300, 30),
     "commands": (commands, 20, 5),
+    "views": (views, 10, 3),
     "files": (files, 200, 40),
 }
 """What is measured, in order: by what, how much of it, and how much when it shall be quick."""
