@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sentinel.doctor import of_host, of_leftovers, of_tmux
+from sentinel.doctor import of_host, of_leftovers, of_service, of_tmux
 from sentinel.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
     Check("agent", "Sentinel", "the agent runs, and hears of everything", of_host.agent),
+    Check("crashes", "Sentinel", "it did not crash", of_service.crashed),
+    Check("service", "Sentinel", "the service, if it is installed, serves", of_service.installed),
+    Check("linger", "Sentinel", "what lives on after your log-out is watched", of_service.lingers),
     Check("places", "Sentinel", "what is done can be written down", of_host.places),
     Check("notifications", "Sentinel", "you can be told", of_host.notifications),
     Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),

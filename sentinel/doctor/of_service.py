@@ -1,0 +1,73 @@
+"""Checks of Sentinel as a service: whether it will be there tomorrow, and why it was not yesterday."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from sentinel import crashes
+from sentinel.core.sentences import count
+from sentinel.doctor.check import CouldNotCheck, Trouble
+from sentinel.doctor.patient import Patient
+from sentinel.errors import SentinelError
+from sentinel.service import manager
+from sentinel.service.command import ours
+
+_A_WHILE = 86400.0
+"""Seconds for which a crash is worth telling."""
+_WORDS = 12
+"""Lines at the end of a traceback: what it was, and where."""
+
+
+def crashed(patient: Patient) -> Iterator[Trouble]:
+    """Whether the agent crashed within a day, with the last words of the last time."""
+    recent = [crash for crash in crashes.known(patient.where.crashes) if time.time() - crash.at < _A_WHILE]
+    if not recent:
+        return
+    last = recent[-1]
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.at))
+    words = last.words or ("it had no time to say why: it was killed, or the machine was out of memory",)
+    what = f"the agent crashed {count(len(recent), 'time')} within a day; the last time was found out at {when}"
+    yield Trouble(what, words[-_WORDS:], hint="upgrade Sentinel, or report this")
+
+
+def installed(patient: Patient) -> Iterator[Trouble]:
+    """Whether the service that is installed is the one of this version, and serves."""
+    keeper = _manager(patient)
+    if keeper is None or not keeper.file.exists():
+        return
+    try:
+        wanted = keeper.text(ours())
+    except SentinelError as error:
+        raise CouldNotCheck(str(error)) from error
+    if keeper.file.read_bytes() != wanted:
+        evidence = (f"{keeper.file} is not what this version would write", "it was changed, or is from another version")
+        yield Trouble("the installed service is another one", evidence, hint="sentinel install")
+    state = keeper.state()
+    if state.failed:
+        ended = (f"it ended with: {state.failed}",)
+        yield Trouble("the service has failed", ended, hint="sentinel service logs, then sentinel service start")
+    elif not state.enabled:
+        yield Trouble("the service does not start at the log-in", (), hint="sentinel install")
+
+
+def lingers(patient: Patient) -> Iterator[Trouble]:
+    """Whether tmux servers would live on without the agent."""
+    keeper = _manager(patient)
+    if keeper is None or not keeper.file.exists() or keeper.state().lingers is not False:
+        return
+    if servers := patient.tmux_servers():
+        evidence = (
+            f"{count(len(servers), 'tmux server')} of yours would live on after your last log-out",
+            "the service ends then: lingering is not enabled for you",
+        )
+        yield Trouble("nobody would watch what you leave running", evidence, hint="loginctl enable-linger")
+
+
+def _manager(patient: Patient) -> manager.Manager | None:
+    try:
+        return manager.find(patient.where.state)
+    except manager.NoManager:
+        return None
+    except SentinelError as error:
+        raise CouldNotCheck(str(error)) from error
