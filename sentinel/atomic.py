@@ -49,13 +49,14 @@ def set_aside(path: Path) -> None:
     os.replace(path, path.with_suffix(".damaged"))
 
 
-def replace_file(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Put ``content`` in the place of what lies at ``path``, readable by its owner alone.
+def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600) -> None:
+    """Put ``content`` in the place of what lies at ``path``, readable by its owner alone unless ``mode`` says more.
 
     Args:
         path: Its directory must be there.
         content: All of it.
         sync: Have it survive a power cut (0.1 to 10 ms).
+        mode: Its permissions.
 
     Raises:
         OSError: It is as it was before.
@@ -64,6 +65,7 @@ def replace_file(path: Path, content: bytes, *, sync: bool = False) -> None:
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)
             file.write(content)
             file.flush()
             if sync:

@@ -43,6 +43,8 @@ REMOVERS = {
     "ledgerfile.py": "its own file",
     "sources/inbox.py": "its own socket, under the agent's lock",
     "hook.py": "calls in its own spool, beyond what that may hold",
+    "integrations/keepsake.py": "what it has kept",
+    "integrations/userfile.py": "a file that was not there before, when the person takes the hooks out",
     "sources/spool.py": "calls that it has read, and what is none, in its own spool",
     "service/footprint.py": "what its manifest says it wrote and nobody has changed since",
     "locks/lock.py": "locks of its own form, on proof that their holder is dead",

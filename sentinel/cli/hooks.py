@@ -1,0 +1,152 @@
+"""``sentinel hooks``: Sentinel in the configuration of the programs that it watches."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sentinel import paths
+from sentinel.core.sanitise import clean
+from sentinel.errors import SentinelError
+from sentinel.integrations.plan import Change, Host, Integration, Standing
+
+if TYPE_CHECKING:
+    from sentinel.history import Record
+
+INTEGRATIONS: Mapping[str, str] = {
+    "claude": "sentinel.integrations.claude",
+    "codex": "sentinel.integrations.codex",
+}
+"""Whose configuration: a module each, which exports ``integration`` (``integrations.plan.Integration``)."""
+
+_LINE = 400
+_PROGRAM = click.argument("program", type=click.Choice(list(INTEGRATIONS)))
+_YES = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
+
+
+@click.group("hooks")
+def command() -> None:
+    """Have a program tell Sentinel what it does, through hooks in your own configuration of it.
+
+    Nothing rests on hooks: without them Sentinel learns of births and deaths from the kernel.
+    They tell it what a program calls its session, and what it runs in the background.
+    """
+
+
+@command.command("install")
+@_PROGRAM
+@_YES
+def install(program: str, *, yes: bool) -> None:
+    """Write Sentinel's entries into your configuration of PROGRAM.
+
+    Shows them and asks. Other entries stay byte for byte. To do it again, after Sentinel has
+    moved for instance, replaces its own.
+
+    Exit status: 0 done, or there was nothing to do; 1 nothing was changed.
+    """
+    from sentinel.service.command import ours
+
+    host = _host()
+    change = _integration(program).install(host, ours(host.environ))
+    _carry_out(change, f"{program}: the hooks are there as they should be.", f"{program}: done", yes=yes)
+
+
+@command.command("uninstall")
+@_PROGRAM
+@_YES
+def uninstall(program: str, *, yes: bool) -> None:
+    """Take Sentinel's entries out of your configuration of PROGRAM. Nothing else is touched.
+
+    Exit status: 0 done, or there was nothing to do; 1 nothing was changed.
+    """
+    change = _integration(program).uninstall(_host())
+    _carry_out(change, f"{program}: no hooks of Sentinel are there.", f"{program}: done", yes=yes)
+
+
+@command.command("status")
+@click.argument("program", type=click.Choice(list(INTEGRATIONS)), required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def status(program: str | None, *, as_json: bool) -> None:
+    """Show where the hooks are, whether they will be run, and when one fired last."""
+    host = _host()
+    told = [_told(name, host) for name in ([program] if program else INTEGRATIONS)]
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for one in told:
+        click.echo(clean(_sentence(one), _LINE))
+
+
+def _integration(program: str) -> Integration:
+    integration: Integration = importlib.import_module(INTEGRATIONS[program]).integration
+    return integration
+
+
+def _host() -> Host:
+    return Host(Path(os.path.expanduser("~")), paths.find().state, os.environ)
+
+
+def _carry_out(change: Change | None, nothing: str, done: str, *, yes: bool) -> None:
+    if change is None:
+        click.echo(nothing)
+        return
+    from sentinel.cli.surgery import agreed
+
+    for line in change.lines:
+        click.echo(clean(line.expandtabs(4), _LINE))
+    if not agreed("Write this?", yes=yes):
+        raise click.exceptions.Exit(1)
+    change.make()
+    click.echo(done)
+    if change.hint:
+        click.echo(clean(change.hint, _LINE))
+
+
+def _told(program: str, host: Host) -> dict[str, object]:
+    try:
+        standing = _integration(program).status(host)
+    except SentinelError as error:
+        standing = Standing(installed=False, where="", why=str(error))
+    return {
+        "program": program,
+        "installed": standing.installed,
+        "where": clean(standing.where, _LINE),
+        "trusted": standing.trusted,
+        "why": clean(standing.why, _LINE),
+        **_last_fired(program),
+    }
+
+
+def _last_fired(program: str) -> dict[str, object]:
+    """When a hook of this program fired last, as far as the journal goes back, and which."""
+    from sentinel.history import History
+
+    def wanted(record: Record) -> bool:
+        data = record.get("data")
+        return (
+            record.get("type") == "dev.sentinel.hook.fired" and isinstance(data, dict) and data.get("agent") == program
+        )
+
+    history = History(paths.find().journal)
+    found = history.last(1, wanted)
+    history.close()
+    if not found:
+        return {"fired": None, "event": None}
+    data = found[0].record.get("data")
+    event = data.get("hook") if isinstance(data, dict) else ""
+    return {"fired": found[0].record.get("time"), "event": clean(str(event))}
+
+
+def _sentence(told: Mapping[str, object]) -> str:
+    if not told["installed"]:
+        return f"{told['program']}: not installed" + (f": {told['why']}" if told["why"] else "")
+    trusted = {True: "will be run", False: f"will not be run: {told['why']}", None: ""}
+    said = [f"installed in {told['where']}", trusted[told["trusted"] if isinstance(told["trusted"], bool) else None]]
+    said.append(f"{told['event']} fired last, {told['fired']}" if told["fired"] else "none has fired yet")
+    return f"{told['program']}: {'; '.join(part for part in said if part)}"

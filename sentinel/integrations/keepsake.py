@@ -1,0 +1,71 @@
+"""What a file was before Sentinel wrote into it, where that cannot be seen from what it is now.
+
+Whether there was no file, or one that said ``{}``, the text with our entries taken out does not
+tell. Only then it is kept, in the state directory, for the day on which they are taken out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from sentinel import atomic
+from sentinel.errors import SentinelError
+
+_LARGEST = 4 << 20
+
+
+class _Kept(msgspec.Struct):
+    after: str
+    """SHA-256 of the text that we left."""
+    before: str | None
+
+
+def leave(state: Path, name: str, before: str | None, after: str, without: str) -> None:
+    """Keep ``before`` (None: there was no file), unless ``without`` our entries ``after`` says the same.
+
+    Raises:
+        SentinelError: It cannot be kept.
+    """
+    drop(state, name)
+    if without == before:
+        return
+    try:
+        _make(_file(state, name).parent)
+        atomic.replace_file(_file(state, name), msgspec.json.encode(_Kept(_digest(after), before)))
+    except OSError as error:
+        raise SentinelError(f"{_file(state, name)} cannot be written: {error.strerror}") from error
+
+
+def of(state: Path, name: str, now: str) -> tuple[bool, str | None]:
+    """Whether something was kept for a file that is as we left it, and what."""
+    try:
+        kept = msgspec.json.decode(atomic.read_file(_file(state, name), _LARGEST), type=_Kept)
+    except (OSError, msgspec.MsgspecError):
+        return False, None
+    return (True, kept.before) if kept.after == _digest(now) else (False, None)
+
+
+def drop(state: Path, name: str) -> None:
+    """Keep it no longer."""
+    with suppress(OSError):
+        os.unlink(_file(state, name))
+        os.rmdir(_file(state, name).parent)
+
+
+def _make(directory: Path) -> None:
+    # Sentinel's state directory may be among the missing, and nobody else may enter that.
+    for missing in reversed([d for d in (directory, *directory.parents) if not d.exists()]):
+        missing.mkdir(0o700)
+
+
+def _file(state: Path, name: str) -> Path:
+    return state / "integrations" / f"{name}.json"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
