@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, Verb] = {
     "clean": Verb("sentinel.cli.clean", "End what was left behind before Sentinel watched."),
     "doctor": Verb("sentinel.cli.doctor", "Find what is wrong, and mend it when you say so."),
     "hooks": Verb("sentinel.cli.hooks", "Have your coding agents tell Sentinel what they do."),
+    "notify": Verb("sentinel.cli.notify", "Show whether Sentinel can tell you something."),
     "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
 }
 

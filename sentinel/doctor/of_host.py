@@ -101,9 +101,10 @@ def notifications(patient: Patient) -> Iterator[Trouble]:
     """Whether a person could be told."""
     if not patient.config.notify.enabled or sys.platform != "linux":
         return
-    if not shutil.which("notify-send") and find_spec("dbus") is None:
+    if not shutil.which("notify-send") and find_spec("dbus") is None and find_spec("jeepney") is None:
         hint = "apt install libnotify-bin, or set notify.enabled = false"
-        yield Trouble("no notification can be shown", ("neither notify-send nor dbus-python is installed",), hint=hint)
+        evidence = ("neither jeepney nor notify-send nor dbus-python is installed",)
+        yield Trouble("no notification can be shown", evidence, hint=hint)
     if not (address := session_bus.find(os.environ)):
         hint = "set notify.enabled = false where there is no desktop"
         yield Trouble("no notification can be shown", ("this log-in has no D-Bus session bus",), hint=hint)
