@@ -100,7 +100,7 @@ def test_no_bus_no_tool_and_nobody_who_shows_anything_are_told(patient, monkeypa
     monkeypatch.setattr(of_host.session_bus, "find", lambda _: "")
     evidence = [trouble.evidence[0] for trouble in of_host.notifications(patient)]
     assert evidence == [
-        "neither notify-send nor dbus-python is installed",
+        "neither jeepney nor notify-send nor dbus-python is installed",
         "this log-in has no D-Bus session bus",
     ]
     monkeypatch.setattr(of_host.shutil, "which", lambda _: "/usr/bin/notify-send")
