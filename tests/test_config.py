@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sentinel import config
+from sentinel.core.notices import Manner, Quiet
 from sentinel.core.policy import Allowance, Daemons, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Kind
 from sentinel.errors import ConfigError
@@ -88,10 +89,9 @@ def test_a_wish_for_one_kind_stands_above_that_for_all(file):
 
 
 def test_the_manner_of_telling_is_what_the_section_says(file):
-    assert load(file('[notify]\nmin_processes = 3\nquiet = "22:00-07:30"\nsilent = ["pane", "run"]\n')).notify.manner == Manner(
-        3, Quiet(22 * 60, 7 * 60 + 30), frozenset({Kind.PANE, Kind.RUN})
-    )
-    assert load(file("")).notify.manner == Manner()
+    said = load(file, '[notify]\nmin_processes = 3\nquiet = "22:00-07:30"\nsilent = ["pane", "run"]\n')
+    assert said.notify.manner == Manner(3, Quiet(22 * 60, 7 * 60 + 30), frozenset({Kind.PANE, Kind.RUN}))
+    assert load(file, "").notify.manner == Manner()
 
 
 KNOWN = "mode, policy, project, protect, budget, sources, notify, registry"
@@ -177,12 +177,12 @@ def test_every_kind_and_every_wish_can_be_configured():
         ("[policy.tmux]\ngrace = true", "2: policy.tmux.grace must be a number from 0 to 600, not true"),
         ("[policy.tmux.grace]", "1: policy.tmux.grace must be a number from 0 to 600, not a section"),
         ("[notify]\nenabled = 1", "2: notify.enabled must be true or false, not 1"),
-        (
-            '[notify]\nquiet = "22-7"',
-            '2: notify.quiet must be hours like "22:00-07:00", not "22-7"',
-        ),
+        ('[notify]\nquiet = "22-7"', '2: notify.quiet must be hours like "22:00-07:00", not "22-7"'),
         ('[notify]\nquiet = "24:00-07:00"', '2: notify.quiet must be hours like "22:00-07:00", not "24:00-07:00"'),
-        ('[notify]\nways = ["tmuxx"]', '2: each of notify.ways must be "desktop" or "tmux" or "terminal", not "tmuxx"; did you mean "tmux"?'),
+        (
+            '[notify]\nways = ["tmuxx"]',
+            '2: each of notify.ways must be "desktop" or "terminal" or "tmux", not "tmuxx"; did you mean "tmux"?',
+        ),
         ("[notify]\nmin_processes = 1.5", "2: notify.min_processes must be a whole number from 0 to 10000, not 1.5"),
         ("policy = 3", "1: policy must be a section, not 3"),
         ("[[policy]]", "1: policy must be a section, not a list"),
