@@ -1,0 +1,89 @@
+"""``sentinel notify``: how you are told, and whether that works."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from sentinel import config, paths
+from sentinel.core.sanitise import clean
+
+if TYPE_CHECKING:
+    from sentinel.config import Notify
+    from sentinel.core.sessions import SocketMark
+    from sentinel.notify import Way
+
+_NO_WAY = 1
+
+
+@click.command("notify")
+@click.option("--test", "trial", is_flag=True, help="Show a notification by each way, and say which worked.")
+def command(*, trial: bool) -> None:
+    """Show the ways in which Sentinel can tell you something, in the order in which it tries them.
+
+    Exit status: 0 there is a way, 1 there is none. Only --test knows for sure: without it nobody is asked.
+    """
+    wishes = config.load(paths.find().config_file).notify
+    ways = _ways(wishes)
+    found = _try(ways) if trial else _look(ways)
+    for line in _wishes(wishes):
+        click.echo(line)
+    sys.exit(0 if found else _NO_WAY)
+
+
+def _ways(wishes: Notify) -> list[Way]:
+    from sentinel.notify.ways import ways_to_the_person
+
+    return ways_to_the_person(wishes, _servers)
+
+
+def _servers() -> Iterable[SocketMark]:
+    """The user's tmux servers: those in the usual place, and the one that we are in."""
+    import os
+
+    from sentinel.core.sessions import SocketMark
+    from sentinel.observe.tmux import socket_directory
+
+    directory = socket_directory()
+    found = [entry.path for entry in os.scandir(directory)] if os.path.isdir(directory) else []
+    here = os.environ.get("TMUX", "").partition(",")[0]
+    return [SocketMark(path) for path in dict.fromkeys([*found, *([here] if here else [])])]
+
+
+def _look(ways: list[Way]) -> bool:
+    obstacles = {way.name: way.obstacle() for way in ways}
+    for name, obstacle in obstacles.items():
+        click.echo(f"{name:<10}{clean(obstacle) or 'can be tried'}")
+    return not all(obstacles.values())
+
+
+def _try(ways: list[Way]) -> bool:
+    import asyncio
+
+    from sentinel.notify import Message, Notifier
+
+    worked = False
+    for way in ways:
+        message = Message("Sentinel: a trial", f"This is how Sentinel tells you something, by way of: {way.name}.")
+        # Each has a notifier to itself: all are to be tried, and what it says is what the agent would hear.
+        delivery = asyncio.run(Notifier([way]).send(message))
+        click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+        worked |= delivery.shown
+    return worked
+
+
+def _wishes(wishes: Notify) -> Iterable[str]:
+    if not wishes.enabled:
+        yield "You are told nothing: notify.enabled is false."
+        return
+    if not wishes.ways:
+        yield "You are told nothing: notify.ways is empty."
+    if wishes.min_processes > 1:
+        yield f"Clean-ups of fewer than {wishes.min_processes} things are not told."
+    if wishes.silent:
+        yield f"Clean-ups after these are not told: {', '.join(wishes.silent)}."
+    if wishes.quiet:
+        yield f"From {wishes.quiet.replace('-', ' to ')} only what is urgent is shown."

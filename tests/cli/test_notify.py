@@ -1,0 +1,82 @@
+"""`sentinel notify`: whether you can be told, and why not."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from sentinel.cli.notify import command
+from sentinel.notify import session_bus
+from tests.lab.absent import without
+
+NO_BUS = "this log-in has no desktop (no D-Bus session bus)"
+NO_TERMINAL = "this is no terminal that is known to show notifications"
+
+
+@pytest.fixture
+def place(where, tmp_path, monkeypatch):
+    """No bus, no tmux server, no terminal of any use; what notify-send would be is on the PATH."""
+    for name in ("config", "state", "runtime"):
+        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "TERM", "TERM_PROGRAM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(session_bus, "USER_RUNTIME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("TMUX_TMPDIR", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", without("jeepney", tmp_path / "hidden")["PYTHONPATH"])
+    where.config.mkdir(exist_ok=True)
+    return where
+
+
+def notify(*words):
+    result = CliRunner().invoke(command, words)
+    return result.exit_code, result.stdout.splitlines()
+
+
+def with_notify_send(tmp_path, monkeypatch, status):
+    program = tmp_path / "notify-send"
+    program.write_text(f"#!{sys.executable} -I\nimport sys\nsys.exit({status!r})\n")
+    program.chmod(0o755)
+    # Any address will do: this notify-send connects to nothing.
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:abstract=nobody")
+
+
+def test_where_nothing_works_it_says_why_of_each(place):
+    lines = [f"desktop   not delivered: {NO_BUS}", "tmux      not delivered: no tmux server runs"]
+    assert notify("--test") == (1, [*lines, f"terminal  not delivered: {NO_TERMINAL}"])
+
+
+def test_without_a_trial_nobody_is_asked(place, tmp_path, monkeypatch):
+    assert notify() == (1, [f"desktop   {NO_BUS}", "tmux      no tmux server runs", f"terminal  {NO_TERMINAL}"])
+    with_notify_send(tmp_path, monkeypatch, "it was asked")
+    assert notify()[0] == 0
+    assert notify()[1][0] == "desktop   can be tried"
+
+
+def test_one_way_that_works_is_enough(place, tmp_path, monkeypatch):
+    with_notify_send(tmp_path, monkeypatch, 0)
+    status, lines = notify("--test")
+    assert (status, lines[0]) == (0, "desktop   shown by desktop (notify-send)")
+    assert len(lines) == 3
+
+
+def test_what_a_desktop_says_cannot_draw_on_the_terminal(place, tmp_path, monkeypatch):
+    with_notify_send(tmp_path, monkeypatch, "\x1b[2Jgone")
+    assert notify("--test")[1][0] == r"desktop   not delivered: \x1b[2Jgone"
+
+
+def test_wishes_that_keep_it_quiet_are_said(place):
+    place.config_file.write_text(
+        '[notify]\nways = ["terminal"]\nquiet = "22:00-07:00"\nsilent = ["pane", "run"]\nmin_processes = 3\n'
+    )
+    assert notify()[1][1:] == [
+        "Clean-ups of fewer than 3 things are not told.",
+        "Clean-ups after these are not told: pane, run.",
+        "From 22:00 to 07:00 only what is urgent is shown.",
+    ]
+    place.config_file.write_text("[notify]\nenabled = false\n")
+    assert notify()[1][-1] == "You are told nothing: notify.enabled is false."
+    place.config_file.write_text("[notify]\nways = []\n")
+    assert notify("--test") == (1, ["You are told nothing: notify.ways is empty."])
