@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from sentinel.core.facts import ProcessId
 
+REPLACED = "another process has registered under its id"
+"""Why a session has ended whose id is the next one's."""
+
 
 class Status(StrEnum):
     """Whether a session is over, as far as anybody said."""

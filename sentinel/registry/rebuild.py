@@ -23,7 +23,7 @@ from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
 from sentinel.history import History, Record
 from sentinel.records import PREFIX
-from sentinel.registry.entries import Child, Entry, Place, Proof, Status
+from sentinel.registry.entries import REPLACED, Child, Entry, Place, Proof, Status
 from sentinel.registry.errors import RegistryBusy, RegistryDamaged, RegistryUnusable
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _registered(entries: dict[tuple[str, int], Entry], record: Record) -> None:
     )  # fmt: skip
     for key, other in entries.items():
         if key[0] == entry.id and other.status is Status.ACTIVE and other.generation != entry.generation:
-            entries[key] = replace(other, status=Status.ENDED, ended=at, why="another process has registered")
+            entries[key] = replace(other, status=Status.ENDED, ended=at, why=REPLACED)
     before = entries.get((entry.id, entry.generation))
     entries[entry.id, entry.generation] = entry if before is None else replace(entry, children=before.children)
 

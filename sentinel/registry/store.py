@@ -23,7 +23,7 @@ import msgspec
 from sentinel.core.facts import ProcessId
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.registry import schema
-from sentinel.registry.entries import Entry, Place, Proof
+from sentinel.registry.entries import REPLACED, Entry, Place, Proof
 from sentinel.registry.errors import RegistryBusy, RegistryDamaged, RegistryUnusable
 
 PATIENCE = 5.0
@@ -134,7 +134,7 @@ class Store:
                 self._beat(write, session)
             else:
                 if living is not None:
-                    self._end(write, session, "another process has registered under its id")
+                    self._end(write, session, REPLACED)
                 write(
                     "INSERT INTO sessions SELECT ?1, COALESCE(MAX(generation), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
                     "'active', ?10, ?10, ?11, NULL, '', ?12 FROM sessions WHERE id = ?1",
