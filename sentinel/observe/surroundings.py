@@ -11,6 +11,7 @@ import select
 import stat
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -171,23 +172,14 @@ def _descriptors(directory: str) -> dict[str, str]:
     found: dict[str, str] = {}
     # How many there are costs less than which (Linux 6.2; before, it says 0), and mostly they are the first ones.
     count = os.stat(directory).st_size
-    if not 0 < count <= _FEW:
-        return _all_descriptors(directory)
-    try:
-        for name in map(str, range(count)):
+    with suppress(FileNotFoundError):
+        for name in map(str, range(count if count <= _FEW else 0)):
             found[name] = os.readlink(f"{directory}/{name}")
-    except FileNotFoundError:
-        return _all_descriptors(directory)
-    return found
-
-
-def _all_descriptors(directory: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in os.listdir(directory):
-        try:
+    if len(found) == count > 0:
+        return found
+    for name in set(os.listdir(directory)).difference(found):
+        with suppress(FileNotFoundError):  # closed since
             found[name] = os.readlink(f"{directory}/{name}")
-        except FileNotFoundError:
-            continue  # closed since
     return found
 
 
