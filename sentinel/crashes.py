@@ -52,7 +52,7 @@ class Crash:
 def last_words(path: Path) -> Iterator[None]:
     """While this process is the agent: have it say at ``path`` what it dies of.
 
-    An error is written down and goes on; so is where each thread was when a signal ends us.
+    An error is written down and goes on; so is where the loop was when a signal ends us.
     """
     try:
         file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed below
@@ -61,7 +61,7 @@ def last_words(path: Path) -> Iterator[None]:
         return
     with file:
         os.chmod(path, 0o600)
-        faulthandler.enable(file)
+        faulthandler.enable(file, all_threads=False)  # the loop's: that is what stands still
         try:
             yield
         except Exception as error:
@@ -111,7 +111,7 @@ def _read(words: Path) -> tuple[str, ...]:
             lines = file.read(_LARGEST).splitlines()
     except OSError:
         return ()
-    return tuple(clean(line, _LONGEST) for line in lines[-_LINES:])
+    return tuple(clean(line, _LONGEST) for line in lines[-_LINES:] if line.strip())
 
 
 def _encode(crashes: tuple[Crash, ...]) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sentinel import instance
 from sentinel.errors import SentinelError
 from sentinel.paths import Paths
 from sentinel.service import manager
@@ -92,10 +93,12 @@ class Service:
         keeper = _manager(host)
         keeper.put_up(changed=changed)
         state = keeper.state()
-        if not state.running:
+        if state.failed:
+            raise SentinelError(f"the service does not run: {state.failed}; see sentinel service logs")
+        agent = instance.look(host.where)
+        if agent.condition is instance.Condition.RUNNING and agent.pid != state.pid:
             raise SentinelError(
-                "the service does not run: "
-                + (state.failed or "another agent does; end it, then: sentinel service start")
+                f"it is installed, but another agent runs (pid {agent.pid}): end that, then: sentinel service start"
             )
 
     def undo(self, host: Host) -> None:

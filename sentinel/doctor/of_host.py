@@ -51,13 +51,17 @@ def agent(patient: Patient) -> Iterator[Trouble]:
 
 
 def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
-    if why := told.get("why_not_better"):
+    if why := told.get("safe"):
+        yield Trouble("the agent is in safe mode, and ends nothing", (str(why),), hint="sentinel service restart")
+    elif why := told.get("why_not_better"):
         yield Trouble(f"the agent hears of births and deaths by {told.get('source')} only", (str(why),))
     for key in ("trouble", "switch_trouble"):
         if why := told.get(key):
             yield Trouble(
                 "what the agent does is not written down", (str(why),), hint="make room, or the place writable"
             )
+    if why := told.get("refused"):
+        yield Trouble("the configuration is wrong, and the one before it holds", (str(why),), hint="mend that line")
     if why := told.get("held"):
         yield Trouble("the agent ends nothing", (str(why),), hint="go on: sentinel resume")
 

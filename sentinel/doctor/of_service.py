@@ -16,7 +16,7 @@ from sentinel.service.command import ours
 _A_WHILE = 86400.0
 """Seconds for which a crash is worth telling."""
 _WORDS = 12
-"""Lines at the end of a traceback: what it was, and where."""
+"""Lines of a traceback: what it was, and where."""
 
 
 def crashed(patient: Patient) -> Iterator[Trouble]:
@@ -28,7 +28,12 @@ def crashed(patient: Patient) -> Iterator[Trouble]:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.at))
     words = last.words or ("it had no time to say why: it was killed, or the machine was out of memory",)
     what = f"the agent crashed {count(len(recent), 'time')} within a day; the last time was found out at {when}"
-    yield Trouble(what, words[-_WORDS:], hint="upgrade Sentinel, or report this")
+    yield Trouble(what, _most_telling(words), hint="upgrade Sentinel, or report this")
+
+
+def _most_telling(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Python writes an error with the innermost call last, and of a signal with the innermost call first."""
+    return words[:_WORDS] if words[0].startswith("Fatal Python error") else words[-_WORDS:]
 
 
 def installed(patient: Patient) -> Iterator[Trouble]:

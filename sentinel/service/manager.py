@@ -98,10 +98,11 @@ class Systemd:
 
     def put_up(self, *, changed: bool) -> None:
         """Enable it and start it; ``enable --now`` waits until it says that it is ready."""
+        ran = self.state().running
         self._control("reset-failed", systemd.UNIT, may_fail=True)
         for words in _UP:
             self._control(*words)
-        if changed:
+        if changed and ran:
             self._control("restart", systemd.UNIT)
 
     def take_down(self) -> None:

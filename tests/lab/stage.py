@@ -177,6 +177,10 @@ class Stage:
         self._own.append(process)
         return process
 
+    def owns(self, process):
+        """Have a process that was started elsewhere waited for at the end."""
+        self._own.append(process)
+
     def start_run(self, name, script, **options):
         """``sentinel run`` of a shell script, in a process group of its own."""
         return self.start(*interpreter(), "run", "--name", name, "--", "bash", "-c", script, **options)

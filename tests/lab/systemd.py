@@ -43,6 +43,8 @@ mount --bind "$2" {prefix}
 touch /run/systemd/journal/flushed   # it writes at once to its place on disk, a file for each user
 [ -s /etc/machine-id ] || {{ printf %032d 1 > /run/machine-id; mount --bind /run/machine-id /etc/machine-id; }}
 mkdir -p "/var/log/journal/$(cat /etc/machine-id)"
+chgrp systemd-journal /var/log/journal/*
+chmod 2755 /var/log/journal/*
 chmod 700 /run/user/$1
 chown $1:$3 /run/user/$1
 for c in $(cat /sys/fs/cgroup/cgroup.controllers); do
@@ -70,6 +72,7 @@ class UserManager:
                 pytest.skip(f"missing: {needed} (Debian: systemd, dbus-user-session)")
         self.stage = stage
         self.uid, gid = lab_user()
+        self.user = pwd.getpwuid(self.uid).pw_name
         self._group = Path(_groups(), f"sentinel-lab-{os.getpid()}-{self.uid}")
         self._group.mkdir()
         script = WORLD.format(journal=JOURNAL, prefix=PREFIX)
@@ -107,7 +110,7 @@ class UserManager:
         runtime = f"/run/user/{self.uid}"
         return {
             "HOME": str(self.stage.home),
-            "USER": pwd.getpwuid(self.uid).pw_name,
+            "USER": self.user,
             "PATH": f"{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
             "XDG_RUNTIME_DIR": runtime,
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus",
@@ -158,6 +161,18 @@ class UserManager:
             timeout=60,
             check=False,
         )
+
+    def start(self, *words: object) -> subprocess.Popen[bytes]:
+        """Start something as the user, beside the manager; the stage ends it."""
+        process = subprocess.Popen(
+            self.words(*words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.stage.owns(process)
+        return process
 
     def sentinel(self, *words: object, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the installed program."""

@@ -1,0 +1,312 @@
+"""The agent as a service of a real systemd: what people install, and what happens to it."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.stage import Stage, alive, lab_user, until
+from tests.lab.systemd import UserManager, install_program
+
+pytestmark = pytest.mark.real
+
+ALONE = """
+[Service]
+WatchdogSec=1
+RestartSec=100ms
+"""
+"""What shortens the waiting; all else is the unit as it is."""
+
+
+@pytest.fixture(scope="module")
+def program():
+    lab_user()  # skips where there is none
+    if os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC:
+        pytest.skip("missing: the initial pid namespace")
+    where = Path(tempfile.mkdtemp(prefix="sentinel-program-", dir="/tmp"))
+    yield install_program(where)
+    shutil.rmtree(where)
+
+
+@pytest.fixture
+def manager(program):
+    root = Path(tempfile.mkdtemp(prefix="sentinel-stage-", dir="/tmp"))
+    stage = Stage(root)
+    try:
+        manager = UserManager(stage, program)
+        yield manager
+        manager.close()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def service(manager):
+    """It is installed, and runs."""
+    done = manager.sentinel("install", "--only", "service", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    return manager
+
+
+def pid_of(manager):
+    return int(manager.show("MainPID"))
+
+
+def status(manager):
+    return json.loads(manager.sentinel("status", "--json").stdout)
+
+
+def records(manager, kind):
+    journal = manager.stage.home / ".local/state/sentinel/events.jsonl"
+    found = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    return [record["data"] for record in found if record["type"] == f"dev.sentinel.{kind}"]
+
+
+def hurry(manager):
+    """Shorten the waiting, in the user's own place for that."""
+    place = manager.stage.home / ".config/systemd/user/sentinel.service.d/hurry.conf"
+    done = manager.run("sh", "-c", 'mkdir -p "${0%/*}" && printf "%s" "$1" > "$0"', place, ALONE)
+    assert done.returncode == 0
+    manager.control("daemon-reload")
+    manager.control("restart", "sentinel.service")
+
+
+def start_tmux(manager):
+    """A server in a place that the service's environment does not name; its pid and its pane's."""
+    hidden = manager.stage.home / "hidden"
+    script = (
+        f"mkdir -p {hidden} && export TMUX_TMPDIR={hidden} && "
+        "tmux -L mine -f /dev/null new-session -d 'sleep 600 & wait' && "
+        "tmux -L mine display-message -p '#{pid} #{pane_pid}'"
+    )
+    done = manager.run("sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    return [int(word) for word in done.stdout.split()]
+
+
+def kill(manager, pid, number=signal.SIGKILL):
+    manager.stage.kill(pid, number)
+
+
+def wait_for(manager, text):
+    """Wait until ``systemctl status`` would say this."""
+    until(lambda: text in manager.show("StatusText"), f'"{text}", not "{manager.show("StatusText")}",')
+
+
+def test_tmux_is_found_and_outlives_every_end_of_the_service(service):
+    server, pane = start_tmux(service)
+    wait_for(service, "watching 2 sessions, nothing to clean")
+    first = pid_of(service)
+    assert "TMUX_TMPDIR" not in Path(f"/proc/{first}/environ").read_text()
+
+    assert service.sentinel("service", "restart").returncode == 0
+    wait_for(service, "watching 2 sessions, nothing to clean")
+    assert records(service, "ledger.restored")[-1]["sessions"] == 2
+
+    second = pid_of(service)
+    kill(service, second)
+    until(lambda: pid_of(service) not in {0, first, second}, "a new agent after the crash")
+    wait_for(service, "watching 2 sessions, nothing to clean")
+    assert service.show("NRestarts") == "1"
+    shown = service.sentinel("service", "status")
+    assert "started again once" in shown.stdout
+    assert shown.returncode == 0
+
+    assert service.sentinel("service", "stop").returncode == 0
+    assert service.show("ActiveState") == "inactive"
+    assert service.sentinel("service", "status").returncode == 3
+    assert service.sentinel("service", "start").returncode == 0
+    wait_for(service, "watching 2 sessions, nothing to clean")
+    assert service.sentinel("uninstall", "--yes").returncode == 0
+    assert alive(server)
+    assert alive(pane)
+
+
+def test_what_the_agent_itself_started_a_tmux_server_in_lives_on(service):
+    """KillMode=process: what stands in the service's control group is not the service's."""
+    group = Path(f"/proc/{pid_of(service)}/cgroup").read_text()
+    server, pane = start_tmux(service)
+    within = service.show("ControlGroup")
+    service.as_root("sh", "-c", f"echo {server} > /sys/fs/cgroup{within}/cgroup.procs")
+    assert Path(f"/proc/{server}/cgroup").read_text() == group
+    service.sentinel("service", "stop")
+    service.sentinel("service", "start")
+    kill(service, pid_of(service), signal.SIGABRT)
+    until(lambda: service.show("NRestarts") == "1", "the restart")
+    assert alive(server)
+    assert alive(pane)
+
+
+def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(service):
+    agent = pid_of(service)
+    wishes = service.stage.home / ".config/sentinel/sentinel.toml"
+
+    def wish(text):
+        service.run("sh", "-c", 'mkdir -p "${0%/*}" && printf "%s" "$1" > "$0"', wishes, text)
+
+    wish('mode = "observe"\n')
+    assert service.sentinel("service", "reload").returncode == 0
+    assert status(service)["mode"] == "observe"
+    wish("mode = 7\n")
+    refused = service.sentinel("service", "reload")
+    assert refused.returncode == 78
+    assert ":1:" in refused.stderr
+    assert records(service, "config.read") == [{"trouble": "", "later": []}]
+    assert service.control("reload", "sentinel.service").returncode == 0  # not through us: the agent refuses
+    told = status(service)
+    assert told["mode"] == "observe"
+    assert "sentinel.toml:1:" in told["refused"]
+    assert "the one before it holds" in service.sentinel("status").stdout
+    wish("")
+    assert service.sentinel("service", "reload").returncode == 0
+    told = status(service)
+    assert (told["mode"], told["refused"], pid_of(service)) == ("act", "", agent)
+    assert service.show("ActiveState") == "active"
+
+
+def test_an_agent_that_stands_still_is_started_anew(service):
+    hurry(service)
+    agent = pid_of(service)
+    time.sleep(2.5)  # more than twice its time: while it looks, it is left alone
+    assert pid_of(service) == agent
+    kill(service, agent, signal.SIGSTOP)
+    until(lambda: pid_of(service) not in {0, agent}, "the watchdog's bite")
+    assert not alive(agent)
+    until(lambda: status(service)["state"] == "running", "the new agent")
+    told = service.sentinel("doctor").stdout
+    assert "the agent crashed 1 time within a day" in told
+    assert "Fatal Python error: Aborted" in told
+
+
+def test_after_three_crashes_it_only_observes_and_says_so(service):
+    hurry(service)
+    for _ in range(3):
+        agent = pid_of(service)
+        kill(service, agent, signal.SIGABRT)
+        until(lambda: pid_of(service) not in {0, agent} and service.show("ActiveState") == "active", "the next one")  # noqa: B023 - called here
+    wait_for(service, "safe mode, nothing is ended: it crashed 3 times within 60 s")
+    assert "Safe mode: it crashed 3 times within 60 s. It only observes" in service.sentinel("status").stdout
+    assert records(service, "agent.safe")
+    told = service.sentinel("doctor").stdout
+    assert "the agent crashed 3 times within a day" in told
+    assert "asyncio/base_events.py" in told
+    assert "the agent is in safe mode, and ends nothing" in told
+    child = left_behind(service, "sleep 600")
+    until(lambda: records(service, "session.judged"), "the judgement")
+    time.sleep(0.5)
+    assert alive(child)
+    assert service.sentinel("service", "restart").returncode == 0
+    wait_for(service, "watching")
+    assert status(service)["safe"] == ""
+
+
+def left_behind(manager, command):
+    """A ``sentinel run`` is killed, and leaves a child that runs this; its pid."""
+    file = manager.stage.home / "tmp" / "child"
+    script = f"{command} & echo $! > {file}.new; mv {file}.new {file}; wait"
+    wrapper = manager.start("sentinel", "run", "--name", "api", "--", "bash", "-c", script)
+    child = int(until(lambda: file.exists() and file.read_text(), "the child"))
+
+    def known():
+        return "owned by" in manager.sentinel("explain", str(child), "--json").stdout
+
+    until(known, "the agent knowing it")
+    kill(manager, wrapper.pid)
+    return child
+
+
+def test_it_stops_in_the_middle_of_a_clean_up_and_the_next_one_ends_it(service):
+    child = left_behind(service, 'bash -c "trap : TERM; while :; do sleep 0.05; done"')
+    until(lambda: records(service, "action.intended"), "the intent")
+    began = time.monotonic()
+    assert service.sentinel("service", "stop").returncode == 0
+    assert time.monotonic() - began < 5  # TimeoutStopSec: beyond that it would have been killed
+    assert service.show("Result") == "success"
+    assert alive(child)
+    assert service.sentinel("service", "start").returncode == 0
+    until(lambda: not alive(child), "the end of what was left")
+    assert records(service, "agent.stopped")
+    until(lambda: records(service, "cleanup.done"), "the word on it")
+    (abandoned,) = records(service, "action.abandoned")
+    assert {target["now"] for target in abandoned["targets"]} >= {"alive"}
+    assert status(service)["safe"] == ""
+
+
+def test_it_is_there_after_the_log_in_and_what_outlives_the_log_out_is_told(service):
+    assert "what lives on after your log-out is watched" in service.sentinel("doctor").stdout
+    start_tmux(service)
+    told = service.sentinel("doctor").stdout
+    assert "1 tmux server of yours would live on after your last log-out" in told
+    assert "loginctl enable-linger" in told
+    service.as_root("touch", f"/var/lib/systemd/linger/{service.user}")
+    assert "would live on" not in service.sentinel("doctor").stdout
+    assert "enable-linger" not in service.sentinel("service", "status").stdout
+    before = pid_of(service)
+    service.log_out()
+    until(lambda: not alive(before), "the end of the agent")
+    assert not records(service, "agent.stopped")[-1]["why"].startswith("it crashed")
+    service.boot()
+    wait_for(service, "watching 2 sessions")
+    assert pid_of(service) != before
+
+
+def test_beside_an_agent_in_a_terminal_it_waits_for_its_turn(manager):
+    manager.start("sentinel", "agent")
+    until(lambda: manager.sentinel("status").returncode == 0, "the agent")
+    done = manager.sentinel("install", "--only", "service", "--yes")
+    assert done.returncode == 1
+    assert "another agent runs (pid " in done.stderr
+    assert "end that, then: sentinel service start" in done.stderr
+    until(lambda: manager.show("ActiveState") == "inactive", "the end of the second one")
+    assert manager.show("NRestarts") == "0"
+    assert "An agent runs without it (pid " in manager.sentinel("service", "status").stdout
+
+
+def test_its_words_are_in_the_journal(service):
+    shown = service.run("sentinel", "service", "logs", groups=f"--groups={grp.getgrnam('systemd-journal').gr_gid}")
+    assert "Started sentinel.service" in shown.stdout
+
+
+def test_a_home_is_as_it_was(manager):
+    home = manager.stage.home
+    script = """
+        mkdir -p .config/systemd/user .local/share/man/man1 && echo '[Unit]' > .config/systemd/user/other.service
+        echo mine > .local/share/man/man1/sentinel-run.1 && chmod 600 .local/share/man/man1/sentinel-run.1
+        mkdir dotfiles && echo '# mine' > dotfiles/sentinel.fish && mkdir -p .config/fish/completions
+        ln -s ~/dotfiles/sentinel.fish .config/fish/completions/sentinel.fish
+    """
+    assert manager.run("sh", "-ec", script).returncode == 0
+    before = picture(home)
+    assert manager.sentinel("install", "--dry-run").returncode == 0
+    assert picture(home) == before
+    assert manager.sentinel("install").returncode == 0  # nobody is there to say yes
+    assert picture(home) == before
+    assert manager.sentinel("install", "--yes").returncode == 0
+    manager.stage.kill(pid_of(manager))  # a crash leaves its traces, too
+    assert manager.sentinel("install", "--yes").returncode == 0
+    assert len(picture(home)) > len(before) + 10
+    assert manager.sentinel("uninstall", "--dry-run").returncode == 0
+    done = manager.sentinel("uninstall", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert picture(home) == before
+    assert manager.show("LoadState") == "not-found"
+    assert manager.sentinel("uninstall", "--yes").stdout == "Nothing is installed.\n"
+
+
+def picture(home):
+    """Every name below a directory, with all that can be seen of it from outside."""
+    return {
+        str(path): (
+            oct(path.lstat().st_mode),
+            os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None,
+        )
+        for path in sorted(home.rglob("*"))
+    }
