@@ -268,7 +268,8 @@ def lint_imports(where: Path) -> list[str]:
         timeout=60,
         check=False,
     )
-    return [line for line in done.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
+    lines = [line.removesuffix(" (1 ignored import)") for line in done.stdout.splitlines()]
+    return [line for line in lines if line.endswith((" KEPT", " BROKEN"))]
 
 
 def test_imports_keep_to_their_contracts_and_each_contract_can_be_broken(tmp_path):
