@@ -18,12 +18,18 @@ _RUNNING, _CRASHED, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the s
 
 
 @click.command("status")
+@click.argument("project", required=False, metavar="[PROJECT]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(*, as_json: bool) -> None:
-    """Show whether the agent runs, and what it watches.
+def command(*, project: str | None, as_json: bool) -> None:
+    """Show whether the agent runs, and what it watches; or how a PROJECT is: a directory (.) or a name.
 
     Exit status: 0 it runs, 1 it died and left its lock file, 3 it does not run, 4 unknown.
+    Of a project: 0 healthy, 1 in part, or something is left over, 3 stopped, 4 unknown.
     """
+    if project is not None:
+        from sentinel.cli.project_status import show
+
+        sys.exit(show(project, as_json=as_json))
     where = paths.find()
     code, data = _look(where)
     if as_json:

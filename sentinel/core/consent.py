@@ -4,11 +4,15 @@ A guard speaks for want of proof, for somebody's wish, or for what would be dest
 looks at a list of processes with the evidence and says yes has answered the first. Who names
 a process by its number has answered the second, too: "may have been meant to stay" is a
 guess about a wish, and here is the wish. Nothing answers the third.
+
+Who stops a project of his own has named what stands over it, its ports and its patterns; a
+browser that shows its page does not keep its server. Who sees the list of everything and says
+yes to its end has said so of living sessions, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sentinel.core.guards import Case, Guard
 from sentinel.core.judge import mercy
@@ -18,6 +22,12 @@ BY_A_YES = frozenset({"not-in-ledger", "policy"})
 """Guards that a yes to a list overrides: that nobody saw it born, and that it is only to be reported."""
 BY_NAMING = BY_A_YES | {"nohup", "daemonised", "disowned", "build-daemon"}
 """Those that are overridden for a process that the person named by its number."""
+BY_STOPPING = BY_NAMING - {"build-daemon"} | {"serving"}
+"""Those that are overridden for what works for a project that its user stops."""
+BY_STOPPING_ITS_OWN = BY_STOPPING | {"live-pane", "adopted"}
+"""The same for what stands over the project, and for what that bore: wherever it was started, it is the project's."""
+BY_A_YES_TO_ALL = BY_STOPPING_ITS_OWN | {"owner-alive", "living-session", "inner-session", "tmux-server"}
+"""Those that a yes to the end of everything overrides: living sessions are on that list by name."""
 
 
 def mercy_after_a_yes(case: Case, guards: Iterable[Guard], *, named: bool = False) -> Spared | Absent | None:
@@ -28,5 +38,9 @@ def mercy_after_a_yes(case: Case, guards: Iterable[Guard], *, named: bool = Fals
         guards: Those that are asked.
         named: The person named it by its number; else it was one of a list.
     """
-    overridden = BY_NAMING if named else BY_A_YES
+    return mercy_beyond(case, guards, BY_NAMING if named else BY_A_YES)
+
+
+def mercy_beyond(case: Case, guards: Iterable[Guard], overridden: Collection[str]) -> Spared | Absent | None:
+    """Whether one of these guards spares a process, those left out whose ids are overridden."""
     return mercy(case, (guard for guard in guards if guard.id not in overridden))

@@ -49,7 +49,8 @@ class Project:
     @property
     def id(self) -> str:
         """The name of its files and of its lock: the same for the same directory."""
-        return f"{slug(os.path.basename(self.directory))[:40]}-{hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]}"
+        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()
+        return f"{slug(os.path.basename(self.directory))[:40]}-{digest[:12]}"
 
     @property
     def grounds(self) -> Grounds:

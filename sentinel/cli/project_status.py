@@ -1,0 +1,116 @@
+"""``sentinel status PROJECT``: how one project is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from sentinel import paths
+from sentinel.cli.projects import chosen, say
+from sentinel.core.facts import Unknown
+from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
+from sentinel.environments import notes, wording
+from sentinel.environments.health import Health, faults, health, leftovers
+from sentinel.environments.scene import Survey
+from sentinel.environments.survey import survey
+
+_RUNS, _DEAD_BUT_LEFT, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
+_KINDS = 8
+"""Of many kinds of processes, so many are named."""
+_MARKS = {Health.HEALTHY: "HEALTHY", Health.PARTIAL: "PARTIAL", Health.STOPPED: "STOPPED", Health.UNKNOWN: "UNKNOWN"}
+
+
+def show(said: str, *, as_json: bool) -> int:
+    """Show how a project is. The exit status, as LSB has it: 0 healthy, 1 in part or something left, 3, 4 unknown."""
+    where = paths.find()
+    seen = survey(where, chosen(said, where))
+    how, left = health(seen), list(leftovers(seen))
+    if as_json:
+        click.echo(json.dumps(_data(seen, how, left)))
+    else:
+        for line in _lines(seen, how, left):
+            say(line)
+    if how is Health.STOPPED:
+        return _DEAD_BUT_LEFT if left else _STOPPED
+    return {Health.HEALTHY: _RUNS, Health.UNKNOWN: _UNKNOWN}.get(how, _DEAD_BUT_LEFT)
+
+
+def _lines(seen: Survey, how: Health, left: list[str]) -> Iterator[str]:
+    yield f"{seen.project.name} ({seen.project.directory}): {_MARKS[how]}"
+    yield from (f"  {line}" for line in _managers(seen))
+    for server in seen.servers:
+        lost = "" if server.managed else ": its Overmind has ended"
+        yield f"  tmux server {server.label} (pid {server.facts.id.pid}){lost}"
+    for port, held in seen.ports.items() if isinstance(seen.ports, dict) else ():
+        names = [name for name, given in seen.project.given.items() if given == port]
+        who = ", ".join(wording.holder(one) + ("" if one.ours else ", not the project's") for one in held)
+        yield f"  port {port}{f' ({names[0]})' if names else ''}: {who or 'free'}"
+    if isinstance(seen.ports, Unknown):
+        yield f"  {seen.ports}"
+    if seen.claims:
+        counted = Counter(clean(claim.facts.name) for claim in seen.claims.values())
+        kinds = ", ".join(f"{number} {name}" for name, number in counted.most_common(_KINDS))
+        yield f"  {count(len(seen.claims), 'process')}: {kinds}"
+    for fault in faults(seen) if seen.claims else ():
+        yield f"  but {fault}"
+    for thing in left:
+        yield f"  left over: {thing}"
+    if left and how is Health.STOPPED:
+        yield "clean it up with: sentinel stop"
+    elif how is Health.PARTIAL:
+        yield "mend it with: sentinel restart"
+    elif how is Health.STOPPED:
+        yield "start it with: sentinel start"
+
+
+def _managers(seen: Survey) -> Iterator[str]:
+    if not seen.managers:
+        yield "nothing stands over it"
+    for manager in seen.managers:
+        started = seen.started
+        known = started is not None and notes.root_of(started) == manager.facts.id
+        by = f", started by {started.by} at {_time(started.since)}" if known and started is not None else ""
+        reach = f", listening at {manager.socket}" if manager.socket else ""
+        yield f"{wording.MANAGERS[manager.kind]} (pid {manager.facts.id.pid}){reach}{by}"
+
+
+def _time(since: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+
+
+def _data(seen: Survey, how: Health, left: list[str]) -> dict[str, object]:
+    ports = (
+        None
+        if isinstance(seen.ports, Unknown)
+        else {
+            str(port): [
+                {"pid": one.pid or None, "uid": one.uid, "name": clean(one.name), "ours": one.ours} for one in held
+            ]
+            for port, held in seen.ports.items()
+        }
+    )
+    return {
+        "project": clean(seen.project.name),
+        "directory": clean(seen.project.directory, 4096),
+        "state": how,
+        "managers": [
+            {"kind": one.kind, "pid": one.facts.id.pid, "socket": clean(one.socket, 4096)} for one in seen.managers
+        ],
+        "tmux": [{"pid": one.facts.id.pid, "label": clean(one.label), "managed": one.managed} for one in seen.servers],
+        "ports": ports,
+        "processes": [
+            {
+                "pid": claim.facts.id.pid,
+                "name": clean(claim.facts.name),
+                "evidence": [clean(sentence, 400) for sentence in claim.evidence],
+            }
+            for claim in seen.claims.values()
+        ],
+        "faults": [clean(fault, 400) for fault in faults(seen)] if seen.claims else [],
+        "leftovers": [clean(thing, 400) for thing in left],
+    }

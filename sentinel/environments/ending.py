@@ -1,0 +1,179 @@
+"""Ends processes that a person has asked to be ended, with the agent's own judgement and hand.
+
+Whoever may be ended is entered into a ledger of its own, under a session whose root is this
+very process, so that the examiner sees it together with those that would end with it. Which
+guards the person's word overrides is said by `core/consent.py`; all others stand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from sentinel.assembly import Core
+from sentinel.bus import Bus
+from sentinel.core.actions import Outcome, Result, Terminate
+from sentinel.core.consent import mercy_beyond
+from sentinel.core.events import CleanedUp
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.guards import Case, Guard
+from sentinel.core.guards.around import unit_of
+from sentinel.core.ledger import Ledger, Witness
+from sentinel.core.plan import deepest_first
+from sentinel.core.policy import Policy
+from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spared
+from sentinel.environments.scene import Claim
+from sentinel.errors import SentinelError
+from sentinel.handlers.examiner import Examiner, find_ourselves
+from sentinel.journal import Journal
+from sentinel.observe import processes
+from sentinel.observe.handles import raise_descriptor_limit
+from sentinel.observe.surroundings import cgroup_of
+from sentinel.paths import Paths
+
+LookAround = Callable[[Ledger], Core]
+"""Enters what one look shows into a ledger, and gives what judges and acts by it."""
+Overridden = Callable[[Claim], Collection[str]]
+"""The ids of the guards that a person's word overrides for a claim."""
+
+
+class Ending:
+    """Judges and ends what is claimed, from one look at everything.
+
+    Args:
+        name: What the journal calls it: ``stop shop``.
+        roots: Those of the claimed that are living sessions themselves, and end all the same.
+        servers: tmux servers that Overmind made for the project.
+        protected: Patterns of the kernel's names of programs that stay, beside those of the configuration.
+    """
+
+    def __init__(
+        self,
+        where: Paths,
+        name: str,
+        look_around: LookAround,
+        *,
+        claims: Mapping[ProcessId, Claim],
+        roots: Collection[ProcessId],
+        overridden: Overridden,
+        servers: Collection[ProcessId] = (),
+        protected: tuple[str, ...] = (),
+    ) -> None:
+        raise_descriptor_limit()
+        self._claims = claims
+        self._overridden = overridden
+        self._protected = protected
+        self._ledger = Ledger()
+        self.core = look_around(self._ledger)
+        self._bus = Bus(Journal(where.journal, processes.boot_id()).record)
+        self._examiner = Examiner(self._ledger, self.core.handles, self.policy, find_ourselves(), self._ask)
+        self.session = _session(name)
+        self._unit = unit_of(cgroup_of(os.getpid()))
+        self._homes = {who: cgroup_of(who.pid) for who in claims}
+        self._enter(roots, servers)
+
+    def policy(self) -> Policy:
+        """The person's wishes, and the project's."""
+        wishes = self.core.policy()
+        return replace(wishes, protected_programs=(*wishes.protected_programs, *self._protected))
+
+    def judge(self) -> dict[ProcessId, ProcessVerdict]:
+        """Judge all that is claimed, from a fresh look."""
+        found: dict[ProcessId, ProcessVerdict] = {}
+        for record in list(self._ledger.sessions()):
+            if record.death is not None and any(member.id in self._claims for member in record.members.values()):
+                found.update((one.id, one) for one in self._examiner.left_by(record) if one.id in self._claims)
+        for who in self._claims:
+            found.setdefault(who, self._examiner.verdict(who))
+        return {who: self._with_evidence(verdict) for who, verdict in found.items()}
+
+    async def end(self, grace: float, *, only: Collection[ProcessId] | None = None) -> dict[ProcessId, Outcome]:
+        """End what is condemned, and say what became of each that was claimed.
+
+        Args:
+            grace: Seconds between SIGTERM and SIGKILL.
+            only: Nobody else is touched.
+        """
+        began = time.monotonic()
+        verdicts = [one for one in self.judge().values() if only is None or one.id in only]
+        outcomes = {one.id: _untouched(one) for one in verdicts if not isinstance(one, Condemned)}
+        condemned = [one for one in verdicts if isinstance(one, Condemned)]
+        if condemned:
+            strike = self.core.signaller.strike(Terminate(self.session, deepest_first(condemned), grace), 0)
+            for target, outcome in zip(
+                strike.action.targets, await self.core.signaller.finish(strike, self._rejudge()), strict=True
+            ):
+                outcomes[target.id] = outcome
+        if done := tuple(one for one in outcomes.values() if one.result is not Result.GONE):
+            self._bus.publish(CleanedUp(self.session, done, time.monotonic() - began))
+        return outcomes
+
+    def tell(self, session: Session, outcomes: tuple[Outcome, ...]) -> None:
+        """Have the journal write down which files were removed."""
+        self._bus.publish(CleanedUp(session, outcomes, 0.0))
+
+    def _rejudge(self) -> Callable[[ProcessId], ProcessVerdict]:
+        """The judgement before SIGKILL: one look serves all who are asked about at the same moment."""
+        verdicts: dict[ProcessId, ProcessVerdict] = {}
+
+        def again(who: ProcessId) -> ProcessVerdict:
+            if why := self.policy().held:
+                return Spared(who, "held", why)
+            if not verdicts:
+                verdicts.update(self.judge())
+            return verdicts[who]
+
+        return again
+
+    def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
+        claim = self._claims.get(case.id)
+        if claim is None:
+            return mercy_beyond(case, guards, ())
+        if case.session is not None and case.session.root == self.session.root:
+            # No session bore it here: whoever stands where it stood at first was not moved there.
+            case = replace(case, session=replace(case.session, cgroup=self._home(case.id, claim)))
+        return mercy_beyond(case, guards, self._overridden(claim))
+
+    def _home(self, who: ProcessId, claim: Claim) -> str:
+        """The control group in which it may be expected: but for a service's, its own."""
+        home = self._homes[who]
+        its = unit_of(home)
+        return home if claim.managed or not its.endswith(".service") or its == self._unit else ""
+
+    def _with_evidence(self, verdict: ProcessVerdict) -> ProcessVerdict:
+        claim = self._claims[verdict.id]
+        if isinstance(verdict, Condemned):
+            grade = Grade.PROVEN if claim.managed else Grade.STRONG
+            return replace(verdict, evidence=claim.evidence, grade=grade)
+        return verdict
+
+    def _enter(self, roots: Collection[ProcessId], servers: Collection[ProcessId]) -> None:
+        """Have the ledger hold them as what this very process left, unless a session that ends does."""
+        now = time.monotonic()
+        self._ledger.open(self.session, now)
+        for who in roots:
+            if (member := self._ledger.member(who.pid)) is not None and member.id == who:
+                self._ledger.exited(who.pid, Death(now))
+        for who in self._claims:
+            self.core.handles.take(who.pid)
+            member = self._ledger.enter(who, self.session.root.pid, now, Witness.WORD)
+            if member is not None and who in servers and not member.manager_server:
+                self._ledger.manages(member)
+        self._ledger.exited(self.session.root.pid, Death(time.monotonic()))
+
+
+def _session(name: str) -> Session:
+    """A session for those whom a person wants ended. Its root is this process."""
+    who = processes.identify(os.getpid())
+    if not isinstance(who, ProcessId):
+        raise SentinelError("nobody can tell which process this is")
+    return Session(Kind.RUN, name, who, born=time.time())
+
+
+def _untouched(verdict: Spared | Absent) -> Outcome:
+    if isinstance(verdict, Spared):
+        return Outcome(str(verdict.id), Result.REFUSED, verdict.reason, verdict.name)
+    return Outcome(str(verdict.id), Result.GONE)

@@ -1,0 +1,100 @@
+"""Has what stands over a project end by itself, and waits for it no longer than it may take.
+
+Overmind is asked through its socket, as ``overmind quit`` asks it; no program is run that
+may hang. One that nobody can reach gets SIGTERM, which it takes for the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterable
+
+from sentinel.core.actions import Result, Terminate, Unstick
+from sentinel.core.facts import Above, ProcessId, Unknown
+from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
+from sentinel.environments.ending import Ending
+from sentinel.environments.scene import OVERMIND, Manager
+from sentinel.observe import processes
+from sentinel.reaper.signals import Signaller
+
+_LOOK_EVERY = 0.02
+_ANSWER = 1.0
+"""Seconds that a connection to Overmind may take: a stopped one never answers."""
+_UNREAPED = 0.2
+"""Seconds after which a pane's end counts as one that its tmux server has missed: it reaps within milliseconds."""
+
+
+async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[ProcessId], patience: float) -> str:
+    """Ask a manager to end, and wait. Says what came of it: a predicate.
+
+    Args:
+        ending: Judges whether it may be asked, and has the hand.
+        manager: Who is asked.
+        servers: Its tmux servers: those that missed the end of a pane are healed, or it waits for ever.
+        patience: Seconds.
+    """
+    who, core = manager.facts.id, ending.core
+    match ending.judge()[who]:
+        case Absent():
+            return "has ended by itself"
+        case Spared(reason=reason):
+            return f"is left alone: {reason}"
+        case Condemned() as verdict:
+            began = time.monotonic()
+            by_socket = manager.kind == OVERMIND and manager.socket
+            refused = _ask_to_quit(manager.socket) if by_socket else await _terminate(ending, verdict)
+    if refused:
+        return f"could not be asked to quit: {refused}"
+    unreaped: dict[ProcessId, float] = {}
+    while core.handles.ended(who) is not True:
+        if time.monotonic() > began + patience:
+            return f"was asked to quit, and has not ended within {patience:g} s"
+        _heal(core.signaller, servers, unreaped)
+        await asyncio.sleep(_LOOK_EVERY)
+    return f"was asked to quit, and ended after {time.monotonic() - began:.1f} s"
+
+
+def _ask_to_quit(path: str) -> str:
+    """Send Overmind the word. Why not, if that was not possible."""
+    # A socket's path may have 107 bytes; /proc/self/fd makes a long one short.
+    directory, name = os.path.split(path)
+    try:
+        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(_ANSWER)
+                line.connect(f"/proc/self/fd/{fd}/{name}")
+                line.sendall(b"quit\n")
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+async def _terminate(ending: Ending, verdict: Condemned) -> str:
+    """SIGTERM to the manager alone; its end is awaited elsewhere. Why not, if that was not possible."""
+    strike = ending.core.signaller.strike(Terminate(ending.session, (verdict,), 0.0), 0)
+    refused = strike.outcomes.get(verdict.id)
+    await ending.core.signaller.finish(strike, _is_awaited)
+    return refused.reason if refused is not None and refused.result is Result.REFUSED else ""
+
+
+def _is_awaited(who: ProcessId) -> ProcessVerdict:
+    return Spared(who, "held", "it is given time to end")
+
+
+def _heal(signaller: Signaller, servers: Iterable[ProcessId], unreaped: dict[ProcessId, float]) -> None:
+    """Have tmux servers reap the panes whose end they missed."""
+    now = time.monotonic()
+    for server in servers:
+        children = processes.children(server.pid)
+        for pid in () if isinstance(children, Unknown) else children:
+            link = processes.above(pid)
+            if isinstance(link, Above) and link.dead and now - unreaped.setdefault(link.id, now) > _UNREAPED:
+                unreaped[link.id] = now
+                evidence = (f"its pane process {pid} has been dead and unreaped for {_UNREAPED:g} s",)
+                signaller.unstick(Unstick(server, evidence))
