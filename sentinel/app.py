@@ -34,6 +34,7 @@ from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.tell import Tell
+from sentinel.handlers.tmux import Tmux
 from sentinel.handlers.wishes import Wishes
 from sentinel.instance import Claim
 from sentinel.journal import Journal
@@ -108,12 +109,22 @@ class Agent:
         told = HintSource(bus, files, self._paths.hints), SpoolSource(bus, files, self._paths.spool)
         notifier = self._notifier(ledger)
         SocketKeeper(bus, ledger, files)
+        tmux = Tmux(
+            bus,
+            ledger=ledger,
+            where=self._paths,
+            signaller=core.signaller,
+            policy=core.policy,
+            later=loop.call_later,
+            look_for_sockets=core.discovery.look_for_sockets,
+        )
         tell = Tell(bus, notifier, lambda: wishes.now.notify.manner)
         condition.follow(bus)
         _look_when_told(bus, files, births)
         self._echo_from(bus)
         enquiries = Enquiries(
             ledger=ledger,
+            tmux=tmux.sessions,
             runs=core.runs,
             registered=core.registered,
             hooks=core.hooks,
@@ -142,6 +153,7 @@ class Agent:
             farewell.callback(files.stop)
             files.start()
             farewell.enter_context(Clock(bus).heard_on(loop))
+            farewell.push_async_callback(tmux.close)
             self._find_out(core, told, farewell)
             if notifier is not None:
                 farewell.push_async_callback(notifier.close)

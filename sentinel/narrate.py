@@ -199,6 +199,24 @@ def _server_unstuck(data: Data) -> str:
     return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
 
 
+def _server_reopened(data: Data) -> str:
+    outcome = data["outcome"]
+    done = "was sent SIGUSR1" if outcome["result"] == "cured" else f"could not be helped ({outcome['reason']})"
+    return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
+
+
+def _tmux_opened(data: Data) -> str:
+    return f'session "{data["name"]}" ({data["number"]}) is open in {data["server"]["title"]}'
+
+
+def _tmux_renamed(data: Data) -> str:
+    return f'session "{data["before"]}" ({data["number"]}) in {data["server"]["title"]} is called "{data["name"]}" now'
+
+
+def _tmux_closed(data: Data) -> str:
+    return f'session "{data["name"]}" ({data["number"]}) in {data["server"]["title"]} is closed'
+
+
 def _registered(data: Data) -> str:
     where = f" in {data['project']}" if data["project"] else ""
     return f"{data['session']} has registered: {data['kind']}{where}, {_pid(data['root'])}"
@@ -295,6 +313,10 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "process.supervised": _supervised,
     "session.closed": _session_closed,
     "tmux.unstuck": _server_unstuck,
+    "tmux.reopened": _server_reopened,
+    "tmux.opened": _tmux_opened,
+    "tmux.renamed": _tmux_renamed,
+    "tmux.closed": _tmux_closed,
     "registry.entry": _registered,
     "registry.child": _child_named,
     "registry.ended": _registration_ended,

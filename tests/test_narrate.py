@@ -18,6 +18,8 @@ CLAUDE = Session(
     Kind.AGENT, "claude", ProcessId(4231, 7), directory="/p", belongings=Belongings((SocketMark("/p/a.sock"),))
 )
 
+SERVER = Session(Kind.TMUX, "default", ProcessId(9, 1))
+
 
 def condemned(pid, name="node"):
     who = ProcessId(pid, 7)
@@ -170,6 +172,23 @@ SAMPLES = [
     ),
     (cleaned(), "claude-4231: nothing was done"),
     (events.SessionClosed(CLAUDE), "claude-4231 is closed: no process of it is left"),
+    (
+        events.ServerReopened(ProcessId(9, 1), ("its socket is no more",), Outcome("9@1", Result.CURED)),
+        "tmux server (pid 9) was sent SIGUSR1: its socket is no more",
+    ),
+    (
+        events.ServerReopened(ProcessId(9, 1), ("its socket is no more",), Outcome("9@1", Result.REFUSED, "no room")),
+        "tmux server (pid 9) could not be helped (no room): its socket is no more",
+    ),
+    (
+        events.TmuxSessionOpened(SERVER, "$3", "work\n\x1b[2J"),
+        'session "work\\x0a\\x1b[2J" ($3) is open in tmux server "default"',
+    ),
+    (
+        events.TmuxSessionRenamed(SERVER, "$3", "play", "work"),
+        'session "work" ($3) in tmux server "default" is called "play" now',
+    ),
+    (events.TmuxSessionClosed(SERVER, "$3", "play"), 'session "play" ($3) in tmux server "default" is closed'),
     (
         events.ServerUnstuck(ProcessId(9, 1), ("it holds a zombie",), Outcome("9@1", Result.CURED)),
         "tmux server (pid 9) was sent SIGCHLD: it holds a zombie",

@@ -33,6 +33,7 @@ def condemned(pid, evidence=("born of claude",), name="node"):
 STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
 EVENTS = [
     events.AgentStarted("0.1.0", "polling", "no connector"),
+    events.StartedSafely("it crashed three times"),
     events.AgentStopped("it was told to"),
     events.LedgerRestored(1, 2, 3),
     events.SessionOpened(SESSION, "found"),
@@ -49,6 +50,10 @@ EVENTS = [
     events.Supervised(SESSION, ProcessId(5, 7), "node", 4, "npm"),
     events.SessionClosed(SESSION),
     events.ServerUnstuck(ProcessId(9, 9), ("it holds a zombie",), Outcome("9@9", Result.CURED)),
+    events.ServerReopened(ProcessId(9, 9), ("its socket is gone",), Outcome("9@9", Result.CURED)),
+    events.TmuxSessionOpened(SESSION, "$1", "work"),
+    events.TmuxSessionRenamed(SESSION, "$1", "play", "work"),
+    events.TmuxSessionClosed(SESSION, "$1", "play"),
     events.SessionRegistered("s1", 1, "registered", "api", "/srv", {"a": "b"}, "box", "b", 7, ProcessId(5, 7), 12.5),
     events.ChildNamed("s1", 1, ProcessId(6, 7), "named", own=True),
     events.RegistrationEnded("s1", 1, "it said so"),
@@ -58,6 +63,7 @@ EVENTS = [
     events.WentOn("a person has paused Sentinel"),
     events.KeepSaid(ProcessId(5, 7), "node", "", kept=True),
     events.BreakerOpened("6 causes within 30 s"),
+    events.ConfigurationRead("", ("sources",)),
     events.Notified(SESSION.key, "claude was killed", shown=False, why="no bus"),
     events.EventsLost("files", "overflow"),
     events.SourceDegraded("files", "no watch left"),

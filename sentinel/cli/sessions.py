@@ -18,6 +18,8 @@ Session = dict[str, object]
 """As the agent tells of one."""
 
 _COLUMNS = ("SESSION", "KIND", "PROCESSES", "AGE", "STATE", "DIRECTORY")
+_MOST_NAMES = 3
+"""Of a server's sessions."""
 _YIELDING = (5, 4, 0, 1)
 """Which of them give way on a narrow terminal, in this order."""
 
@@ -51,16 +53,27 @@ def command(*, as_json: bool) -> None:
 
 
 def _row(session: Session, servers: dict[str, str]) -> tuple[str, ...]:
-    kind = str(session["session_kind"])
-    server = servers.get(str(session.get("outer"))) if kind == Kind.PANE else None
     return (
         str(session["id"]),
-        f"{kind} of {server}" if server else kind,
+        _kind(session, servers),
         str(session["processes"]),
         _since(session),
         _state(session),
         str(session["directory"]),
     )
+
+
+def _kind(session: Session, servers: dict[str, str]) -> str:
+    """``tmux (work, play)``, ``pane of work (default)``: with the names that tmux shows, where they are known."""
+    kind = str(session["session_kind"])
+    if kind == Kind.PANE and (server := servers.get(str(session.get("outer")))):
+        inside = session.get("tmux_session")
+        return f"pane of {inside} ({server})" if inside else f"pane of {server}"
+    names = session.get("tmux_sessions")
+    if not isinstance(names, list) or not names:
+        return kind
+    shown = [str(name) for name in names[:_MOST_NAMES]]
+    return f"{kind} ({', '.join(shown)}{', ...' if len(names) > _MOST_NAMES else ''})"
 
 
 def _servers(sessions: list[Session]) -> dict[str, str]:

@@ -290,6 +290,52 @@ class ServerUnstuck(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerReopened(Event):
+    """A tmux server whose socket file was gone was asked to make it again."""
+
+    type: ClassVar[str] = "tmux.reopened"
+
+    server: ProcessId
+    evidence: tuple[str, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TmuxSessionOpened(Event):
+    """There is a session in a tmux server that was not there at the last look."""
+
+    type: ClassVar[str] = "tmux.opened"
+
+    server: Session
+    number: str
+    """``$3``: never reused while the server lives."""
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TmuxSessionRenamed(Event):
+    """A session in a tmux server has another name."""
+
+    type: ClassVar[str] = "tmux.renamed"
+
+    server: Session
+    number: str
+    name: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class TmuxSessionClosed(Event):
+    """A session in a tmux server is gone. What its panes left is judged by their own deaths."""
+
+    type: ClassVar[str] = "tmux.closed"
+
+    server: Session
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRegistered(Event):
     """A session has said that it is there. Holds what the registry is rebuilt from when it is damaged."""
 
@@ -497,6 +543,10 @@ RECORDED: tuple[type[Event], ...] = (
     Supervised,
     SessionClosed,
     ServerUnstuck,
+    ServerReopened,
+    TmuxSessionOpened,
+    TmuxSessionRenamed,
+    TmuxSessionClosed,
     SessionRegistered,
     ChildNamed,
     RegistrationEnded,

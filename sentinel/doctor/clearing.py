@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,7 +10,7 @@ from sentinel.assembly import Core
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Reopen, Result, Terminate
 from sentinel.core.events import CleanedUp
-from sentinel.core.facts import ProcessFacts, ProcessId
+from sentinel.core.facts import ProcessId
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.plan import deepest_first
 from sentinel.core.policy import Mode, Policy
@@ -19,8 +18,7 @@ from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.leftovers import Leftovers
-from sentinel.observe import processes, tmux
-from sentinel.observe.tmux import TmuxServer
+from sentinel.handlers.reopen import reopening
 
 _LOOK_EVERY = 0.1
 """Seconds between two words on how many have ended."""
@@ -89,16 +87,10 @@ class Clearing:
 
     def reopen(self, server: ProcessId) -> Outcome:
         """Have a tmux server whose socket is gone make it again, if it still is one and has a handler for that."""
-        about = tmux.server_of(server.pid)
-        facts = processes.look(server.pid)
-        if not isinstance(facts, ProcessFacts) or facts.id != server or facts.name != TMUX_SERVER:
-            return Outcome(str(server), Result.GONE)
-        if not isinstance(about, TmuxServer) or about.socket is not None:
-            return Outcome(str(server), Result.REFUSED, "its socket is there by now, or nobody can tell", facts.name)
-        if processes.catches(server.pid, signal.SIGUSR1) is not True:
-            return Outcome(str(server), Result.REFUSED, "it may not be prepared for SIGUSR1", facts.name)
-        action = Reopen(server, (f"it listens on {about.bound_to}, where its socket is no more",))
-        return self._core.signaller.reopen(action)
+        action = reopening(server)
+        if action is None:
+            return Outcome(str(server), Result.GONE, "it has its socket again, or has ended", TMUX_SERVER)
+        return self._core.signaller.reopen(action) if isinstance(action, Reopen) else action
 
     def _again(self, who: ProcessId) -> ProcessVerdict:
         """Before SIGKILL whatever changed since SIGTERM counts, a pause too."""

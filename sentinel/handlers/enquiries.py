@@ -16,6 +16,7 @@ from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.registered import RegisteredSessions
 from sentinel.handlers.run_sessions import RunSessions
+from sentinel.handlers.tmux_sessions import TmuxSessions
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Enquiries:
         self,
         *,
         ledger: Ledger,
+        tmux: TmuxSessions,
         runs: RunSessions,
         registered: RegisteredSessions,
         hooks: AgentHooks,
@@ -64,6 +66,7 @@ class Enquiries:
         trouble: Callable[[], str],
     ) -> None:
         self._ledger = ledger
+        self._tmux = tmux
         self._runs = runs
         self._registered = registered
         self._hooks = hooks
@@ -84,7 +87,8 @@ class Enquiries:
             case wire.Status():
                 return self._status()
             case wire.Sessions():
-                return [session_as_data(record) for record in self._ledger.sessions()]
+                records = self._ledger.sessions()
+                return [{**session_as_data(record), **self._tmux.about(record.session)} for record in records]
             case wire.Explain(what=what):
                 return self._explanations.explain(what)
             case wire.Pause(until=until):

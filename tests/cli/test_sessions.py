@@ -50,6 +50,20 @@ def test_a_dead_one_that_left_something_says_how_it_died_and_since_when(shown):
     assert "  dead 2m  killed by SIGKILL" in shown([data(death=Death(time.monotonic() - 150, 9))])
 
 
+def test_a_server_is_told_by_its_sessions_and_a_pane_by_the_one_that_it_is_in(shown):
+    server = Session(Kind.TMUX, "default", ProcessId(8, 1))
+    pane = Session(Kind.PANE, "%1", ProcessId(9, 1), outer=server.key)
+    names = ["work", "play", "three", "four"]
+    rows = shown(
+        [
+            {**session_as_data(Record(server)), "tmux_sessions": names},
+            {**session_as_data(Record(pane)), "tmux_session": "work"},
+        ]
+    )
+    assert "  tmux (work, play, three, ...)  " in rows
+    assert "  pane of work (default)  " in rows
+
+
 def test_a_pane_is_told_from_its_namesake_by_the_server(shown):
     def server(label, pid):
         return Session(Kind.TMUX, label, ProcessId(pid, 1))

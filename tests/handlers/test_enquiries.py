@@ -24,6 +24,7 @@ from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.registered import RegisteredSessions, open_for_agent
 from sentinel.handlers.run_sessions import RunSessions
+from sentinel.handlers.tmux_sessions import TmuxSessions
 from tests.handlers.room import killed
 from tests.handlers.test_run_sessions import leave_mark
 
@@ -52,6 +53,7 @@ def enquiries(room, condition):
     leftovers = Leftovers(room.ledger, room.journal, room.where.quarantine, os.getuid())
     return Enquiries(
         ledger=room.ledger,
+        tmux=TmuxSessions(room.bus, room.ledger),
         runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None),
         registered=RegisteredSessions(
             room.bus,

@@ -27,6 +27,7 @@ from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SentinelError
 from sentinel.handlers.enquiries import Condition, Enquiries
+from sentinel.handlers.tmux_sessions import TmuxSessions
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.paths import Paths
@@ -381,10 +382,13 @@ def test_nothing_that_a_peer_says_gets_out_of_the_inbox_or_has_anything_done(fra
         journal = Journal(where.journal, processes.boot_id())
         ledger = Ledger()
         never = lambda *_: None  # noqa: E731 - a name for nothing
-        core = build(where, Policy, bus=Bus(journal.record), ledger=ledger, journal=journal, later=never)
+        bus = Bus(journal.record)
+        core = build(where, Policy, bus=bus, ledger=ledger, journal=journal, later=never)
         enquiries = Enquiries(
             ledger=ledger,
+            tmux=TmuxSessions(bus, ledger),
             runs=core.runs,
+            registered=core.registered,
             hooks=core.hooks,
             explanations=core.explanations,
             halting=core.halting,

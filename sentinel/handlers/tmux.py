@@ -1,0 +1,45 @@
+"""All that the agent does for tmux beyond watching its processes, tied together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sentinel.bus import Bus
+from sentinel.core.ledger import Ledger
+from sentinel.core.policy import Policy
+from sentinel.handlers.reopen import ReopenServers
+from sentinel.handlers.tmux_hooks import TmuxHooks
+from sentinel.handlers.tmux_sessions import TmuxSessions
+from sentinel.handlers.tmux_visits import TmuxVisits
+from sentinel.paths import Paths
+from sentinel.reaper.signals import Signaller
+
+
+class Tmux:
+    """Names the sessions inside of tmux servers, keeps the hooks there, and makes lost sockets again.
+
+    Args:
+        later: Calls a function after so many seconds, as ``loop.call_later`` does.
+        look_for_sockets: Learns which sockets the process of that pid has.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        ledger: Ledger,
+        where: Paths,
+        signaller: Signaller,
+        policy: Callable[[], Policy],
+        later: Callable[..., object],
+        look_for_sockets: Callable[[int], None],
+    ) -> None:
+        self.sessions = TmuxSessions(bus, ledger)
+        ReopenServers(
+            bus, ledger=ledger, signaller=signaller, policy=policy, later=later, look_for_sockets=look_for_sockets
+        )
+        self._visits = TmuxVisits(bus, ledger, (self.sessions, TmuxHooks(bus, where)), later)
+
+    async def close(self) -> None:
+        """Break off what is under way."""
+        await self._visits.close()
