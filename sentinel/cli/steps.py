@@ -1,161 +1,172 @@
-"""What `sentinel install` does, step by step: each says what it would do, does it, and takes it back."""
+"""The steps of ``sentinel install``: each says what it would do, does it, and takes it back."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
-from sentinel import instance
+from sentinel import instance, paths
+from sentinel.cli.hooks import INTEGRATIONS
+from sentinel.core.sentences import count
 from sentinel.errors import SentinelError
-from sentinel.paths import Paths
+from sentinel.integrations.plan import Change, Host, Integration
 from sentinel.service import manager
-from sentinel.service.command import ours
+from sentinel.service.footprint import Footprint
+
+_FEW = 2
+"""Files that are named one by one."""
 
 
-class NotHere(SentinelError):
-    """The step has nothing to do with this machine. The message says why."""
+class _Files:
+    """A step that consists of files of our own. What it left is in the footprint."""
+
+    name = ""
+
+    def __init__(self, footprint: Footprint) -> None:
+        self._footprint = footprint
+
+    def _missing(self, files: Mapping[Path, bytes]) -> list[Path]:
+        ours = self._footprint.of(self.name)
+        return [
+            path
+            for path, content in files.items()
+            if Path(os.path.realpath(path)) not in ours or not _holds(path, content)
+        ]
+
+    def _put(self, files: Mapping[Path, bytes]) -> bool:
+        """Write them. Whether anything is another one than before."""
+        try:
+            changed = [self._footprint.put(self.name, path, content) for path, content in files.items()]
+        except OSError as error:
+            raise SentinelError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        return any(changed)
+
+    def _take_out(self) -> None:
+        try:
+            stays = list(self._footprint.take_out(self.name))
+        except OSError as error:
+            raise SentinelError(f"{error.filename}: cannot be put back: {error.strerror}") from error
+        if stays:
+            raise SentinelError("; ".join(stays))
+
+    def _gone(self, host: Host) -> list[str]:
+        files = self._footprint.of(self.name)
+        more = f", and {len(files) - 1} more" if len(files) > 1 else ""
+        return [f"take out {host.show(files[0])}{more}"]
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Where something is to be installed."""
-
-    where: Paths
-    home: Path
-    environ: Mapping[str, str]
-
-    def base(self, variable: str, default: str) -> Path:
-        """A directory of the XDG base directory specification."""
-        value = self.environ.get(variable, "")
-        return Path(value) if value.startswith("/") else self.home / default
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a step would do."""
-
-    files: Mapping[Path, bytes]
-    """What each is to hold."""
-    commands: Sequence[str] = ()
-    """What is run after that, as it is shown."""
-    directories: Sequence[Path] = ()
-    """Which such a command makes."""
-    hints: Sequence[str] = ()
-    """What is left for the person to do."""
-
-
-class Step(Protocol):
-    """One of them."""
-
-    name: str
-    says: str
-
-    def plan(self, host: Host) -> Plan:
-        """What there is to do.
-
-        Raises:
-            NotHere: Nothing on this machine.
-            SentinelError: It cannot be done, and why.
-        """
-
-    def done(self, host: Host, *, changed: bool) -> None:
-        """The files are in place. ``changed`` says whether they were not before."""
-
-    def undo(self, host: Host) -> None:
-        """The files are about to be taken out."""
-
-    def undone(self, host: Host) -> None:
-        """They are."""
-
-    def without(self, path: Path, content: bytes) -> bytes | None:
-        """What is left of a file that somebody has changed since, without our part; None: it stays."""
-
-
-class Service:
+class Service(_Files):
     """The agent, kept running by systemd or launchd."""
 
     name = "service"
-    says = "the agent, started now and at each log-in"
 
-    def plan(self, host: Host) -> Plan:
+    def install(self, host: Host, words: Sequence[str]) -> Change | None:
         """One file, and the commands that have it taken into account."""
-        keeper = _manager(host)
-        # systemctl enable makes this directory for its link.
-        wants = [keeper.file.parent / "default.target.wants"] if sys.platform == "linux" else []
-        return Plan({keeper.file: keeper.text(ours(host.environ))}, keeper.plan(), wants)
+        keeper = manager.find(host.state, host.environ)
+        files = {keeper.file: keeper.text(words)}
+        missing, state = self._missing(files), keeper.state()
+        if not missing and state.enabled and state.running:
+            return None
 
-    def done(self, host: Host, *, changed: bool) -> None:
-        """Start it, and see that it is there."""
-        keeper = _manager(host)
-        keeper.put_up(changed=changed)
-        state = keeper.state()
-        if state.failed:
-            raise SentinelError(f"the service does not run: {state.failed}; see sentinel service logs")
-        agent = instance.look(host.where)
-        if agent.condition is instance.Condition.RUNNING and agent.pid != state.pid:
-            raise SentinelError(
-                f"it is installed, but another agent runs (pid {agent.pid}): end that, then: sentinel service start"
-            )
+        def make() -> None:
+            changed = self._put(files)
+            if sys.platform == "linux":  # systemctl makes a directory for its link
+                self._footprint.expect(keeper.file.parent / "default.target.wants")
+            keeper.put_up(changed=changed)
+            _see_that_it_runs(keeper.state())
 
-    def undo(self, host: Host) -> None:
-        """End it."""
-        _manager(host).take_down()
+        return Change([*(f"write {host.show(path)}" for path in missing), *map("run {}".format, keeper.plan())], make)
 
-    def undone(self, host: Host) -> None:
-        """Have it forgotten."""
-        _manager(host).forget()
+    def uninstall(self, host: Host) -> Change | None:
+        """End it, and have it forgotten."""
+        if self.name not in self._footprint.steps:
+            return None
+        keeper = manager.find(host.state, host.environ)
 
-    def without(self, path: Path, content: bytes) -> bytes | None:  # noqa: ARG002 - the protocol's
-        """A unit that somebody has written into is theirs."""
-        return None
+        def make() -> None:
+            keeper.take_down()
+            self._take_out()
+            keeper.forget()
+
+        return Change(["end the agent, and have it started no more", *self._gone(host)], make)
 
 
-class Shell:
-    """Completion for the shells that are here, and the manual."""
+class Shell(_Files):
+    """Completion for the shells that are here, and the manual. Both are found by their place."""
 
     name = "shell"
-    says = "completion for your shells, and the manual (man sentinel)"
 
-    def plan(self, host: Host) -> Plan:
-        """Files only: shells and man find them by their place."""
+    def install(self, host: Host, words: Sequence[str]) -> Change | None:  # noqa: ARG002 - completion asks what is on the PATH
+        """Files only."""
         from sentinel.cli import completion, manual
 
-        data = host.base("XDG_DATA_HOME", ".local/share")
+        data = _base(host, "XDG_DATA_HOME", ".local/share")
         places = {
             "bash": data / "bash-completion" / "completions" / "sentinel",
             "zsh": data / "zsh" / "site-functions" / "_sentinel",
-            "fish": host.base("XDG_CONFIG_HOME", ".config") / "fish" / "completions" / "sentinel.fish",
+            "fish": _base(host, "XDG_CONFIG_HOME", ".config") / "fish" / "completions" / "sentinel.fish",
         }
         here = [shell for shell in places if shutil.which(shell, path=host.environ.get("PATH"))]
         files = {places[shell]: completion.script(shell).encode() for shell in here}
         files |= {data / "man" / "man1" / name: page.encode() for name, page in manual.pages().items()}
-        hints = [f"zsh: put this before compinit in your .zshrc: fpath=({places['zsh'].parent} $fpath)"]
-        return Plan(files, hints=hints if "zsh" in here else [])
+        missing = self._missing(files)
+        if not missing:
+            return None
+        few = missing if len(missing) <= _FEW else missing[:_FEW]
+        lines = [f"write {host.show(path)}" for path in few]
+        if more := len(missing) - len(few):
+            lines.append(f"write {count(more, 'file')} more: completion, and the manual (man sentinel)")
+        zsh = f"zsh: put this before compinit in your .zshrc: fpath=({places['zsh'].parent} $fpath)"
+        return Change(lines, lambda: _done(self._put(files)), zsh if "zsh" in here else "")
 
-    def done(self, host: Host, *, changed: bool) -> None:
-        """Nothing to start."""
-
-    def undo(self, host: Host) -> None:
-        """Nothing to end."""
-
-    def undone(self, host: Host) -> None:
-        """Nobody to tell."""
-
-    def without(self, path: Path, content: bytes) -> bytes | None:  # noqa: ARG002 - the protocol's
-        """A generated file that somebody has written into is theirs."""
-        return None
+    def uninstall(self, host: Host) -> Change | None:
+        """The same files."""
+        if self.name not in self._footprint.steps:
+            return None
+        return Change(self._gone(host), self._take_out)
 
 
-def _manager(host: Host) -> manager.Manager:
+NAMES = (Service.name, Shell.name, *INTEGRATIONS)
+"""In the order in which they are done; they are taken back in the other one."""
+
+
+def step(name: str, footprint: Footprint) -> Integration | Service | Shell:
+    """The step of this name."""
+    match name:
+        case Service.name:
+            return Service(footprint)
+        case Shell.name:
+            return Shell(footprint)
+    integration: Integration = importlib.import_module(INTEGRATIONS[name]).integration
+    return integration
+
+
+def _see_that_it_runs(state: manager.State) -> None:
+    if state.failed:
+        raise SentinelError(f"it is installed, and fails ({state.failed}): see sentinel service logs")
+    agent = instance.look(paths.find())
+    if agent.condition is instance.Condition.RUNNING and agent.pid != state.pid:
+        raise SentinelError(
+            f"it is installed, but another agent runs (pid {agent.pid}): end that, then: sentinel service start"
+        )
+
+
+def _base(host: Host, variable: str, default: str) -> Path:
+    """A directory of the XDG base directory specification."""
+    value = host.environ.get(variable, "")
+    return Path(value) if value.startswith("/") else host.home / default
+
+
+def _holds(path: Path, content: bytes) -> bool:
     try:
-        return manager.find(host.where.state, host.environ)
-    except manager.NoManager as error:
-        raise NotHere(str(error)) from error
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
-STEPS: tuple[Callable[[], Step], ...] = (Service, Shell)
-"""In the order in which they are done; they are undone in the other one."""
+def _done(_changed: object) -> None:
+    """That files are in place is all."""

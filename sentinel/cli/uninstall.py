@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import click
 
-from sentinel import instance
-from sentinel.cli.install import Names, chosen, host_here, shown
-from sentinel.cli.steps import Host, Step
+from sentinel import instance, paths
+from sentinel.cli.install import Names, host_here, shown
+from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
 from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
+from sentinel.integrations.plan import Change, Host
 from sentinel.service.footprint import Footprint
 
 
@@ -26,66 +27,62 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool, keep_hist
 
     A file that you have changed since stays, and is named. Your configuration is yours and stays.
 
-    Exit status: 0 all is as it was; 1 something stays.
+    Exit status: 0 all is as it was, or nothing was installed; 1 something stays.
     """
-    host = host_here()
-    footprint = Footprint(host.where.installed)
-    steps = [step for step in reversed(chosen(only)) if step.name in footprint.steps]
-    whole = footprint.steps <= {step.name for step in steps}
-    erases = whole and not keep_history and footprint.made(host.where.state)
-    if not steps:
+    host, where = host_here(), paths.find()
+    footprint = Footprint(where.installed)
+    changes, stays = _plan(footprint, host, NAMES if only is None else only)
+    history = only is None and not keep_history and footprint.made(host.state)
+    if not changes and not stays and not history:
         click.echo("Nothing is installed.")
         return
-    click.echo("\n".join(_plan(steps, host, footprint, erases=erases)))
-    if dry_run or not agreed("Do this?", yes=yes):
+    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:")))
+    if history:
+        click.echo(f"  remove the history of your sessions ({host.show(host.state)}); to keep it: --keep-history")
+    if dry_run:
         return
-    stays = [why for step in steps for why in _undo(step, host, footprint)]
-    if whole:
-        if erases:
-            stays += _erase(host, footprint)
+    if not agreed("Do this?", yes=yes):
+        raise click.exceptions.Exit(1)
+    stays += _undo(changes)
+    if only is None and not stays:
+        stays = _erase(where, footprint) if history else []
         footprint.leave()
     for why in stays:
         click.echo(f"sentinel: {clean(why, 400)}", err=True)
-    click.echo("Sentinel is uninstalled." if whole else "Done.")
+    click.echo("Sentinel is uninstalled." if only is None and not stays else "Done.")
     sys.exit(1 if stays else 0)
 
 
-def _plan(steps: Sequence[Step], host: Host, footprint: Footprint, *, erases: bool) -> list[str]:
-    lines = ["Sentinel would take back:"]
-    for step in steps:
-        files = footprint.of(step.name)
-        more = f", and {len(files) - 1} more" if len(files) > 1 else ""
-        lines.append(f"  {step.name}: {step.says} ({shown(files[0], host)}{more})")
-    if erases:
-        lines.append(f"  the history of your sessions ({shown(host.where.state, host)}); to keep it: --keep-history")
-    return lines
+def _plan(footprint: Footprint, host: Host, names: Sequence[str]) -> tuple[list[tuple[str, Change]], list[str]]:
+    """What there is to take back, the last step first; and what cannot be, and why."""
+    changes, stays = [], []
+    for name in (name for name in reversed(NAMES) if name in names):
+        try:
+            if change := step(name, footprint).uninstall(host):
+                changes.append((name, change))
+        except SentinelError as error:
+            if name in footprint.steps:
+                stays.append(f"{name}: {error}")
+    return changes, stays
 
 
-def _undo(step: Step, host: Host, footprint: Footprint) -> list[str]:
-    """Take one step back. Says what stays."""
+def _undo(changes: Sequence[tuple[str, Change]]) -> list[str]:
+    """Take everything back that can be. Says what cannot."""
     stays = []
-    try:
-        step.undo(host)
-    except SentinelError as error:  # no manager answers: nothing of ours runs under it either
-        stays.append(f"{step.name}: {error}")
-    try:
-        stays += footprint.take_out(step.name, step.without)
-        step.undone(host)
-    except OSError as error:
-        raise SentinelError(f"{error.filename}: cannot be put back: {error.strerror}") from error
-    except SentinelError as error:
-        if not stays:
-            stays.append(f"{step.name}: {error}")
+    for name, change in changes:
+        try:
+            change.make()
+        except SentinelError as error:
+            stays.append(f"{name}: {error}")
     return stays
 
 
-def _erase(host: Host, footprint: Footprint) -> list[str]:
+def _erase(where: paths.Paths, footprint: Footprint) -> list[str]:
     """Remove our own state, where the installation has made its directory. Says what stays."""
-    state = host.where.state
-    if instance.look(host.where).condition is instance.Condition.RUNNING:
-        return [f"an agent runs and writes into {state}: end it, and remove that yourself"]
+    if instance.look(where).condition is instance.Condition.RUNNING:
+        return [f"an agent runs and writes into {where.state}: end it, and remove that yourself"]
     try:
-        footprint.erase(state)
+        footprint.erase(where.state)
     except OSError as error:
         return [f"{error.filename}: cannot be removed: {error.strerror}"]
     return []

@@ -2,8 +2,7 @@
 
 Before a file is written its old content is kept in the manifest, and so is each directory
 that was made for it. Taking out puts back what was there, byte by byte, or removes what was
-not. A file that somebody has changed since is not touched, unless whoever planned it can
-take its own part out of what is there now.
+not. A file that somebody has changed since is not touched.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,9 +21,6 @@ from sentinel.errors import SentinelError
 
 _VERSION = 1
 _LARGEST = 16 << 20
-
-Without = Callable[[Path, bytes], bytes | None]
-"""What is left of a file's content without our part in it; None when that cannot be told."""
 
 
 class _File(msgspec.Struct):
@@ -100,10 +96,10 @@ class Footprint:
         missing = [str(one) for one in (directory, *directory.parents) if not os.path.lexists(one)]
         self._manifest.directories += [one for one in reversed(missing) if one not in self._manifest.directories]
 
-    def take_out(self, step: str, without: Without) -> Iterator[str]:
+    def take_out(self, step: str) -> Iterator[str]:
         """Put everything of a step back as it was. Yields a sentence for each file that stays."""
         for file in [file for file in self._manifest.files if file.step == step]:
-            if why := _take_out(file, without):
+            if why := _take_out(file):
                 yield why
             self._manifest.files.remove(file)
             self.save()
@@ -138,22 +134,18 @@ class Footprint:
         replace_file(self._path, msgspec.json.encode(self._manifest), sync=True)
 
 
-def _take_out(file: _File, without: Without) -> str:
+def _take_out(file: _File) -> str:
     """Put one file back. Why it stays, or nothing."""
     path = Path(file.path)
     there = _content(path)
     if there is None or there == file.before:
         return ""
-    wanted = file.before
     if _digest(there) != file.digest:
-        rest = without(path, there)
-        if rest is None:
-            return f"{path} has been changed since, and stays"
-        wanted = rest or file.before
-    if wanted is None:
+        return f"{path} has been changed since, and stays"
+    if file.before is None:
         os.unlink(path)
     else:
-        _write(path, wanted, file.mode)
+        _write(path, file.before, file.mode)
     return ""
 
 

@@ -282,16 +282,21 @@ def test_a_home_is_as_it_was(manager):
         echo mine > .local/share/man/man1/sentinel-run.1 && chmod 600 .local/share/man/man1/sentinel-run.1
         mkdir dotfiles && echo '# mine' > dotfiles/sentinel.fish && mkdir -p .config/fish/completions
         ln -s ~/dotfiles/sentinel.fish .config/fish/completions/sentinel.fish
+        mkdir .claude && printf '{\\n    "theme": "dark"}' > .claude/settings.json
     """
     assert manager.run("sh", "-ec", script).returncode == 0
     before = picture(home)
     assert manager.sentinel("install", "--dry-run").returncode == 0
     assert picture(home) == before
-    assert manager.sentinel("install").returncode == 0  # nobody is there to say yes
+    assert manager.sentinel("install").returncode == 1  # nobody is there to say yes
     assert picture(home) == before
     assert manager.sentinel("install", "--yes").returncode == 0
-    manager.stage.kill(pid_of(manager))  # a crash leaves its traces, too
-    assert manager.sentinel("install", "--yes").returncode == 0
+    assert "sentinel" in (home / ".claude/settings.json").read_text()
+    first = pid_of(manager)
+    manager.stage.kill(first)  # a crash leaves its traces, too
+    until(lambda: pid_of(manager) not in {0, first} and manager.show("ActiveState") == "active", "the next agent")
+    again = manager.sentinel("install", "--yes")
+    assert again.stdout == "Everything is as it should be.\n"
     assert len(picture(home)) > len(before) + 10
     assert manager.sentinel("uninstall", "--dry-run").returncode == 0
     done = manager.sentinel("uninstall", "--yes")
