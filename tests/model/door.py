@@ -13,7 +13,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -21,8 +21,7 @@ from unittest.mock import patch
 import psutil
 
 from sentinel import runs
-from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
-from sentinel.core.facts import Above, Death, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Surroundings, Unknown
 from sentinel.core.guards import Ourselves
 from sentinel.observe import processes
 from sentinel.observe.overmind import Overmind
@@ -63,9 +62,6 @@ class Door:
     def _there(self, pid: int, question: str) -> Process | Gone | Unknown:
         if (failed := self._foggy(question)) is not None:
             return failed
-        return self.kernel.table.get(pid, Gone())
-
-    def _at(self, pid: int) -> Process | Gone:
         return self.kernel.table.get(pid, Gone())
 
     # -- sentinel.observe.processes --------------------------------------------------
@@ -113,24 +109,37 @@ class Door:
         return found if isinstance(found, Unknown) else Unknown("its children", "it has ended")
 
     def comm(self, pid: int) -> str:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         return found.name if isinstance(found, Process) else ""
 
     def program(self, pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         if isinstance(found, Process) and found.alive and found.uid == UID:
             return found.program, found.arguments
         return Unknown(f"what process {pid} runs", "the model says so")
 
     def environment(self, pid: int, name: str) -> str | Unknown:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         if isinstance(found, Process) and found.alive and found.uid == UID:
             return found.environment.get(name, "")
         return Unknown(f"the environment of process {pid}", "the model says so")
 
     def only_forked(self, pid: int) -> bool | Unknown:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         return not found.executed if isinstance(found, Process) else Unknown("whether it is a copy", "it has ended")
+
+    def catches(self, pid: int, _: int) -> bool | Unknown:
+        found = self._there(pid, f"which signals process {pid} catches")
+        return found.hangup == "caught" if isinstance(found, Process) else Unknown("what it catches", "it has ended")
+
+    def variables(self, pid: int, names) -> dict[str, str] | Unknown:
+        found = self._there(pid, f"the environment of process {pid}")
+        if not isinstance(found, Process):
+            return Unknown("its environment", "it has ended")
+        return {name: value for name, value in found.environment.items() if name in names}
+
+    def memory(self, _: int) -> int:
+        return 0
 
     def working_directory(self, pid: int) -> str:
         return "/srv/app"
@@ -145,23 +154,54 @@ class Door:
         return self._foggy("who lives") or list(self.kernel.table)
 
     def owner(self, pid: int) -> int | None:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         return found.uid if isinstance(found, Process) else None
+
+    def population(self, uid: int) -> int:
+        return sum(process.uid == uid for process in self.kernel.living())
 
     # -- what else is looked at ------------------------------------------------------
 
     def server_of(self, pid: int) -> TmuxServer | Unknown:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         if not isinstance(found, Process):
             return Unknown("which tmux server it is", "no answer")
         label = found.arguments[-1] if found.arguments else "default"
         return TmuxServer(None, label, is_overminds=label.startswith(OVERMINDS))
 
     def describe(self, pid: int) -> Overmind | Unknown:
-        found = self._at(pid)
+        found = self._there(pid, "what it is")
         if not isinstance(found, Process):
             return Unknown("what Overmind it is", "no answer")
         return Overmind("app", "/srv/app", "/srv/app/.overmind.sock", "/tmp", daemonized=False)  # noqa: S108
+
+    def around(self, pid: int, inside, own_input: str) -> Surroundings | Unknown:
+        """The second look."""
+        found = self._there(pid, f"whom process {pid} works for")
+        if not isinstance(found, Process) or not found.alive or found.secret:
+            return Unknown(f"whom process {pid} works for", "the model says so")
+        clients = tuple(f"{c.name} (pid {c.pid})" for c in found.clients if c.alive and c.pid not in inside)
+        feeder = found.feeder if found.input and found.input != own_input else None
+        fed = feeder is not None and feeder.alive and feeder.pid not in inside
+        return Surroundings(
+            cgroup=found.unit,
+            program=found.program,
+            keep=found.environment.get("SENTINEL_KEEP", "0") != "0",
+            clients=clients,
+            on_screen=found.on_screen,
+            feeder="whoever writes into its input" if fed else "",
+        )
+
+    def neighbourhood(self) -> SimpleNamespace:
+        return SimpleNamespace(around=self.around, close=lambda: None)
+
+    def cgroup_of(self, pid: int) -> str:
+        found = self._there(pid, "its unit")
+        return found.unit if isinstance(found, Process) else ""
+
+    def input_of(self, pid: int) -> str:
+        found = self._there(pid, "its input")
+        return found.input if isinstance(found, Process) else ""
 
     def read_mark(self, _: object, pid: int) -> runs.Mark | None:
         return self.marks.get(pid)
@@ -172,8 +212,8 @@ class Door:
     def erase_mark(self, _: object, pid: int) -> None:
         self.marks.pop(pid, None)
 
-    def leave_mark(self, process: Process, command: int) -> None:
-        self.marks[process.pid] = runs.Mark(_BOOT, process.pid, process.id.start, "npm", "/srv/app", command)
+    def leave_mark(self, process: Process, name: str, command: int) -> None:
+        self.marks[process.pid] = runs.Mark(_BOOT, process.pid, process.id.start, name, "/srv/app", command)
 
     def psutil(self) -> SimpleNamespace:
         """What the samples are taken with."""
@@ -186,7 +226,7 @@ class Door:
 
         return SimpleNamespace(pids=lambda: list(self.kernel.table), Process=process, Error=psutil.Error)
 
-    def read_snapshot(self, _: object) -> bytes:
+    def read_snapshot(self, *_: object) -> bytes:
         if not self.snapshot:
             raise FileNotFoundError
         return self.snapshot
@@ -212,170 +252,20 @@ class Door:
         return list(grips.values()) if done else [who for grip, who in grips.items() if not grip.alive]
 
 
-class Handles:
-    """Handles as pidfds are: the process itself, whatever becomes of its number."""
+def _not_shown(look: str) -> Callable[..., object]:
+    """Stands in for a look that the door does not show yet: whoever takes it is told what to do."""
 
-    exhausted = False
+    def taken(*_: object) -> object:
+        raise AssertionError(f"the model's door does not show processes.{look}: write it in tests/model/door.py")
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self.held: dict[ProcessId, Process] = {}
-
-    def __len__(self) -> int:
-        return len(self.held)
-
-    def __iter__(self) -> Iterator[ProcessId]:
-        return iter(self.held)
-
-    def take(self, pid: int) -> ProcessId | Gone | Unknown:
-        who = self._door.identify(pid)
-        if isinstance(who, ProcessId):
-            process = self._door.kernel.table[pid]
-            if not process.alive:
-                return Gone()
-            self.held[who] = process
-        return who
-
-    def fd(self, who: ProcessId) -> Process | None:
-        return self.held.get(who)
-
-    def borrow(self, who: ProcessId) -> Process | Gone | Unknown:
-        held = self.held.get(who)
-        if held is None:
-            found = self._door.identify(who.pid)
-            if isinstance(found, Unknown):
-                return found
-            held = self._door.kernel.table[who.pid] if found == who else None
-        return held if held is not None and held.alive else Gone()
-
-    def ended(self, who: ProcessId) -> bool | Unknown:
-        if (held := self.held.get(who)) is not None:
-            return not held.alive
-        now = self._door.above(who.pid)
-        if isinstance(now, Unknown):
-            return now
-        return isinstance(now, Gone) or now.id != who or now.dead
-
-    def status(self, who: ProcessId) -> int | None:
-        held = self.held.get(who)
-        return held.status if held is not None and held.reaped else None
-
-    def drop(self, who: ProcessId) -> None:
-        self.held.pop(who, None)
-
-    def close(self) -> None:
-        self.held.clear()
-
-
-class Connector:
-    """The proc connector: notices in their order, about whom it was asked to watch, or lost."""
-
-    name = "proc connector"
-    sampled = False
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._notices = kernel.notices
-        self.bus = self.watched = None
-        self.overflowed = False
-
-    def listen(self, bus, watched) -> None:
-        self.bus, self.watched = bus, watched
-        self.overflowed = False
-        self._notices.clear()
-
-    def drain(self) -> None:
-        if self.overflowed:
-            self.overflowed = False
-            self._notices.clear()
-            self.bus.publish(EventsLost(self.name, "the model says so"))
-        while self._notices:
-            notice = self._notices.popleft()
-            match notice:
-                case ProcessForked(parent=about) | ProcessExited(pid=about):
-                    wanted = about in self.watched
-                case ProcessRenamed() | ProcessExecuted():
-                    wanted = True
-            if wanted:
-                self.bus.publish(notice)
-
-
-class Exits:
-    """The wait on single pidfds: the word comes a little after the end, whatever else was lost."""
-
-    def __init__(self, kernel: Kernel, bus, handles: Handles, births, later) -> None:
-        self._bus, self._handles, self._births, self._later = bus, handles, births, later
-        self._clock = kernel.clock
-        self._watched: set[ProcessId] = set()
-        kernel.on_end = self._ended
-
-    def start(self, _: object) -> None:
-        """Nothing to start: the kernel calls."""
-
-    def watch(self, who: ProcessId) -> bool:
-        held = self._handles.fd(who)
-        if held is None:
-            return False
-        self._watched.add(who)
-        if not held.alive:
-            self._ended(held)
-        return True
-
-    def forget(self, who: ProcessId) -> None:
-        self._watched.discard(who)
-
-    def _ended(self, process: Process) -> None:
-        if process.id in self._watched:
-            self._later(0.0005, self._wake, process)
-
-    def _wake(self, process: Process) -> None:
-        if process.id not in self._watched:
-            return
-        self._later(0.002, self._publish, process)
-        self._births.drain()
-
-    def _publish(self, process: Process) -> None:
-        if process.id in self._watched:
-            self._watched.discard(process.id)
-            death = Death(self._clock.now, self._handles.status(process.id))
-            self._bus.publish(ProcessExited(process.pid, death))
-
-
-class NoFiles:
-    """Stands in for what tidies files up: there are none here."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def remove(self, *_: object) -> list[object]:
-        return []
-
-    def verdicts(self, *_: object) -> list[object]:
-        return []
-
-
-class Journal:
-    """Stands in for the journal: a number for each line, and nothing on a disk."""
-
-    trouble = ""
-
-    def __init__(self) -> None:
-        self.lines = 0
-
-    def record(self, *_: object) -> int:
-        self.lines += 1
-        return self.lines
-
-    intend = record
-
-    def sync(self) -> None:
-        pass
+    return taken
 
 
 @contextlib.contextmanager
 def opened(clock) -> Iterator[Door]:
     """Have every room of the agent look through a door on a little kernel, in this clock's time."""
     door = Door()
-    looks = {name: getattr(door, name) for name in processes.__all__ if name not in _BUILT_ON_THEM}
+    looks = {name: getattr(door, name, _not_shown(name)) for name in processes.__all__ if name not in _BUILT_ON_THEM}
     system = SimpleNamespace(close=lambda _: None)
     signals = SimpleNamespace(
         Signals=signal.Signals,
@@ -386,6 +276,11 @@ def opened(clock) -> Iterator[Door]:
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.multiple("sentinel.observe.processes", **looks))
+        stack.enter_context(patch("sentinel.handlers.examiner.Neighbourhood", door.neighbourhood))
+        stack.enter_context(
+            patch.multiple("sentinel.handlers.discovery", cgroup_of=door.cgroup_of, input_of=door.input_of)
+        )
+        stack.enter_context(patch.multiple("sentinel.observe.cgroups", of=lambda _: "", processes_in=lambda _: []))
         stack.enter_context(patch("sentinel.observe.tmux.server_of", door.server_of))
         stack.enter_context(patch("sentinel.observe.overmind.describe", door.describe))
         stack.enter_context(patch("sentinel.observe.sockets.listening_sockets_of", lambda *_: []))
@@ -396,7 +291,7 @@ def opened(clock) -> Iterator[Door]:
             patch.multiple("sentinel.reaper.signals", os=system, signal=signals, HAS_PIDFD=True, _ended=door.ended)
         )
         stack.enter_context(
-            patch.multiple("sentinel.ledgerfile", _content=door.read_snapshot, replace_file=door.write_snapshot)
+            patch.multiple("sentinel.atomic", read_file=door.read_snapshot, replace_file=door.write_snapshot)
         )
         stack.enter_context(patch("sentinel.sources.polling.psutil", door.psutil()))
         for name, module in list(sys.modules.items()):

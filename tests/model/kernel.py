@@ -66,6 +66,18 @@ class Process:
     died: float = 0.0
     reaped: bool = False
 
+    unit: str = ""
+    """The systemd unit that it stands in; empty for that of the login."""
+    input: str = ""
+    """The pipe at its descriptor 0, if that is one with a writer."""
+    feeder: Process | None = None
+    """Who writes into that."""
+    clients: list[Process] = field(default_factory=list)
+    """Who is connected to it."""
+    on_screen: bool = False
+    secret: bool = False
+    """Its own user may not look into it."""
+
     # What only the people know, and the oracle after them.
     house: House | None = None
     """The session that it was born in."""
@@ -73,6 +85,10 @@ class Process:
     """The session that it is the root of."""
     wish: str = ""
     """Why somebody wants it to live on, whatever becomes of its session."""
+    kept: bool = False
+    """Somebody said ``sentinel keep`` of it, or of one that bore it."""
+    excused: bool = False
+    """Something protected it, or what it was born of, when its session's death was answered."""
     overminds: bool = False
     """It is the tmux server that an Overmind started for itself."""
     left: float | None = None
@@ -102,7 +118,10 @@ class House:
     kind: str
     root: Process
     outer: House | None = None
+    name: str = ""
     command: Process | None = None
+    heirs: set[Process] = field(default_factory=set)
+    """Who goes on as this session after its root's end: copies of that."""
 
     @property
     def alive(self) -> bool:
@@ -126,6 +145,8 @@ class Kernel:
         self.table: dict[int, Process] = {}
         self.notices: deque[Event] = deque()
         self.on_end: Callable[[Process], None] = lambda _: None
+        self.on_death: Callable[[], None] = lambda: None
+        """Called when the root of a session has ended."""
         self._last: dict[int, int] = {}
         self._freed: list[int] = []
         self._terminals = 34816
@@ -163,6 +184,9 @@ class Kernel:
             stubborn=False,
             fruitful=0,
             negligent=False,
+            clients=[],
+            on_screen=False,
+            secret=False,
             children=[],
             house=bearer.founded or bearer.house,
             founded=None,
@@ -176,13 +200,17 @@ class Kernel:
         return child
 
     def _number(self) -> ProcessId:
-        """A free number, often one that was freed a short while ago."""
+        """A free number, often one that was freed a short while ago.
+
+        The number of a session or a group is not given out while that has members.
+        """
+        taken = {number for p in self.table.values() for number in (p.pid, p.session, p.group)}
         for _ in range(_PATIENCE):
             tick = int(self.clock.now * TICKS)
-            recent = [n for n in self._freed if self._last[n] + self._rest < tick]
+            recent = [n for n in self._freed if n not in taken and self._last[n] + self._rest < tick]
             again = recent and self.rng.random() < 0.6
             pid = self.rng.choice(recent if again else self.numbers)
-            if pid not in self.table and self._last.get(pid, -self._rest) + self._rest < tick:
+            if pid not in taken and self._last.get(pid, -self._rest) + self._rest < tick:
                 self._last[pid] = tick
                 if pid in self._freed:
                     self._freed.remove(pid)
@@ -228,9 +256,13 @@ class Kernel:
         if process.parent is not None:
             self._reap_by(process.parent, process)
         self.on_end(process)
+        if process.founded is not None:
+            self.on_death()
         house = process.house
         if house is not None and house.command is process and house.alive:
             self.later(0.002, self.end, house.root, status)  # so does `sentinel run`
+        if house is not None and process.overminds and house.alive:
+            self.end(house.root, 1 << 8)  # so does an Overmind without its tmux server
 
     def _reap_by(self, parent: Process, child: Process) -> None:
         if not parent.negligent and parent.state != "T":
