@@ -1,7 +1,9 @@
 #!/bin/bash
-# A throw-away desktop: Xvfb, a D-Bus session and dunst, with a HOME and a runtime directory of their own.
+# A throw-away desktop: Xvfb, a D-Bus session and dunst (or another notification service), with a HOME
+# and a runtime directory of their own.
 # Runs COMMAND inside and ends with its status. Needs no systemd and no root.
 #   notify_lab.sh COMMAND [ARGUMENT]...
+#   SERVICE=program    shows the notifications instead of dunst
 #   SHOT=picture.png   afterwards, save what the popups look like (needs xwd and convert)
 set -u
 if [ "${IN_LAB:-}" != 1 ]; then
@@ -23,8 +25,19 @@ screen=$!
 until_true test -s "$LAB/display"
 DISPLAY=:$(cat "$LAB/display")
 export DISPLAY
-printf '[global]\nfont=Monospace 12\nwidth=460\nhistory_length=1000\n' >"$LAB/dunstrc"
-dunst -conf "$LAB/dunstrc" >/dev/null 2>&1 &
+cat >"$LAB/dunstrc" <<'END'
+[global]
+font=Monospace 12
+width=460
+history_length=1000
+[urgency_critical]
+format="URGENT %s\n%b"
+END
+if [ -n "${SERVICE:-}" ]; then
+  "$SERVICE" >/dev/null 2>&1 &
+else
+  dunst -conf "$LAB/dunstrc" >/dev/null 2>&1 &
+fi
 server=$!
 until_true owned
 "$@"

@@ -1,16 +1,18 @@
-"""Real notifications: a D-Bus session, dunst, and what dunst says that it was given."""
+"""Real notifications: a D-Bus session, a service that shows them, and what it was given."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +20,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.notify import Delivery, Notifier, session_bus, texts
+from sentinel.bus import Bus
+from sentinel.core.actions import Outcome, Result
+from sentinel.core.events import BreakerOpened, CleanedUp, Notified
+from sentinel.core.facts import ProcessId
+from sentinel.core.notices import Manner
+from sentinel.core.sessions import Kind, Session
+from sentinel.handlers.tell import Tell
+from sentinel.notify import Delivery, Message, Notifier, session_bus, texts
+from sentinel.notify.desktop import Desktop as Way
+from tests.lab.absent import without
+from tests.lab.stage import PATIENCE, until
+from tests.real.conftest import settled, write
 
 pytestmark = pytest.mark.real
 
 LAB = Path(__file__).parent.parent / "lab" / "notify_lab.sh"
-SHOWN = Delivery(shown=True)
 SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
+WAYS = ("D-Bus", "notify-send", "dbus-python")
+OTHER_SERVICES = ("xfce4/notifyd/xfce4-notifyd", "notification-daemon/notification-daemon")
+STORM = 60.0 if os.environ.get("SENTINEL_SOAK") == "full" else 4.0
+"""Seconds."""
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -59,8 +75,39 @@ def need_dbus_python(python: str, environ: dict[str, str] | None = None) -> None
         pytest.skip("missing: python3-dbus")
 
 
+def notifier(environ: dict[str, str], deadline: float = 30) -> Notifier:
+    return Notifier([Way(deadline=deadline, environ=environ)])
+
+
 def send(environ: dict[str, str], title: str, body: str, deadline: float = 30) -> Delivery:
-    return asyncio.run(Notifier(deadline=deadline, environ=environ).send(title, body))
+    return asyncio.run(notifier(environ, deadline).send(Message(title, body)))
+
+
+def shown(delivery: Delivery, way: str) -> bool:
+    return delivery.shown and delivery.by == f"desktop ({way})"
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """By what the desktop is reached."""
+    return str(request.param)
+
+
+@pytest.fixture
+def only(tmp_path: Path):
+    """What to put into an environment so that one way is left of three."""
+
+    def only(way: str) -> dict[str, str]:
+        if way == "D-Bus":
+            return {}
+        hidden = without("jeepney", tmp_path / "hidden")["PYTHONPATH"]
+        if way == "notify-send":
+            return {"PYTHONPATH": hidden}
+        found = {"PATH": str(tmp_path), "PYTHONPATH": f"{hidden}:{SYSTEM_PACKAGES}"}
+        need_dbus_python(sys.executable, found)
+        return found
+
+    return only
 
 
 @dataclass
@@ -69,9 +116,13 @@ class Desktop:
 
     def popups(self) -> list[tuple[str, str, str]]:
         """Application, title and body of what dunst has shown, the newest first."""
+        return [(p["appname"]["data"], p["summary"]["data"], p["body"]["data"]) for p in self.history()]
+
+    def history(self) -> list[dict[str, dict[str, str]]]:
+        """All that dunst knows of what it has shown."""
         self._dunstctl("close-all")  # the history has only what is no longer on the screen
-        history = json.loads(self._dunstctl("history"))["data"][0]
-        return [(p["appname"]["data"], p["summary"]["data"], p["body"]["data"]) for p in history]
+        history: list[dict[str, dict[str, str]]] = json.loads(self._dunstctl("history"))["data"][0]
+        return history
 
     def _dunstctl(self, command: str) -> str:
         return subprocess.run(
@@ -82,18 +133,32 @@ class Desktop:
 @pytest.fixture(scope="module")
 def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
     need("Xvfb", "dunst", "dunstctl", "notify-send", "dbus-run-session")
-    told = tmp_path_factory.mktemp("desktop") / "environ"
+    with raised(tmp_path_factory.mktemp("desktop")) as environ:
+        yield Desktop(environ)
+
+
+@contextmanager
+def raised(place: Path, service: str = "") -> Iterator[dict[str, str]]:
+    """A desktop, and the environment of whoever sits at it."""
+    told = place / "environ"
     # The lab lives for as long as its stdin is open: it ends with this test run, however that ends.
     command = [LAB, "sh", "-c", 'env -0 >"$0"; echo up; read -r _', told]
     with (
         open(told.parent / "noise", "wb") as noise,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise) as lab,
+        subprocess.Popen(
+            command,
+            env={**os.environ, "SERVICE": service},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+        ) as lab,
     ):
         assert lab.stdin is not None
         assert lab.stdout is not None
-        assert lab.stdout.readline() == b"up\n"
+        while (line := lab.stdout.readline()) != b"up\n":  # what is started on the way says this and that
+            assert line
         pairs = (pair.partition("=")[::2] for pair in told.read_text().split("\0") if pair)
-        yield Desktop(dict(pairs))
+        yield dict(pairs)
         lab.stdin.close()
         lab.stdout.read()
 
@@ -156,43 +221,122 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize(("title", "body", "seen_title", "seen_body"), TEXTS.values(), ids=TEXTS)
-def test_every_text_arrives_and_does_nothing(desktop, title, body, seen_title, seen_body):
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_every_text_arrives_and_does_nothing(desktop, only, way, text):
+    title, body, seen_title, seen_body = text
     before = desktop.popups()
-    assert send(desktop.environ, title, body) == SHOWN
+    assert shown(send(desktop.environ | only(way), title, body), way)
     assert desktop.popups() == [("Sentinel", seen_title, seen_body), *before]
 
 
 @given(body=st.text(alphabet=st.one_of(st.characters(), st.sampled_from("-<>&\\\"'$\n\x1b\u202e")), max_size=500))
 @settings(max_examples=60, deadline=None)
 def test_what_arrives_is_what_was_made_of_the_text(desktop, body):
-    assert send(desktop.environ, "Sentinel", body) == SHOWN
+    assert shown(send(desktop.environ, "Sentinel", body), "D-Bus")
     assert desktop.popups()[0][2] == texts.body(body)
 
 
-def test_the_locale_of_a_service_is_no_obstacle(desktop):
-    environ = {key: desktop.environ[key] for key in ("PATH", "DBUS_SESSION_BUS_ADDRESS")}
-    assert send(environ | {"LANG": "C"}, "Sentinel", "\u2026\xe9") == SHOWN
+def test_the_locale_of_a_service_is_no_obstacle(desktop, only, way):
+    environ = {key: desktop.environ[key] for key in ("PATH", "DBUS_SESSION_BUS_ADDRESS")} | only(way)
+    assert shown(send(environ | {"LANG": "C"}, "Sentinel", "\u2026\xe9"), way)
     assert desktop.popups()[0][2] == "\u2026\xe9"
 
 
-def test_dbus_python_serves_where_notify_send_is_missing(desktop, tmp_path):
-    environ = desktop.environ | {"PATH": str(tmp_path), "PYTHONPATH": SYSTEM_PACKAGES}
-    need_dbus_python(sys.executable, environ)
-    assert send(environ, "Sentinel: by dbus-python", r"<b> \033 -x") == SHOWN
-    assert desktop.popups()[0] == ("Sentinel", "Sentinel: by dbus-python", "\u2039b\u203a \\033 -x")
+def test_what_says_more_takes_the_place_of_what_said_less(desktop):
+    before = len(desktop.history())
+
+    async def two() -> list[Delivery]:
+        asked = notifier(desktop.environ)
+        first = await asked.send(Message("Sentinel", "1 ended"))
+        return [first, await asked.send(Message("Sentinel", "2 ended", replaces=True))]
+
+    first, second = asyncio.run(two())
+    assert first.mark == second.mark > 0
+    popups = desktop.popups()
+    assert len(popups) == before + 1
+    assert popups[0][2] == "2 ended"
 
 
-def test_a_bus_without_a_notification_server_is_no_success(bus):
+@pytest.mark.parametrize("way", ["D-Bus", "notify-send"])
+def test_what_is_urgent_is_so_to_the_desktop(desktop, only, way):
+    environ = desktop.environ | only(way)
+    asyncio.run(notifier(environ).send(Message("Sentinel", "stopped", urgent=True)))
+    assert desktop.history()[0]["message"]["data"].startswith("URGENT")  # so the lab's dunst marks it
+    asyncio.run(notifier(environ).send(Message("Sentinel", "cleaned")))
+    assert not desktop.history()[0]["message"]["data"].startswith("URGENT")
+
+
+@pytest.mark.parametrize("service", OTHER_SERVICES)
+def test_other_services_show_it_too(tmp_path, service):
+    """Nobody can ask these what they show: the picture is looked at."""
+    need("Xvfb", "xwd", "convert", "dbus-run-session")
+    [program] = list(Path("/usr/lib").glob(f"{'*/' if service.startswith('xfce') else ''}{service}")) or [""]
+    if not program:
+        pytest.skip(f"missing: {service.rpartition('/')[2]}")
+    with raised(tmp_path, str(program)) as environ:
+        empty = colours(environ)
+        delivery = send(environ, "Sentinel", "hello")
+        assert shown(delivery, "D-Bus")
+        assert delivery.mark > 0
+        deadline = time.monotonic() + PATIENCE
+        while colours(environ) == empty:
+            assert time.monotonic() < deadline, "nothing came onto the screen"
+
+
+def colours(environ: dict[str, str]) -> int:
+    """How many there are on the screen. Without a popup it has one."""
+    picture = subprocess.run(["xwd", "-root", "-silent"], env=environ, capture_output=True, check=True, timeout=30)
+    command = ["convert", "xwd:-", "-format", "%k", "info:"]
+    return int(
+        subprocess.run(command, input=picture.stdout, env=environ, capture_output=True, check=True, timeout=30).stdout
+    )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_of_ten_thousand_clean_ups_four_popups_are_shown_at_most_and_all_are_recorded(desktop):
+    """A few seconds here, a minute by ``make soak``; a minute on a clock of its own in tests/core/test_notices.py."""
+    recorded: list[object] = []
+    number = 10_000
+
+    async def storm() -> None:
+        def record(event: object, _: int) -> int:
+            recorded.append(event)
+            return len(recorded)
+
+        bus = Bus(record)
+        tell = Tell(bus, notifier(desktop.environ), Manner)
+        for count in range(1, number + 1):
+            session = Session(Kind.AGENT, "claude", ProcessId(count, 7), directory="/srv/shop")
+            bus.publish(CleanedUp(session, (Outcome(f"{count}@1", Result.ENDED),), 0.1))
+            if count % 100 == 0:
+                await asyncio.sleep(STORM * 100 / number)
+        bus.publish(BreakerOpened("6 causes within 30 s"))
+        await tell.close()
+
+    before = len(desktop.history())
+    asyncio.run(storm())
+    assert sum(isinstance(event, CleanedUp) for event in recorded) == number
+    told = [event for event in recorded if isinstance(event, Notified)]
+    assert 2 <= sum(event.shown for event in told) <= 4
+    assert len(desktop.history()) - before == 2  # one that was replaced again and again, and the urgent one
+    ended = [
+        (int(found[1]), event.shown) for event in told if (found := re.search(r"(\d+) processes ended", event.text))
+    ]
+    replaced, rest = max(n for n, was in ended if was), sum(n for n, was in ended if not was)
+    assert replaced + rest == number
+
+
+def test_a_bus_without_a_notification_server_is_no_success(bus, only, way):
     expected = "no notification service runs (nobody owns org.freedesktop.Notifications)"
-    assert send(bus, "Sentinel", "hello") == Delivery(shown=False, why=expected)
+    assert send(bus | only(way), "Sentinel", "hello") == Delivery(shown=False, why=expected)
 
 
-def test_a_bus_that_died_is_no_success(bus, tmp_path):
+def test_a_bus_that_died_is_no_success(bus, only, way, tmp_path):
     gone = tmp_path / "gone"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(gone))  # and nobody listens
-        delivery = send(bus | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={gone}"}, "Sentinel", "hello")
+        delivery = send(bus | only(way) | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={gone}"}, "Sentinel", "hello")
     assert not delivery.shown
     assert "refused" in delivery.why
 
@@ -210,12 +354,8 @@ def hung(bus: dict[str, str]) -> Iterator[int]:
         server.kill()
 
 
-@pytest.mark.parametrize("way", ["notify-send", "dbus-python"])
-def test_a_server_that_never_answers_costs_the_deadline_and_leaves_nothing(bus, hung, tmp_path, way):
-    environ = dict(bus)
-    if way == "dbus-python":
-        environ |= {"PATH": str(tmp_path), "PYTHONPATH": SYSTEM_PACKAGES}
-        need_dbus_python(sys.executable, environ)
+def test_a_server_that_never_answers_costs_the_deadline_and_leaves_nothing(bus, hung, only, way):
+    environ = bus | only(way)
     started = time.monotonic()
     expected = Delivery(shown=False, why="no answer from the desktop within 1 s")
     assert send(environ, "Sentinel", "hello", deadline=1.0) == expected
@@ -225,8 +365,7 @@ def test_a_server_that_never_answers_costs_the_deadline_and_leaves_nothing(bus, 
 
 def test_a_hung_server_does_not_hold_the_agent_up(bus, hung):
     async def beats() -> int:
-        notifier = Notifier(deadline=1.0, environ=bus)
-        send = asyncio.create_task(notifier.send("Sentinel", "hello"))
+        send = asyncio.create_task(notifier(bus, deadline=1.0).send(Message("Sentinel", "hello")))
         count = 0
         while not send.done():
             await asyncio.sleep(0.01)
@@ -234,3 +373,74 @@ def test_a_hung_server_does_not_hold_the_agent_up(bus, hung):
         return count
 
     assert asyncio.run(beats()) > 10  # a loop that was blocked would have counted to 1
+
+
+# -- the whole of it -------------------------------------------------------------------
+
+SERVER = """
+import socket, time
+ballast = bytearray(40_000_000)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    open("port.new", "w").write(str(server.getsockname()[1]))
+    __import__("os").rename("port.new", "port")
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def sitting(stage) -> Iterator[None]:
+    """The stage's user sits at a desktop: what the agent needs of it is in the stage's environment."""
+    need("Xvfb", "dunst", "dunstctl", "dbus-run-session")
+    lab = stage.file("notify_lab.sh", LAB.read_text(), 0o755)
+    with (stage.home / "noise").open("wb") as noise:
+        process = stage.start(
+            "bash", lab, "sh", "-c", "env -0 >environ; echo up; read -r _",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
+        )  # fmt: skip
+        while (said := process.stdout.readline()) != b"up\n":
+            assert said
+        pairs = dict(pair.partition("=")[::2] for pair in (stage.home / "environ").read_text().split("\0") if pair)
+        stage.environ |= {name: pairs[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
+        yield
+        process.stdin.close()
+        process.wait()
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)  # who hears of deaths is all the same here
+def test_a_person_at_a_desktop_is_told_what_died_and_what_is_free_again(stage, sitting):
+    server = stage.file("server.py", SERVER)
+    stage.agent("-q")
+    stage.start_run("api", f"/usr/bin/python3 {server} & {write('child')}; sleep 600")
+    port = stage.pid("port")
+    root = stage.watched("api")["pid"]
+    settled(stage, "child")
+    stage.kill(root)
+    told = stage.record("cleanup.done", "api")
+    notified = until(lambda: stage.journal("notification.sent"), "the notification")[0]["data"]
+    assert notified["shown"], notified
+    assert notified["by"].startswith("desktop (")
+    said, _, more = notified["text"].partition(r"\x0a")
+    assert said.startswith('"api" in ~ was killed by SIGKILL: ')
+    assert f"port {port} free" in said
+    freed = re.search(r"about (\d+) MB freed", said)
+    assert freed
+    assert 40 <= int(freed[1]) < 200
+    assert len(told["data"]["outcomes"]) >= 2
+    stage.run("dunstctl", "close-all")
+    [popup] = json.loads(stage.run("dunstctl", "history").stdout)["data"][0]
+    assert popup["summary"]["data"] == "Sentinel cleaned up"
+    assert popup["body"]["data"] == f"{said}\n{more}"
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)
+def test_a_person_without_a_desktop_is_told_in_tmux(stage, terminal):
+    need("tmux")
+    here = terminal("tmux", "-f", "/dev/null", "new-session", "sh")
+    until(lambda: "$" in here.screen(), "a prompt")
+    stage.agent("-q")
+    stage.start_run("api", f"sleep 600 & {write('child')}; sleep 600")
+    settled(stage, "child")
+    stage.kill(stage.watched("api")["pid"])
+    notified = until(lambda: stage.journal("notification.sent"), "the notification")[0]["data"]
+    assert (notified["shown"], notified["by"]) == (True, "tmux"), notified
+    here.shows('Sentinel cleaned up: "api" in ~ was killed by SIGKILL: ')
