@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Verb] = {
     "start": Verb("sentinel.cli.start", "Start a project in the background."),
     "stop": Verb("sentinel.cli.stop", "Stop a project, and end what it left."),
     "restart": Verb("sentinel.cli.restart", "Stop a project, then start it."),
+    "nuke": Verb("sentinel.cli.nuke", "End everything that Sentinel knows of, after you saw the list."),
     "logs": Verb("sentinel.cli.logs", "Show what a project's processes wrote."),
     "allow": Verb("sentinel.cli.allow", "Allow what a project file wants to have run."),
     "events": Verb("sentinel.cli.events", "Show what happened, and what comes."),

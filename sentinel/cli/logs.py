@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from sentinel import paths
@@ -44,4 +46,4 @@ def command(*, names: tuple[str, ...], follow: bool, lines: int, project: str | 
                 tell(name, line)
         return
     for _ in logs.follow(directory, names, lines, tell):
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()

@@ -119,6 +119,7 @@ class Launch:
         if self.manager == COMMAND:
             return [*_run(project.name), "sh", "-c", str(project.wishes.start)]
         ours = self._where.state / "projects" / f"{project.id}.Procfile"
+        ours.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(ours, self._procfile())
         if self._overmind is None:
             honcho = [sys.executable, "-m", "honcho", "start", "--app-root", project.directory]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from sentinel.core.facts import Unknown
 from sentinel.core.sanitise import clean
 from sentinel.observe.files import names_in
 
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _LOOK_EVERY = 0.2
 _PIECE = 1 << 16
 _MOST = 1 << 20
@@ -33,7 +35,7 @@ def tail(directory: Path, name: str, lines: int) -> list[str]:
             content = file.read(_MOST)
     except OSError:
         return []
-    return [clean(line, _LONGEST) for line in content.splitlines()[-lines:]] if lines else []
+    return [_shown(line) for line in content.splitlines()[-lines:]] if lines else []
 
 
 def follow(directory: Path, wanted: Sequence[str], lines: int, say: Callable[[str, str], object]) -> Iterator[None]:
@@ -56,6 +58,11 @@ def follow(directory: Path, wanted: Sequence[str], lines: int, say: Callable[[st
                 say(name, line)
         yield
         time.sleep(_LOOK_EVERY)
+
+
+def _shown(line: bytes) -> str:
+    """A line without its colours, and harmless."""
+    return clean(_COLOUR.sub(b"", line), _LONGEST)
 
 
 class _Followed:
@@ -86,6 +93,6 @@ class _Followed:
                 while piece := file.read(_PIECE):
                     self._at += len(piece)
                     *whole, self._rest = (self._rest + piece).split(b"\n")
-                    yield from (clean(line, _LONGEST) for line in whole)
+                    yield from map(_shown, whole)
         except OSError:
             return

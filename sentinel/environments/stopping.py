@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.consent import BY_STOPPING, BY_STOPPING_ITS_OWN
-from sentinel.core.facts import ProcessId, SocketFacts, Unknown
+from sentinel.core.facts import Above, ProcessId, SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -93,13 +93,13 @@ class Stop:
         seen = before
         for _ in range(_ROUNDS):
             seen = survey(self._where, self._project)
-            claims = {**{who: one for who, one in self._known.items() if _lives(who)}, **seen.claims}
+            claims = {**seen.claims, **{who: one for who, one in self._known.items() if _lives(who)}}
             if not claims:
                 break
             self._known.update(claims)
             ending = self._ending(seen, claims)
             outcomes = asyncio.run(ending.end(self._grace(ending, level)))
-            self._done.update(outcomes)
+            self._done.update((who, one) for who, one in outcomes.items() if one.result is not Result.GONE)
             if not any(one.result in {Result.ENDED, Result.KILLED} for one in outcomes.values()):
                 break
         self._tell(before)
@@ -217,7 +217,8 @@ class Stop:
 
 
 def _lives(who: ProcessId) -> bool:
-    return processes.identify(who.pid) == who
+    now = processes.above(who.pid)
+    return isinstance(now, Above) and now.id == who and not now.dead
 
 
 def _stays(outcome: Outcome) -> bool:

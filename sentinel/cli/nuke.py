@@ -1,0 +1,68 @@
+"""``sentinel nuke``: everything that Sentinel knows of, after a person has seen the list."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sentinel import paths
+from sentinel.cli.alone import look_around
+from sentinel.cli.projects import PATIENCE, indented, say
+from sentinel.cli.surgery import UNDONE, agreed
+from sentinel.core.sanitise import clean
+from sentinel.environments.exclusion import alone
+from sentinel.environments.nuking import Listed, Nuke, number
+from sentinel.environments.project import Project
+from sentinel.environments.stopping import Level, Stop
+from sentinel.environments.survey import survey
+from sentinel.errors import SentinelError
+
+
+@click.command("nuke")
+@click.option("-y", "--yes", is_flag=True, help="Say yes to what is listed.")
+@click.option("--grace", type=click.FloatRange(0, 600), default=2.0, show_default=True, help="Seconds to end in peace.")
+def command(*, yes: bool, grace: float) -> None:
+    """List every tmux session, every watched process and all that projects own; end it when you say so.
+
+    Never ended: what this command hangs on, other users' processes, and whatever a guard
+    speaks for (see docs/rules.md). Each is judged once more before it is signalled.
+
+    Exit status: 0 all that was listed to be ended is; 1 something stays, or you said no.
+    """
+    where = paths.find()
+    if trouble := paths.prepare(where):
+        raise SentinelError(trouble)
+    nuke = Nuke(where, lambda ledger: look_around(where, ledger))
+    shown = nuke.listed()
+    _show(nuke, shown)
+    doomed = [one for one in shown if not one.spared]
+    if doomed and not agreed("End all of these?", yes=yes):
+        sys.exit(1)
+    undone = [one for one in nuke.end(shown, grace).values() if one.result in UNDONE] if doomed else []
+    for outcome in undone:
+        say(f"pid {outcome.target.partition('@')[0]} ({outcome.name}): {outcome.result}, {outcome.reason}")
+    gone = [_tidied(where, project) for project in nuke.projects]
+    say("all clear: start your projects with sentinel start" if not undone and all(gone) else "something stays")
+    sys.exit(0 if not undone and all(gone) else 1)
+
+
+def _show(nuke: Nuke, shown: list[Listed]) -> None:
+    for line in nuke.sessions():
+        say(line)
+    for title, stays in (("To be ended:", False), ("Spared:", True)):
+        some = [one for one in shown if bool(one.spared) is stays]
+        if some:
+            say(title)
+        for one in some:
+            why = f"{one.why}; {one.spared}" if one.spared else one.why
+            indented(f"{one.facts.id.pid:>8}  {clean(one.facts.name):<16} {why}")
+    say(number(shown))
+
+
+def _tidied(where: paths.Paths, project: Project) -> bool:
+    """Sweep up after a project, files and all."""
+    with alone(where, project, "nuke", PATIENCE):
+        say(f"project {project.name} ({project.directory})")
+        stop = Stop(where, project, lambda ledger: look_around(where, ledger), indented)
+        return stop.sweep(Level.AGGRESSIVE, survey(where, project))

@@ -1,0 +1,168 @@
+"""Ends everything that Sentinel knows of: wide, because a person sees the whole list and says yes to it.
+
+Never what the command itself hangs on: its terminal, its ancestors, and the sessions in which
+it runs. Each of the others is judged once more at the signal; a yes overrides what speaks for
+living sessions, and no guard that speaks for what would be destroyed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sentinel.core.actions import Outcome
+from sentinel.core.consent import BY_A_YES_TO_ALL
+from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
+from sentinel.core.guards import TMUX_SERVER
+from sentinel.core.ledger import Ledger
+from sentinel.core.sentences import count
+from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
+from sentinel.doctor.clearing import forbidden
+from sentinel.doctor.sightings import Look
+from sentinel.environments import notes
+from sentinel.environments.ending import Ending, LookAround
+from sentinel.environments.project import Project, at
+from sentinel.environments.scene import Claim
+from sentinel.environments.survey import survey
+from sentinel.errors import SentinelError
+from sentinel.observe import processes, tmux
+from sentinel.paths import Paths
+
+_ANSWER = 1.0
+"""Seconds that a tmux server may take for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A process on the list."""
+
+    facts: ProcessFacts
+    why: str
+    """Why it is on the list."""
+    spared: str
+    """Why it stays; empty for what a yes would end."""
+
+
+class Nuke:
+    """One look at everything, and its end.
+
+    Raises:
+        SentinelError: Nothing may be ended now.
+    """
+
+    def __init__(self, where: Paths, look_around: LookAround) -> None:
+        self._look = Look(os.getuid(), Ledger())
+        self._own = frozenset(_chain())
+        self.projects = tuple(_projects(where))
+        ledger = Ledger()
+        look_around(ledger)
+        known = dict(self._known(where, ledger))
+        self._near = {who: why for who, claim in known.items() if (why := self._belongs_to_us(claim.facts))}
+        self._claims = {who: claim for who, claim in known.items() if who not in self._near}
+        self._all = known
+        roots = [one.session.root for one in ledger.sessions() if one.session.root in self._claims]
+        self._ending = Ending(
+            where,
+            "nuke",
+            look_around,
+            claims=self._claims,
+            roots=roots,
+            overridden=lambda _: BY_A_YES_TO_ALL,
+            protected=tuple(name for project in self.projects for name in project.wishes.protected),
+        )
+        if why := forbidden(self._ending.policy()):
+            raise SentinelError(why)
+
+    def sessions(self) -> Iterator[str]:
+        """Every tmux session of every server: a line each."""
+        for pid, facts in self._look.everyone.items():
+            if facts.name != TMUX_SERVER:
+                continue
+            about = tmux.server_of(pid)
+            label = about.label if not isinstance(about, Unknown) else "?"
+            if isinstance(about, Unknown) or about.socket is None:
+                yield f"tmux server {label} (pid {pid}): it has no socket to be asked through"
+                continue
+            found = asyncio.run(tmux.list_sessions(about.socket, _ANSWER))
+            if isinstance(found, Unknown):
+                yield f"tmux server {label} (pid {pid}): {found.why}"
+                continue
+            for session in found:
+                here = ", here" * (pid in self._own)
+                yield f"tmux session {session.name} on {label} (server pid {pid}{here}), {session.attached} attached"
+
+    def listed(self) -> list[Listed]:
+        """Everybody on the list, with why those stay who do."""
+        verdicts = self._ending.judge()
+        return [
+            Listed(claim.facts, claim.evidence[0], self._near.get(who) or _why_spared(verdicts.get(who)))
+            for who, claim in self._all.items()
+        ]
+
+    def end(self, shown: list[Listed], grace: float) -> Mapping[ProcessId, Outcome]:
+        """End those of the list that a yes was said to, each judged once more."""
+        agreed = {one.facts.id for one in shown if not one.spared}
+        return asyncio.run(self._ending.end(grace, only=agreed))
+
+    # -- who they are ------------------------------------------------------------------
+
+    def _known(self, where: Paths, ledger: Ledger) -> Iterator[tuple[ProcessId, Claim]]:
+        found: dict[ProcessId, Claim] = {}
+        for project in self.projects:
+            for who, claim in survey(where, project).claims.items():
+                found.setdefault(
+                    who, Claim(claim.facts, (f"of project {project.name}", *claim.evidence), claim.managed)
+                )
+        for record in ledger.sessions():
+            for member in record.members.values():
+                facts = self._look.everyone.get(member.id.pid)
+                if facts is not None and facts.id == member.id:
+                    found.setdefault(facts.id, Claim(facts, (f"of {record.session.title}",), managed=True))
+        for pid, facts in self._look.everyone.items():
+            if facts.name == TMUX_SERVER:
+                for below in self._look.below(pid):
+                    said = "a tmux server" if below is facts else f"under tmux server {pid}"
+                    found.setdefault(below.id, Claim(below, (said,), managed=True))
+        yield from found.items()
+
+    def _belongs_to_us(self, facts: ProcessFacts) -> str:
+        """Whether this command hangs on it: then why it stays, else empty."""
+        if facts.id.pid == os.getpid() or facts.id.pid in self._own:
+            return "this command runs under it"
+        us = self._look.everyone.get(os.getpid())
+        if us is None:
+            return "nobody can tell on which terminal this command runs"
+        if facts.session == us.session or (us.terminal and facts.terminal == us.terminal):
+            return "it is on the terminal of this command"
+        return ""
+
+
+def _why_spared(verdict: ProcessVerdict | None) -> str:
+    match verdict:
+        case Condemned():
+            return ""
+        case Spared(reason=reason):
+            return reason
+    return "it has ended"
+
+
+def _chain() -> Iterator[int]:
+    chain = processes.chain(os.getppid())
+    if isinstance(chain, Unknown):
+        raise SentinelError(str(chain))
+    yield from (link.id.pid for link in chain)
+
+
+def _projects(where: Paths) -> Iterator[Project]:
+    """Every project that was started here, and is still there."""
+    for note in notes.every(where):
+        if os.path.isdir(note.directory) and (project := at(note.directory)) is not None:
+            yield project
+
+
+def number(shown: list[Listed]) -> str:
+    """How many would be ended, and how many stay."""
+    ending = sum(not one.spared for one in shown)
+    return f"{count(ending, 'process')} would be ended, {len(shown) - ending} stay"
