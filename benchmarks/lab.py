@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -157,7 +157,13 @@ class Lab:
 
     @contextlib.contextmanager
     def agent(
-        self, wishes: str = QUIET, interpreter: Sequence[str] = (), errors: IO[str] | None = None
+        self,
+        wishes: str = QUIET,
+        interpreter: Sequence[str] = (),
+        errors: IO[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> Iterator[Agent]:
         """The real agent, with directories of its own, from its greeting until it has ended.
 
@@ -165,6 +171,8 @@ class Lab:
             wishes: Its ``sentinel.toml``.
             interpreter: Options of Python.
             errors: Where its standard error goes.
+            environ: What it has in its environment besides.
+            wrapper: Words before its command line that end in running it: ``prlimit`` and its like.
         """
         directory = Path(tempfile.mkdtemp(prefix="agent-", dir=self.directory))
         environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "LANG": "C.UTF-8"}
@@ -175,9 +183,9 @@ class Lab:
             environment[f"SENTINEL_{variable}_DIR"] = str(directory / name)
         directory.chmod(0o755)
         (directory / "config" / "sentinel.toml").write_text(wishes)
-        environment["PYTHONPATH"] = self.library
+        environment |= {"PYTHONPATH": self.library, **(environ or {})}
         command = [self.python, *interpreter, *self.sentinel[1:], "agent"]
-        process = self.start(["setpriv", "--pdeathsig", "TERM", "--", *command], environment, errors)
+        process = self.start(["setpriv", "--pdeathsig", "TERM", "--", *wrapper, *command], environment, errors)
         try:
             if not (greeting := first_line(process)):
                 raise CannotMeasureError("the agent did not start")
