@@ -85,8 +85,7 @@ class Founders:
         house = self._found("run", wrapper, "gt-1-crew-max" if rng.random() < 0.06 else "dev")
         if rng.random() < 0.2:
             wrapper.input, wrapper.feeder = f"pipe:[{wrapper.pid}]", self.kernel.table[OUR_SHELL]
-        if not self._registered(wrapper, None):
-            wrapper.founded = None
+        house.unheard = not self._registered(wrapper, None)
         command = house.command = self.kernel.fork(wrapper)
         self.kernel.execute(command, "npm", "run", "dev")
         self._registered(wrapper, command)

@@ -120,6 +120,8 @@ class House:
     outer: House | None = None
     name: str = ""
     command: Process | None = None
+    unheard: bool = False
+    """The agent could not tell who said that it is one: it may be watched, or part of the session around it."""
     heirs: set[Process] = field(default_factory=set)
     """Who goes on as this session after its root's end: copies of that."""
 

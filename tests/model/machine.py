@@ -127,8 +127,6 @@ class Machine:
 
         Where births are not told, whom the agent refuses is not in its ledger, so it cannot be in doubt.
         """
-        if wrapper.founded is None:
-            return False
         self.door.leave_mark(wrapper, wrapper.founded.name, command.pid if command is not None else 0)
         if self.down:
             return True

@@ -43,9 +43,9 @@ def objection(process: Process, promised: Promises, number: int = 15) -> str:
         return "it is Sentinel, or what that runs under"
     if house is None:
         return "no watched session bore it"
-    if house.alive:
+    if house.alive and not house.unheard:
         return f"its {house.kind} lives"
-    if process.founded is not None and process.founded.root is process:
+    if process.founded is not None and process.founded.root is process and not process.founded.unheard:
         return f"it is a living {process.founded.kind}"
     if process.uid != UID or process.foreign or process.state == "T" or process.tracer:
         return "it is another user's, in a container, stopped or traced"
