@@ -112,6 +112,7 @@ class Agent:
         tmux = Tmux(
             bus,
             ledger=ledger,
+            journal=journal,
             where=self._paths,
             signaller=core.signaller,
             policy=core.policy,

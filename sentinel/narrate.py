@@ -142,6 +142,8 @@ def _action_intended(data: Data) -> str:
             return f"about to send SIGCHLD to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
         case "reopen":
             return f"about to send SIGUSR1 to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
+        case "sweep sockets":
+            return f"about to remove {count(data['number'], 'dead socket')} in {data['directory']}"
         case action:
             return f"about to {action} {data['target']['path']} of {data['session']['id']}"
 
@@ -215,6 +217,12 @@ def _tmux_renamed(data: Data) -> str:
 
 def _tmux_closed(data: Data) -> str:
     return f'session "{data["name"]}" ({data["number"]}) in {data["server"]["title"]} is closed'
+
+
+def _swept(data: Data) -> str:
+    kept = f", kept {len(data['kept'])}" if data["kept"] else ""
+    removed = count(data["removed"], "dead socket")
+    return f"removed {removed} in {data['directory']} in {duration(data['duration'])}{kept}"
 
 
 def _registered(data: Data) -> str:
@@ -317,6 +325,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "tmux.opened": _tmux_opened,
     "tmux.renamed": _tmux_renamed,
     "tmux.closed": _tmux_closed,
+    "tmux.swept": _swept,
     "registry.entry": _registered,
     "registry.child": _child_named,
     "registry.ended": _registration_ended,

@@ -18,7 +18,16 @@ from typing import Any
 
 import msgspec
 
-from sentinel.core.actions import Action, KillGroup, RemoveDirectory, RemoveSocket, Reopen, Terminate, Unstick
+from sentinel.core.actions import (
+    Action,
+    KillGroup,
+    RemoveDirectory,
+    RemoveSocket,
+    Reopen,
+    SweepSockets,
+    Terminate,
+    Unstick,
+)
 from sentinel.core.events import Event, SessionJudged, SessionOpened
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.fitting import cleaned, shorter
@@ -113,6 +122,9 @@ def _subject(thing: Event | Action) -> str:
 
 # -- shapes -------------------------------------------------------------------------
 
+_FEW = 200
+"""Names of swept files that are written down: a line of the journal has room for no thousands."""
+
 
 def _session(session: Session) -> dict[str, object]:
     return {
@@ -191,6 +203,17 @@ def _terminate(action: Terminate) -> dict[str, object]:
     }
 
 
+def _sweep_sockets(action: SweepSockets) -> dict[str, object]:
+    """They are judged alike: the evidence of one is that of all."""
+    return {
+        "action": "sweep sockets",
+        "directory": action.directory,
+        "number": len(action.targets),
+        "names": [target.path.rpartition("/")[2] for target in action.targets[:_FEW]],
+        "evidence": action.targets[0].evidence if action.targets else (),
+    }
+
+
 def _named(word: str) -> Callable[[Any], dict[str, object]]:
     return lambda action: {"action": word, **_fields(action)}
 
@@ -216,6 +239,7 @@ _SHAPES: dict[type, Callable[[Any], object]] = {
     RemoveDirectory: _named("remove directory"),
     Unstick: _named("unstick"),
     Reopen: _named("reopen"),
+    SweepSockets: _sweep_sockets,
 }
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 

@@ -34,6 +34,7 @@ REMOVERS = {
     "reaper/groups.py": "the hand",
     "reaper/removals.py": "the hand",
     "reaper/openat.py": "the hand",
+    "reaper/sweeping.py": "the hand",
     "reaper/quarantine.py": "the hand",
     "journalfile.py": "rotates the journal's own files",
     "atomic.py": "replaces a file of Sentinel's own, or the cursor file that the user named",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sentinel import records
 from sentinel.core import events
-from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, SweepSockets, Terminate, Unstick
 from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -187,6 +187,14 @@ SAMPLES = [
     (
         events.TmuxSessionRenamed(SERVER, "$3", "play", "work"),
         'session "work" ($3) in tmux server "default" is called "play" now',
+    ),
+    (
+        events.SocketsSwept("/run/tmux-7", 2, (Outcome("/run/tmux-7/c", Result.REFUSED, "in use"),), 0.1, 4),
+        "removed 2 dead sockets in /run/tmux-7 in 100 ms, kept 1",
+    ),
+    (
+        SweepSockets("/run/tmux-7", (STALE, STALE)),
+        "about to remove 2 dead sockets in /run/tmux-7",
     ),
     (events.TmuxSessionClosed(SERVER, "$3", "play"), 'session "play" ($3) in tmux server "default" is closed'),
     (

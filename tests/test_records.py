@@ -54,6 +54,7 @@ EVENTS = [
     events.TmuxSessionOpened(SESSION, "$1", "work"),
     events.TmuxSessionRenamed(SESSION, "$1", "play", "work"),
     events.TmuxSessionClosed(SESSION, "$1", "play"),
+    events.SocketsSwept("/run/tmux-7", 2, (Outcome("/run/tmux-7/c", Result.REFUSED, "in use"),), 0.1, 4),
     events.SessionRegistered("s1", 1, "registered", "api", "/srv", {"a": "b"}, "box", "b", 7, ProcessId(5, 7), 12.5),
     events.ChildNamed("s1", 1, ProcessId(6, 7), "named", own=True),
     events.RegistrationEnded("s1", 1, "it said so"),

@@ -62,7 +62,15 @@ class Reopen:
     evidence: tuple[str, ...]
 
 
-Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick | Reopen
+@dataclass(frozen=True, slots=True)
+class SweepSockets:
+    """Remove dead socket files that nobody watched being made, all of one directory."""
+
+    directory: str
+    targets: tuple[Stale, ...]
+
+
+Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick | Reopen | SweepSockets
 
 
 class Result(StrEnum):

@@ -336,6 +336,21 @@ class TmuxSessionClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SocketsSwept(Event):
+    """Socket files of tmux servers that ended long ago were removed."""
+
+    type: ClassVar[str] = "tmux.swept"
+
+    directory: str
+    removed: int
+    kept: tuple[Outcome, ...]
+    duration: float
+    """Seconds from the decision."""
+    intent: int
+    """``seq`` of the intent in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRegistered(Event):
     """A session has said that it is there. Holds what the registry is rebuilt from when it is damaged."""
 
@@ -547,6 +562,7 @@ RECORDED: tuple[type[Event], ...] = (
     TmuxSessionOpened,
     TmuxSessionRenamed,
     TmuxSessionClosed,
+    SocketsSwept,
     SessionRegistered,
     ChildNamed,
     RegistrationEnded,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 
 from sentinel.core.facts import ProcessId, SocketFacts
-from sentinel.core.rules.sockets import judge_socket
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
-from sentinel.core.verdicts import Stale
+from sentinel.handlers.dead_sockets import FRESH, deserted
 from sentinel.observe import sockets, tmux
 from sentinel.observe.files import names_in
 from sentinel.observe.sockets import Bound
 
 _OVERMINDS = ".overmind.sock"
-_FRESH = 2.0
-"""Seconds. What is younger may be about to be used."""
 _NOBODY_KNOWS = ProcessId(0, 0)
 """Who made a socket that nobody watched being made."""
 
@@ -34,17 +30,14 @@ def stale_sockets(uid: int, directories: Iterable[str], older_than: float = 0.0)
     bound = sockets.bound_inodes()
     if not isinstance(bound, Bound):
         return []
-    born_before = time.time() - max(older_than, _FRESH)
-    return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, born_before)]
+    age = max(older_than, FRESH)
+    return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, age)]
 
 
-def _is_stale(session: Session, uid: int, bound: Bound, born_before: float) -> bool:
+def _is_stale(session: Session, uid: int, bound: Bound, age: float) -> bool:
     (mark,) = session.belongings.sockets
-    facts = sockets.look_at_socket(mark.path, bound)
-    if not isinstance(judge_socket(mark, facts, uid, ""), Stale) or not isinstance(facts, SocketFacts):
-        return False
-    # Nobody in this network namespace holds it. Somebody in another one would answer.
-    return facts.modified < born_before and sockets.answers(mark.path) is False
+    found = deserted(mark.path, uid, bound, age)
+    return found is not None and (found.device, found.inode) == (mark.device, mark.inode)
 
 
 def _places(directories: Iterable[str], bound: Bound) -> Iterator[Session]:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from sentinel.bus import Bus
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
+from sentinel.handlers.dead_sockets import DeadSockets
 from sentinel.handlers.reopen import ReopenServers
 from sentinel.handlers.tmux_hooks import TmuxHooks
 from sentinel.handlers.tmux_sessions import TmuxSessions
 from sentinel.handlers.tmux_visits import TmuxVisits
+from sentinel.journal import Journal
 from sentinel.paths import Paths
 from sentinel.reaper.signals import Signaller
 
@@ -28,6 +30,7 @@ class Tmux:
         bus: Bus,
         *,
         ledger: Ledger,
+        journal: Journal,
         where: Paths,
         signaller: Signaller,
         policy: Callable[[], Policy],
@@ -38,8 +41,10 @@ class Tmux:
         ReopenServers(
             bus, ledger=ledger, signaller=signaller, policy=policy, later=later, look_for_sockets=look_for_sockets
         )
+        self._dead_sockets = DeadSockets(bus, ledger=ledger, journal=journal, policy=policy, later=later)
         self._visits = TmuxVisits(bus, ledger, (self.sessions, TmuxHooks(bus, where)), later)
 
     async def close(self) -> None:
-        """Break off what is under way."""
+        """Come to an end with what is under way."""
         await self._visits.close()
+        await self._dead_sockets.close()
