@@ -4,7 +4,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help run test lint bench soak clean
+.PHONY: help run test lint bench soak mutants clean
 
 help:
 	@echo 'make run     watch your sessions in the foreground (Ctrl-C ends it)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint    the same without the tests'
 	@echo 'make bench   measure, and print the table'
 	@echo 'make soak    the endurance runs, in full'
+	@echo 'make mutants whether a test dies of each small wrong in what decides'
 	@echo 'make clean   remove the environment and all caches'
 
 run: $(VENV)/.for-use
@@ -33,6 +34,9 @@ bench: $(VENV)/.for-work
 
 soak: $(VENV)/.for-work
 	SENTINEL_SOAK=full $(PYTHON) -m pytest -m soak --timeout=0
+
+mutants: $(VENV)/.for-work
+	$(PYTHON) -m tests.mutation.run
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
