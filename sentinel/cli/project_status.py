@@ -56,15 +56,15 @@ def _lines(seen: Survey, how: Health, left: list[str]) -> Iterator[str]:
         counted = Counter(clean(claim.facts.name) for claim in seen.claims.values())
         kinds = ", ".join(f"{number} {name}" for name, number in counted.most_common(_KINDS))
         yield f"  {count(len(seen.claims), 'process')}: {kinds}"
-    for fault in faults(seen) if seen.claims else ():
+    for fault in faults(seen) if how is Health.PARTIAL else ():
         yield f"  but {fault}"
     for thing in left:
         yield f"  left over: {thing}"
-    if left and how is Health.STOPPED:
+    if left:
         yield "clean it up with: sentinel stop"
-    elif how is Health.PARTIAL:
+    if how is Health.PARTIAL:
         yield "mend it with: sentinel restart"
-    elif how is Health.STOPPED:
+    elif how is Health.STOPPED and not left:
         yield "start it with: sentinel start"
 
 
@@ -111,6 +111,6 @@ def _data(seen: Survey, how: Health, left: list[str]) -> dict[str, object]:
             }
             for claim in seen.claims.values()
         ],
-        "faults": [clean(fault, 400) for fault in faults(seen)] if seen.claims else [],
+        "faults": [clean(fault, 400) for fault in faults(seen)] if how is Health.PARTIAL else [],
         "leftovers": [clean(thing, 400) for thing in left],
     }

@@ -24,9 +24,9 @@ def health(seen: Survey) -> Health:
     """How a project is, by one look at it."""
     if isinstance(seen.ports, Unknown) and seen.project.ports:
         return Health.UNKNOWN
-    if not seen.claims:
-        return Health.STOPPED
-    return Health.PARTIAL if seen.manager is None or list(faults(seen)) else Health.HEALTHY
+    if seen.manager is None:
+        return Health.PARTIAL if seen.serves else Health.STOPPED
+    return Health.PARTIAL if list(faults(seen)) else Health.HEALTHY
 
 
 def faults(seen: Survey) -> Iterator[str]:
@@ -55,11 +55,8 @@ def leftovers(seen: Survey) -> Iterator[str]:
     if zombies := seen.zombies:
         names = ", ".join(server.label for server in zombies)
         yield f"{count(len(zombies), 'tmux server')} whose Overmind has ended: {names}"
-    servers = {server.facts.id for server in seen.servers}
-    strays = [one for one in seen.strays if one.facts.id not in servers]
-    lone = strays if seen.manager is not None else [one for one in seen.claims.values() if one.facts.id not in servers]
-    if lone:
-        yield f"{count(len(lone), 'process')} that nothing stands over any more"
+    if strays := seen.strays:
+        yield f"{count(len(strays), 'process')} that nothing stands over any more"
     files = len(seen.dead_sockets) + len(seen.directories)
     if seen.manager is None and files:
         yield count(files, "file of tmux or Overmind that nobody holds", "files of tmux and Overmind that nobody holds")

@@ -20,6 +20,8 @@ class Claim:
     evidence: tuple[str, ...]
     managed: bool
     """It is what stands over the project, or was born of that: wherever it runs, it is the project's."""
+    top: int = 0
+    """The pid of the topmost one above it that is claimed by itself; its own if that is it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,16 @@ class Survey:
 
     @property
     def strays(self) -> list[Claim]:
-        """Processes that nobody stands over any more."""
-        return [claim for claim in self.claims.values() if not claim.managed]
+        """Processes that nothing stands over any more, neither a manager nor a tmux server."""
+        servers = {server.facts.id.pid for server in self.servers}
+        lone = [claim for claim in self.claims.values() if claim.top not in servers]
+        return lone if self.manager is None else [claim for claim in lone if not claim.managed]
+
+    @property
+    def serves(self) -> bool:
+        """Whether a process of the project has one of its ports."""
+        ports = self.ports if isinstance(self.ports, dict) else {}
+        return any(one.ours for held in ports.values() for one in held)
 
     @property
     def strangers(self) -> dict[int, Holder]:

@@ -144,7 +144,7 @@ class _Surveyor:
         for facts in self._look.below(top.id.pid):
             if facts.id not in self._claims:
                 below = (f"it hangs under process {facts.parent}, which is the project's",)
-                self._claims[facts.id] = Claim(facts, said if facts.id == top.id else below, managed)
+                self._claims[facts.id] = Claim(facts, said if facts.id == top.id else below, managed, top.id.pid)
 
     def _from_the_ledger(self, roots: set[ProcessId]) -> None:
         """Claim what the agent saw being born in the project's sessions, also in those that have ended."""

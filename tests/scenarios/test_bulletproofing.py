@@ -1,0 +1,163 @@
+"""The testing plan of a team whose dev script had to work every single time, by its own names.
+
+Five scenarios that were tried by hand, and two tests that ran by themselves: with the verbs
+of Sentinel in the place of their script.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from tests.lab.project import Project
+from tests.lab.stage import alive, until
+from tests.real.conftest import terminal
+
+__all__ = ["terminal"]
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def project(stage):
+    return Project(stage)
+
+
+def by_itself(project, terminal, *words):
+    """Without a terminal, in a session of its own, with nothing to read from."""
+    process = project.stage.start(*project.command(*words))
+    assert process.wait(60) == 0
+
+
+def at_a_terminal(project, terminal, *words):
+    window = terminal(*project.command(*words))
+    try:
+        until(lambda: (window.screen(), window.process.poll() is not None)[1], f"the end of {words}", 60)
+        assert window.process.returncode == 0, window.screen()
+    finally:
+        window.close()
+
+
+def inside_tmux(project, terminal, *words):
+    status = project.stage.home / f"status-of-{words[0]}"
+    status.unlink(missing_ok=True)
+    line = f"{shlex.join(project.command(*words))}; echo $? > {status}.new; mv {status}.new {status}"
+    done = project.stage.run("tmux", "-L", "desk", "new-session", "-d", "sh", "-c", line)
+    assert done.returncode == 0, done.stderr
+    assert until(lambda: status.exists() and status.read_text(), f"the end of {words}", 60) == "0\n"
+
+
+@pytest.mark.parametrize("say", [by_itself, at_a_terminal, inside_tmux], ids=lambda way: way.__name__)
+def test_scenario_1_normal_operation(project, terminal, say):
+    say(project, terminal, "start")
+    assert project.state() == "healthy"
+    before = project.manager()
+    say(project, terminal, "restart")
+    assert project.state() == "healthy"
+    assert project.manager() != before
+    say(project, terminal, "stop")
+    assert project.state() == "stopped"
+    project.nothing_left()
+
+
+def test_scenario_2_terminal_force_close(project, terminal):
+    window = terminal("bash", "--norc", "-i")
+    window.type(f"cd {project.home}; PATH={project.path}; overmind start -p {project.ports[0]}\n")
+    until(lambda: project.state() == "healthy", "Overmind at the terminal")
+    held = [project.manager(), *(pid for pids in project.listening().values() for pid in pids)]
+    orphan = project.zombie()  # of a terminal that was closed before
+    window.close()
+    until(lambda: not any(map(alive, held)), "the end of what ran in it")
+    shown = project.sentinel("status", ".")
+    assert shown.returncode == 1
+    assert "whose Overmind has ended" in shown.stdout
+    assert "sentinel stop" in shown.stdout
+    project.right("stop")
+    project.nothing_left()
+    assert not alive(orphan)
+    project.right("start")
+    assert project.state() == "healthy"
+
+
+def test_scenario_2_what_was_started_outlives_the_terminal_and_is_stopped_from_another(project, terminal):
+    window = terminal("bash", "--norc", "-i")
+    window.type(f"{shlex.join(project.command('start'))}\n")
+    window.shows("shop runs")
+    window.close()
+    until(lambda: not alive(window.pid), "the shell's end")
+    assert project.state() == "healthy"
+    project.right("stop")
+    project.nothing_left()
+
+
+def test_scenario_3_system_crash_simulation(project):
+    project.right("start")
+    manager, server = project.manager(), project.server()
+    project.socket.unlink()
+    project.kill(server)
+    until(lambda: not alive(manager), "Overmind's end")
+    orphan = project.orphan(project.ports[0])  # what outlived its tmux server
+    shown = project.sentinel("status", ".")
+    assert shown.returncode == 1
+    assert "PARTIAL" in shown.stdout
+    project.right("restart")
+    assert not alive(orphan)
+    assert project.state() == "healthy"
+
+
+def test_scenario_4_multiple_zombie_sessions(project):
+    zombies = [project.zombie(number) for number in range(4)]
+    project.stale_socket()
+    shown = project.sentinel("status", ".").stdout
+    assert "4 tmux servers whose Overmind has ended" in shown
+    assert all(f"overmind-shop-{number:021d}" in shown for number in range(4))
+    assert "a stale socket" in shown
+    said = project.right("stop")
+    assert "4 tmux servers ended" in said
+    assert not any(map(alive, zombies))
+    project.nothing_left()
+    project.right("start")
+    assert project.state() == "healthy"
+
+
+def test_scenario_5_nuclear_option(project, terminal):
+    project.right("start")
+    zombie = project.zombie()
+    theirs = project.stage.run("tmux", "-L", "notes", "new-session", "-d", "-s", "notes", "sleep 1000")
+    assert theirs.returncode == 0
+    editor = project.stage.start("bash", "-c", f"cd {project.home}; exec -a editor sleep 1000")
+    stays = project.stage.start("env", "SENTINEL_KEEP=1", "sleep", "1000")
+    window = terminal(*project.command("nuke"))
+    window.shows("End all of these?")
+    seen = window.screen()
+    assert "tmux session notes" in seen
+    assert "of project shop" in seen
+    window.type("y\n")
+    until(lambda: (window.screen(), window.process.poll() is not None)[1], "its end", 60)
+    assert window.process.returncode == 0, window.screen()
+    window.close()
+    assert not alive(zombie)
+    assert alive(editor.pid)
+    assert alive(stays.pid)
+    shown = project.sentinel("status", ".")
+    assert (shown.returncode, "STOPPED" in shown.stdout) == (3, True), shown.stdout
+    assert "left over" not in shown.stdout
+    project.right("start")
+    assert project.state() == "healthy"
+
+
+def test_automated_test_1_clean_start_and_stop(project):
+    started = project.stage.start(*project.command("start"))
+    assert started.wait(60) == 0
+    project.right("stop")
+    assert "STOPPED" in project.sentinel("status", ".").stdout
+
+
+def test_automated_test_2_stale_socket_handling(project):
+    project.right("start")
+    project.socket.rename(f"{project.socket}.old")
+    project.stage.file("shop/.overmind.sock")
+    project.right("restart")
+    assert "HEALTHY" in project.sentinel("status", ".").stdout
+    project.right("stop")
