@@ -13,13 +13,16 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from sentinel import __version__
 from sentinel.core import sanitise
 from sentinel.errors import SentinelError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
 _CANNOT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -92,6 +95,14 @@ class Commands(click.Group):
             hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(self._verbs)}"
             raise click.UsageError(f'no command "{name}"; {hint}', ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands, without importing what they name: a shell waits for this."""
+        from click.shell_completion import CompletionItem
+
+        known = self._verbs.items()
+        offered = [CompletionItem(name, help=verb.help) for name, verb in known if name.startswith(incomplete)]
+        return [*offered, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """Write the table, without importing what it names."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
+from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged, StartedSafely
 from sentinel.core.facts import Death, Unknown
 from sentinel.core.notices import Bulletin, Manner, Outbox
 from sentinel.core.sentences import how_it_died
@@ -20,6 +20,7 @@ from sentinel.observe import ports
 _REMEMBERED = 256
 _DONE = "Sentinel cleaned up"
 _STOPPED = "Sentinel stopped itself"
+_CRASHED = "Sentinel is in safe mode"
 
 
 class _Judgement:
@@ -65,6 +66,7 @@ class Tell:
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
         bus.subscribe(BreakerOpened, self.stopped)
+        bus.subscribe(StartedSafely, self.crashed)
 
     def judged(self, event: SessionJudged) -> None:
         """Keep how it died, and what it held, until the clean-up is through."""
@@ -90,10 +92,16 @@ class Tell:
 
     def stopped(self, event: BreakerOpened) -> None:
         """Say at once, and whatever the hour, that from now on nothing is ended."""
+        self._say_now(Message(_STOPPED, f"It only reports now: {event.why}.\nsentinel resume", urgent=True))
+
+    def crashed(self, event: StartedSafely) -> None:
+        """Say the same of safe mode."""
+        self._say_now(Message(_CRASHED, f"It only reports now: {event.why}.\nsentinel doctor", urgent=True))
+
+    def _say_now(self, message: Message) -> None:
         if self._notifier is None:
             return
         self._outbox.interrupt(_now())
-        message = Message(_STOPPED, f"It only reports now: {event.why}.\nsentinel resume", urgent=True)
         task = asyncio.get_running_loop().create_task(self._interrupt(self._notifier, message, self._bus.current))
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)

@@ -45,7 +45,9 @@ class Wishes:
         before, now = self._at_start, self.now
         changed = {
             "sources": before.sources != now.sources,
+            "registry": before.registry != now.registry,
             "notify.enabled": before.notify.enabled != now.notify.enabled,
             "notify.deadline": before.notify.deadline != now.notify.deadline,
+            "notify.ways": before.notify.ways != now.notify.ways,
         }
         return [name for name, is_other in changed.items() if is_other]

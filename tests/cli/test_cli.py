@@ -70,7 +70,7 @@ def test_help_names_every_command_with_a_line(argv):
     done = sentinel(*argv)
     assert done.returncode == 0
     for name, verb in cli.COMMANDS.items():
-        assert f"  {name.ljust(8)}  {verb.help}\n" in done.stdout
+        assert f"  {name.ljust(max(map(len, cli.COMMANDS)))}  {verb.help}\n" in done.stdout
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

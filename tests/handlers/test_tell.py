@@ -10,7 +10,7 @@ import pytest
 from sentinel.bus import Bus
 from sentinel.core import notices
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged
+from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged, StartedSafely
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.notices import Manner, Quiet
 from sentinel.core.sessions import Kind, Session
@@ -183,6 +183,14 @@ def test_a_breaker_that_opens_is_told_at_once_and_what_it_holds_is_not():
     assert (message.title, message.urgent) == ("Sentinel stopped itself", True)
     assert message.body == "It only reports now: 6 causes within 30 s.\nsentinel resume"
     assert recorded[-1][0] == Notified("", message.body, shown=True, by="desktop (D-Bus)")
+
+
+def test_safe_mode_is_told_at_once():
+    shelf = Shelf()
+    tell(StartedSafely("it crashed 3 times within 60 s"), shelf=shelf)
+    [message] = shelf.sent
+    assert (message.title, message.urgent) == ("Sentinel is in safe mode", True)
+    assert message.body == "It only reports now: it crashed 3 times within 60 s.\nsentinel doctor"
 
 
 def test_in_quiet_hours_only_what_is_urgent_is_shown_and_the_rest_is_recorded():

@@ -1,0 +1,64 @@
+"""Completion as a person has it: asked of the real shells, where they are."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from sentinel.cli import COMMANDS, completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_takes_its_script(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"missing: {shell}")
+    script = tmp_path / "script"
+    script.write_text(completion.script(shell))
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_shell_is_refused():
+    with pytest.raises(ValueError, match="tcsh"):
+        completion.script("tcsh")
+
+
+def ask(words, number):
+    environ = {
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(number),
+        "_SENTINEL_COMPLETE": "bash_complete",
+        "LC_ALL": "C.UTF-8",
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-c",
+            "import sys; sys.argv[0] = 'sentinel'; from sentinel.cli import main; sys.exit(main())",
+        ],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    return [line.partition(",")[2] for line in done.stdout.splitlines()], imported
+
+
+def test_verbs_are_offered_without_importing_what_they_name():
+    offered, imported = ask("sentinel ", 1)
+    assert offered == list(COMMANDS)
+    assert "sentinel.cli" in imported
+    assert not imported & {"asyncio", "sentinel.cli.surgery", "sentinel.instance"}
+    assert ask("sentinel sta", 1)[0] == [name for name in COMMANDS if name.startswith("sta")]
+
+
+def test_options_of_a_verb_are_offered():
+    offered, imported = ask("sentinel install --", 2)
+    assert {"--only", "--dry-run", "--yes"} <= set(offered)
+    assert "sentinel.app" not in imported

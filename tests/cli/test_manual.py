@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from sentinel.cli import COMMANDS, manual
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return manual.pages()
+
+
+def test_there_is_a_page_for_each_verb(pages):
+    assert set(pages) >= {"sentinel.1", *(f"sentinel-{verb}.1" for verb in COMMANDS)}
+    assert "sentinel-service-status.1" in pages
+    for verb in COMMANDS:
+        assert f"sentinel\\-{verb}(1)" in pages["sentinel.1"]
+
+
+def test_the_same_version_writes_the_same_pages(pages):
+    assert manual.pages() == pages
+
+
+def test_groff_has_nothing_to_complain_about(pages, tmp_path):
+    if not shutil.which("groff"):
+        pytest.skip("missing: groff (Debian: groff-base)")
+    for name, page in pages.items():
+        done = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=page, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert "DESCRIPTION" in done.stdout
+
+
+def test_no_text_is_taken_for_a_request(pages):
+    assert manual._text(".SH odd") == "\\&.SH odd"
+    assert manual._text("a\\b 'c' --d") == "a\\eb \\(aqc\\(aq \\-\\-d"
+    requests = {line.split()[0] for page in pages.values() for line in page.splitlines() if line.startswith(".")}
+    assert requests <= {".TH", ".SH", ".TP", ".PP", ".B", ".BR", ".nf", ".fi"}
+
+
+def test_what_a_page_says(pages):
+    page = pages["sentinel-install.1"]
+    assert "sentinel\\-install \\- Have Sentinel started at each log\\-in" in page
+    assert "\\fB\\-\\-dry\\-run\\fR" in page
+    assert ".BR sentinel (1)" in page
