@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 INTEGRATIONS: Mapping[str, str] = {
     "claude": "sentinel.integrations.claude",
     "codex": "sentinel.integrations.codex",
+    "tmux": "sentinel.integrations.tmux_everywhere",
 }
 """Whose configuration: a module each, which exports ``integration`` (``integrations.plan.Integration``)."""
 

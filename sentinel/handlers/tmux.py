@@ -11,6 +11,7 @@ from sentinel.handlers.dead_sockets import DeadSockets
 from sentinel.handlers.reopen import ReopenServers
 from sentinel.handlers.tmux_hooks import TmuxHooks
 from sentinel.handlers.tmux_sessions import TmuxSessions
+from sentinel.handlers.tmux_status import TmuxStatus
 from sentinel.handlers.tmux_visits import TmuxVisits
 from sentinel.journal import Journal
 from sentinel.paths import Paths
@@ -42,9 +43,11 @@ class Tmux:
             bus, ledger=ledger, signaller=signaller, policy=policy, later=later, look_for_sockets=look_for_sockets
         )
         self._dead_sockets = DeadSockets(bus, ledger=ledger, journal=journal, policy=policy, later=later)
-        self._visits = TmuxVisits(bus, ledger, (self.sessions, TmuxHooks(bus, where)), later)
+        self._status = TmuxStatus(bus, where, policy)
+        self._visits = TmuxVisits(bus, ledger, (self.sessions, TmuxHooks(bus, where), self._status), later)
 
     async def close(self) -> None:
         """Come to an end with what is under way."""
         await self._visits.close()
+        await self._status.close()
         await self._dead_sockets.close()

@@ -14,13 +14,19 @@ from dataclasses import dataclass
 
 from sentinel.bus import Bus
 from sentinel.core.events import (
+    BreakerOpened,
+    CleanedUp,
+    ConfigurationRead,
+    Event,
     EventsLost,
     HandlerFailed,
     LookDue,
+    Paused,
     ServerReopened,
     SessionDied,
     SessionOpened,
     TmuxHinted,
+    WentOn,
     Woke,
 )
 from sentinel.core.facts import Unknown
@@ -31,6 +37,8 @@ Visitor = Callable[[Session, SocketMark], Awaitable[Unknown | None]]
 """Asks one server. ``Unknown``: it did not answer, and whoever comes next need not try."""
 Later = Callable[..., object]
 
+_SHOWN: tuple[type[Event], ...] = (CleanedUp, Paused, WentOn, BreakerOpened, ConfigurationRead)
+"""What changes the status line."""
 _SETTLED = 0.05
 """Seconds between a reason and the visit: what happens together is seen together."""
 _AGAIN = (0.5, 3.0)
@@ -68,7 +76,7 @@ class TmuxVisits:
         bus.subscribe(SessionOpened, lambda event: self._around(event.session))
         bus.subscribe(SessionDied, lambda event: self._around(event.session))
         bus.subscribe(TmuxHinted, self._hinted)
-        for kind in (EventsLost, LookDue, Woke, ServerReopened):
+        for kind in (EventsLost, LookDue, Woke, ServerReopened, *_SHOWN):
             bus.subscribe(kind, lambda _: self.everywhere())
 
     def everywhere(self) -> None:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from sentinel.core.facts import SocketFacts, Unknown
+from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.rules.directories import INSTANCE
 from sentinel.core.sessions import SocketMark
 from sentinel.observe import processes
-from sentinel.observe.sockets import Bound, listeners_of, look_at_socket, mark_of
+from sentinel.observe.sockets import Bound, bound_inodes, listeners_of, look_at_socket, mark_of
 
 _DIRECTORY = "tmux-{uid}"
 _DEFAULT = "default"
@@ -84,6 +85,16 @@ def socket_directory(environ: Mapping[str, str] = os.environ) -> str:
     wanted = environ.get("TMUX_TMPDIR", "")
     root = wanted if wanted and os.path.isdir(wanted) else "/tmp"  # noqa: S108 - it is tmux that puts them there
     return os.path.join(os.path.realpath(root), _DIRECTORY.format(uid=os.geteuid()))
+
+
+def servers() -> list[TmuxServer] | Unknown:
+    """Every tmux server of ours that lives, on whatever socket. None of them is asked."""
+    ours, everyone = os.geteuid(), processes.everyone()
+    if isinstance(everyone, Unknown):
+        return everyone
+    pids = [pid for pid in everyone if processes.comm(pid) == TMUX_SERVER and processes.owner(pid) == ours]
+    bound = bound_inodes()
+    return [found for pid in pids if isinstance(found := server_of(pid, bound), TmuxServer)]
 
 
 def server_of(pid: int, bound: Bound | Unknown | None = None) -> TmuxServer | Unknown:
