@@ -37,6 +37,7 @@ _TASKS = 32
 _TASK = 120
 MARKS = ("CLAUDE_PID", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID")
 _HEARD = b'{"ok":true'
+_BEGINNING = 64
 
 Data = dict[str, object]
 
@@ -163,7 +164,7 @@ def _heard(inbox: str, line: bytes) -> bool:
             connection.settimeout(_ANSWER)
             connection.connect(inbox)
             connection.sendall(line)
-            return connection.recv(len(_HEARD)) == _HEARD
+            return connection.recv(_BEGINNING).replace(b" ", b"").startswith(_HEARD)
     except OSError:
         return False
 

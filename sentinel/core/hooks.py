@@ -34,8 +34,3 @@ class HookCall:
     """Variables of its environment that name its agent, with their values."""
     trouble: str = ""
     """Why its payload says nothing."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether the agent says that it is about to end."""
-        return self.event == "SessionEnd" and self.detail not in NOT_THE_END

@@ -31,7 +31,7 @@ _TELL_OF_TASKS = frozenset({"Stop", "SubagentStop"})
 _NAME = 200
 _NO_TERMINAL = frozenset({"", "dumb"})
 _SAYS_NO = frozenset({"", "0", "false"})
-_MARKS = {
+MARKS = {
     "claude": ("CLAUDE_PID", "CLAUDE_CODE_SESSION_ID"),
     "codex": ("", "CODEX_THREAD_ID"),
 }
@@ -127,7 +127,7 @@ def _contradictions(call: HookCall, session: Session) -> list[str]:
     if call.agent != session.name:
         notes.append(f"it was installed for {call.agent or 'nobody'}, and {session.name} ran it")
     marks = dict(call.marks)
-    pid_mark, conversation_mark = _MARKS.get(session.name, ("", ""))
+    pid_mark, conversation_mark = MARKS.get(session.name, ("", ""))
     if (pid := marks.get(pid_mark, "")) and pid != str(session.root.pid):
         notes.append(f"{pid_mark} says {pid}, and process {session.root.pid} is above it")
     name = marks.get(conversation_mark, "")
