@@ -45,6 +45,7 @@ REMOVERS = {
     "sources/inbox.py": "its own socket, under the agent's lock",
     "hook.py": "calls in its own spool, beyond what that may hold",
     "integrations/keepsake.py": "what it has kept",
+    "integrations/tmux_everywhere.py": "its own file, which says that the hooks are wanted",
     "integrations/userfile.py": "a file that was not there before, when the person takes the hooks out",
     "sources/spool.py": "calls that it has read, and what is none, in its own spool",
     "service/footprint.py": "what its manifest says it wrote and nobody has changed since",

@@ -26,6 +26,8 @@ INTEGRATIONS: Mapping[str, str] = {
 }
 """Whose configuration: a module each, which exports ``integration`` (``integrations.plan.Integration``)."""
 
+_UNRECORDED = {"tmux"}
+"""Whose hooks only say where to look: the journal does not have them."""
 _LINE = 400
 _PROGRAM = click.argument("program", type=click.Choice(list(INTEGRATIONS)))
 _YES = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
@@ -149,5 +151,6 @@ def _sentence(told: Mapping[str, object]) -> str:
         return f"{told['program']}: not installed" + (f": {told['why']}" if told["why"] else "")
     trusted = {True: "will be run", False: f"will not be run: {told['why']}", None: ""}
     said = [f"installed in {told['where']}", trusted[told["trusted"] if isinstance(told["trusted"], bool) else None]]
-    said.append(f"{told['event']} fired last, {told['fired']}" if told["fired"] else "none has fired yet")
+    if told["program"] not in _UNRECORDED:
+        said.append(f"{told['event']} fired last, {told['fired']}" if told["fired"] else "none has fired yet")
     return f"{told['program']}: {'; '.join(part for part in said if part)}"

@@ -38,11 +38,15 @@ class _Tmux:
             return None
         path = host.show(where.tmux_hooks)
         hint = (
-            "The agent sets them on each server that starts from now on, and again when a configuration wipes them.\n"
-            f"Without an agent: source-file -q {path}\n"
-            f"In your status line, if you like: #{{{tmux.STATUS}}}"
+            "The agent sets them on each server that starts, and again when a configuration wipes them. "
+            f"To have them without it, in your tmux.conf: source-file -q {path}. "
+            f"For your status line: #{{{tmux.STATUS}}}"
         )
-        lines = [f"write {path}:", *(f"    {line}" for line in tmux.lines(where).splitlines()), _these(reachable)]
+        lines = [
+            f"write {path}, which says that they are wanted",
+            f"set {', '.join(tmux.HOOKS)}, each at the index {tmux.INDEX}, on {_named(reachable)}:",
+            f"    {tmux.command(tmux.HOOKS[0], where)}",
+        ]
         return Change(lines, lambda: _install(where, reachable), hint)
 
     def uninstall(self, host: Host) -> Change | None:
@@ -51,10 +55,7 @@ class _Tmux:
         there = [server for server, answer in _asked(_reachable(), tmux.missing) if answer != tmux.HOOKS]
         if not tmux.wanted(where) and not there:
             return None
-        lines = [
-            f"remove {host.show(where.tmux_hooks)}",
-            _these(there).replace("set", "take", 1).replace(" on ", " off "),
-        ]
+        lines = [f"remove {host.show(where.tmux_hooks)}", f"take the hooks off {_named(there)}"]
         return Change(lines, lambda: _uninstall(where, there))
 
     def status(self, host: Host) -> Standing:
@@ -78,9 +79,9 @@ def _reachable() -> list[TmuxServer]:
     return [server for server in found if server.socket is not None and not server.is_overminds]
 
 
-def _these(reachable: Sequence[TmuxServer]) -> str:
-    names = ", ".join(server.label for server in reachable)
-    return f"set them on {count(len(reachable), 'server')}" + (f": {names}" if names else " (none runs)")
+def _named(some: Sequence[TmuxServer]) -> str:
+    names = ", ".join(server.label for server in some)
+    return f"{count(len(some), 'server')}: {names}" if some else "no server, for none runs"
 
 
 def _lack(label: str, answer: tuple[str, ...] | Unknown) -> str:
