@@ -20,6 +20,7 @@ from benchmarks.files import files
 from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
+from benchmarks.registry import registry
 from benchmarks.table import Figure, machine, table
 from benchmarks.verdict import verdict
 
@@ -34,6 +35,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "commands": (commands, 20, 5),
     "views": (views, 10, 3),
     "files": (files, 200, 40),
+    "registry": (registry, 1000, 200),
 }
 """What is measured, in order: by what, how much of it, and how much when it shall be quick."""
 
