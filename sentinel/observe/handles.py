@@ -24,6 +24,8 @@ HAS_PIDFD = hasattr(os, "pidfd_open")
 _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO_EXIT = 1 << 3
 _INFO = struct.Struct("=QQ11Ii")
+_FOR_THE_REST = 32
+"""Descriptors that are never spent on handles: files that are read, sockets, the journal."""
 
 
 def raise_descriptor_limit() -> int:
@@ -35,6 +37,12 @@ def raise_descriptor_limit() -> int:
     except (OSError, ValueError):
         return soft
     return wanted
+
+
+def _affordable() -> int:
+    """How many handles can be kept so that each of them can be borrowed at the same time, and files be read."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(0, (65536 if soft == resource.RLIM_INFINITY else soft) - _FOR_THE_REST) // 2
 
 
 def readable(fd: int) -> bool:
@@ -60,12 +68,18 @@ def exit_status(fd: int) -> int | None:
 
 
 class Handles:
-    """Open handles by identity."""
+    """Open handles by identity.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many are kept. Whoever is beyond them is held by number and start time only,
+            and by a handle for the moment in which it is signalled.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
         self._fds: dict[ProcessId, int] = {}
+        self._most = _affordable() if most is None else most
         self.exhausted = False
-        """Descriptors ran out once: some processes are held by number and start time only."""
+        """More were wanted once."""
         self.on_exhausted: Callable[[], object] = _nobody_asked
         """Called when they do, once."""
 
@@ -81,21 +95,40 @@ class Handles:
         The start time is read after the handle was opened, and the handle shows that the
         process still lived then: so both are of one process.
         """
+        found = self._verified(pid)
+        if not isinstance(found, tuple):
+            return found
+        who, fd = found
+        if fd is None or who in self._fds or not self._is_room():
+            if fd is not None:
+                os.close(fd)
+        else:
+            self._fds[who] = fd
+        return who
+
+    def _is_room(self) -> bool:
+        if len(self._fds) < self._most:
+            return True
+        self._exhaust()
+        return False
+
+    def _exhaust(self) -> None:
+        if not self.exhausted:
+            self.exhausted = True
+            self.on_exhausted()
+
+    def _verified(self, pid: int) -> tuple[ProcessId, int | None] | Gone | Unknown:
+        """Who has ``pid`` now, and a fresh handle that is on that very process; None where there is none to be had."""
         fd = self._open(pid)
         if isinstance(fd, Gone):
             return fd
         who = processes.identify(pid)
-        if fd is None or not isinstance(who, ProcessId):
-            if fd is not None:
-                os.close(fd)
-            return who
-        if readable(fd):
-            os.close(fd)
-            return Gone()
-        if (before := self._fds.setdefault(who, fd)) != fd:
-            os.close(fd)
-            fd = before
-        return who
+        if fd is None:
+            return (who, None) if isinstance(who, ProcessId) else who
+        if isinstance(who, ProcessId) and not readable(fd):
+            return who, fd
+        os.close(fd)
+        return Gone() if isinstance(who, ProcessId) else who
 
     def _open(self, pid: int) -> int | Gone | None:
         if not HAS_PIDFD:
@@ -105,9 +138,8 @@ class Handles:
         except ProcessLookupError:
             return Gone()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE) and not self.exhausted:
-                self.exhausted = True
-                self.on_exhausted()
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._exhaust()
             return None
 
     def fd(self, who: ProcessId) -> int | None:
@@ -123,27 +155,30 @@ class Handles:
         if not HAS_PIDFD:
             ended = self.ended(who)
             return ended if isinstance(ended, Unknown) else Gone() if ended else None
-        held = who in self._fds
-        holder = who if held else self.take(who.pid)
-        if isinstance(holder, Unknown):
-            return holder
-        if isinstance(holder, Gone) or holder != who:
-            if isinstance(holder, ProcessId):
-                self.drop(holder)
-            return Gone()
-        if (fd := self._fds.get(who)) is None:
-            return Unknown(f"whether process {who.pid} is the one that was judged", "no handle could be opened on it")
+        if (held := self._fds.get(who)) is None:
+            return self._borrow_afresh(who)
         try:
-            mine = os.dup(fd)
+            mine = os.dup(held)
         except OSError as error:
             return Unknown(f"whether process {who.pid} is the one that was judged", str(error))
-        finally:
-            if not held:
-                self.drop(who)
         if readable(mine):
             os.close(mine)
             return Gone()
         return mine
+
+    def _borrow_afresh(self, who: ProcessId) -> int | Gone | Unknown:
+        found = self._verified(who.pid)
+        if not isinstance(found, tuple):
+            return found
+        holder, fd = found
+        if fd is None:
+            if holder != who:
+                return Gone()
+            return Unknown(f"whether process {who.pid} is the one that was judged", "no handle could be opened on it")
+        if holder != who:
+            os.close(fd)
+            return Gone()
+        return fd
 
     def ended(self, who: ProcessId) -> bool | Unknown:
         """Whether that very process has ended. Never true because something was not found."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -120,6 +121,34 @@ def test_without_descriptors_the_process_is_still_told_by_its_start_time(handles
     assert told == ["once"]
     assert handles.ended(who) is False
     assert isinstance(handles.borrow(who), Unknown)
+
+
+def test_beyond_the_room_for_handles_a_process_is_known_and_can_be_borrowed(child):
+    told = []
+    with subprocess.Popen(["sleep", "60"]) as other, contextlib.closing(Handles(most=1)) as handles:
+        try:
+            handles.on_exhausted = lambda: told.append("once")
+            first, second = handles.take(child.pid), handles.take(other.pid)
+            assert (first, second) == (processes.identify(child.pid), processes.identify(other.pid))
+            assert (len(handles), handles.fd(second)) == (1, None)
+            assert handles.take(child.pid) == first
+            handles.take(other.pid)
+            assert told == ["once"]
+            mine = handles.borrow(second)
+            assert isinstance(mine, int)
+            os.close(mine)
+            assert handles.borrow(ProcessId(second.pid, second.start - 1)) == Gone()
+            handles.drop(first)
+            handles.take(other.pid)
+            assert isinstance(handles.fd(second), int)  # there is room again
+        finally:
+            other.kill()
+
+
+def test_the_room_leaves_enough_to_borrow_every_handle_and_to_read_files(monkeypatch):
+    for limit, most in [(64, 16), (1024, 496), (20, 0), (resource.RLIM_INFINITY, 32752)]:
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        assert Handles()._most == most
 
 
 def test_where_there_are_no_pidfds_the_start_time_decides(handles, child, monkeypatch):
