@@ -183,6 +183,7 @@ class Lab:
             environment[f"SENTINEL_{variable}_DIR"] = str(directory / name)
         directory.chmod(0o755)
         (directory / "config" / "sentinel.toml").write_text(wishes)
+        os.chown(directory / "config" / "sentinel.toml", self.uid, self.uid)  # a user namespace may know no other
         environment |= {"PYTHONPATH": self.library, **(environ or {})}
         command = [self.python, *interpreter, *self.sentinel[1:], "agent"]
         process = self.start(["setpriv", "--pdeathsig", "TERM", "--", *wrapper, *command], environment, errors)
