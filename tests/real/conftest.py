@@ -15,14 +15,17 @@ from pathlib import Path
 import pytest
 
 from tests.lab.stage import Stage, lab_user, until
+from tests.lab.systemd import UserManager, install_program
 from tests.lab.terminal import Terminal
 
+INITIAL = 0xEFFFFFFC
+"""The number that the kernel gives to the initial pid namespace."""
 POLLING = '[sources]\nprocesses = "polling"\npoll_interval = 0.05\n'
 
 
 @pytest.fixture(params=["connector", pytest.param("polling", marks=pytest.mark.namespace)])
 def source(request):
-    initial = os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC
+    initial = os.stat("/proc/self/ns/pid").st_ino == INITIAL
     if request.param == "connector" and not initial:
         pytest.skip("missing: the initial pid namespace")
     return request.param
@@ -36,6 +39,29 @@ def stage(source):
         stage = Stage(root, POLLING if source == "polling" else "")
         yield stage
         stage.close()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Sentinel in a Python environment of its own."""
+    lab_user()  # skips where there is none
+    if os.stat("/proc/self/ns/pid").st_ino != INITIAL:
+        pytest.skip("missing: the initial pid namespace")
+    where = Path(tempfile.mkdtemp(prefix="sentinel-program-", dir="/tmp"))
+    yield install_program(where)
+    shutil.rmtree(where)
+
+
+@pytest.fixture
+def manager(program):
+    """A real systemd of the lab's user, who has just logged in."""
+    root = Path(tempfile.mkdtemp(prefix="sentinel-stage-", dir="/tmp"))
+    try:
+        manager = UserManager(Stage(root), program)
+        yield manager
+        manager.close()
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

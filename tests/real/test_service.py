@@ -5,16 +5,13 @@ from __future__ import annotations
 import grp
 import json
 import os
-import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.lab.stage import Stage, alive, lab_user, until
-from tests.lab.systemd import UserManager, install_program
+from tests.lab.stage import alive, until
 
 pytestmark = pytest.mark.real
 
@@ -24,28 +21,6 @@ WatchdogSec=1
 RestartSec=100ms
 """
 """What shortens the waiting; all else is the unit as it is."""
-
-
-@pytest.fixture(scope="module")
-def program():
-    lab_user()  # skips where there is none
-    if os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC:
-        pytest.skip("missing: the initial pid namespace")
-    where = Path(tempfile.mkdtemp(prefix="sentinel-program-", dir="/tmp"))
-    yield install_program(where)
-    shutil.rmtree(where)
-
-
-@pytest.fixture
-def manager(program):
-    root = Path(tempfile.mkdtemp(prefix="sentinel-stage-", dir="/tmp"))
-    stage = Stage(root)
-    try:
-        manager = UserManager(stage, program)
-        yield manager
-        manager.close()
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
