@@ -158,7 +158,8 @@ def build(
         handles=handles,
         bookkeeper=bookkeeper,
         discovery=discovery,
-        find_by_word=(runs.find, registered.find),
+        find_runs=runs.find,
+        find_registered=registered.find,
         find_in_scopes=scopes.look,
         uid=us.uid,
     )

@@ -159,6 +159,7 @@ class RegisteredSessions:
 
     def _take_in(self, entry: Entry) -> tuple[str, list[str]] | None:
         """Watch a session, and what it calls its own. Its key, and what is not believed; None when it has ended."""
+        self._discovery.consider(entry.root.pid, REGISTERED)  # it may be what is watched anyway
         session = self._ledger.rooted_at(entry.root.pid)
         if session is None or session.root != entry.root or self._handles.ended(entry.root) is not False:
             if self._take(entry.root) is None:

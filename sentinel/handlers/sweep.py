@@ -7,7 +7,7 @@ lost its parent is nobody's, whatever it looks like.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sentinel.bus import Bus
 from sentinel.core.events import FOUND, EventsLost, LookDue, Woke
@@ -23,7 +23,8 @@ class Sweep:
     """Brings the ledger up to date with a look at every process of this user.
 
     Args:
-        find_by_word: Open the sessions that have said of themselves that they are there.
+        find_runs: Opens the sessions of ``sentinel run`` that have left their mark.
+        find_registered: Opens those that have registered, and are nothing else that is known.
         find_in_scopes: Enters who is found by where it stands only.
     """
 
@@ -35,7 +36,8 @@ class Sweep:
         handles: Handles,
         bookkeeper: Bookkeeper,
         discovery: Discovery,
-        find_by_word: Iterable[Callable[[], None]],
+        find_runs: Callable[[], None],
+        find_registered: Callable[[], None],
         find_in_scopes: Callable[[], None],
         uid: int,
     ) -> None:
@@ -43,7 +45,8 @@ class Sweep:
         self._handles = handles
         self._bookkeeper = bookkeeper
         self._discovery = discovery
-        self._find_by_word = tuple(find_by_word)
+        self._find_runs = find_runs
+        self._find_registered = find_registered
         self._find_in_scopes = find_in_scopes
         self._uid = uid
         bus.subscribe(EventsLost, lambda _: self.look())
@@ -54,8 +57,7 @@ class Sweep:
         """Write off who has ended, find sessions, enter who lives under them."""
         self._bookkeeper.look_after()
         children = processes.tree()
-        for find in self._find_by_word:
-            find()
+        self._find_runs()
         # From the top down: a session is known before what runs in it is looked at.
         stack = [*children.get(0, ()), *children.get(1, ())]
         seen: set[int] = set()
@@ -69,6 +71,7 @@ class Sweep:
             if processes.owner(pid) == self._uid:
                 self._enter(link)
                 self._discovery.consider(pid, FOUND)
+        self._find_registered()
         self._find_in_scopes()
 
     def _enter(self, link: Above) -> None:

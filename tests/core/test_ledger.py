@@ -354,3 +354,31 @@ def test_a_child_that_is_in_doubt_for_itself_stays_so_when_its_parent_is_a_sessi
     ledger.doubt(ledger.member(3))
     ledger.open(root(200), 2.0)
     assert ledger.member(3).unread == who(3)
+
+
+def test_what_a_session_calls_its_own_has_not_left():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    ledger.exited(1, Death(5.0, ENDED))
+    assert ledger.member(2).left is not None
+    ledger.call_own(ledger.member(2), root(100).key)
+    assert (ledger.member(2).left, ledger.member(2).witness) == (None, Witness.CHILD)
+    assert ledger.member(3).witness is Witness.FORK
+
+
+def test_what_an_inner_session_calls_its_own_goes_over_to_it_with_all_that_it_bore():
+    ledger = family((100, 1), (1, 2), (100, 200))
+    ledger.open(root(200), 2.0)
+    ledger.call_own(ledger.member(1), root(200).key)
+    assert owned(ledger) == []
+    assert owned(ledger, 200) == [1, 2]
+    assert ledger.member(1).witness is Witness.FORK
+
+
+def test_what_a_session_names_is_claimed_for_it_and_let_go_again():
+    ledger = family()
+    ledger.claim(who(7), root(100).key, 1.0, None, Witness.CHILD)
+    ledger.enter(who(8), 7, 2.0)
+    assert (ledger.member(7).witness, ledger.member(7).left) == (Witness.CHILD, None)
+    assert ledger.let_go(ledger.member(7)) == [who(7), who(8)]
+    assert owned(ledger) == []
+    assert 8 not in ledger

@@ -148,6 +148,14 @@ def test_what_is_watched_already_stays_what_it_is(room, registered, registry):
     assert room.told(SessionOpened) == []
 
 
+def test_a_coding_agent_that_registers_is_one(room, registered, registry, program):
+    root = room.start(program("claude"))
+    root.do("0")
+    registry.register("conversation", pid=root.pid)
+    registered.enlisted("conversation")
+    assert room.ledger.rooted_at(root.pid).kind is Kind.AGENT
+
+
 @pytest.mark.parametrize("wrong", [{"host": "another"}, {"namespace": 7}])
 def test_mercy_a_session_of_another_place_is_not_watched_nor_closed(room, registered, registry, later, wrong):
     root = room.start()

@@ -55,7 +55,8 @@ class Agent(Room):
             self.bus,
             **shared,
             discovery=self.discovery,
-            find_by_word=(),
+            find_runs=lambda: None,
+            find_registered=lambda: None,
             find_in_scopes=lambda: None,
             uid=os.getuid(),
         )

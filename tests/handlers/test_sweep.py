@@ -38,7 +38,8 @@ def sweep(room):
         room.bus,
         **shared,
         discovery=discovery,
-        find_by_word=(sessions.find,),
+        find_runs=sessions.find,
+        find_registered=lambda: None,
         find_in_scopes=lambda: None,
         uid=os.getuid(),
     )
