@@ -90,7 +90,7 @@ def test_with_its_server_each_session_is_closed_once(room, tmux, look, server):
     assert told(room) == []
 
 
-def test_no_answer_closes_nothing(room, tmux, look, server, inside, monkeypatch):
+def test_no_answer_closes_nothing(room, look, server, inside, monkeypatch):
     look()
     told(room)
     fd = room.handles.borrow(server.root)

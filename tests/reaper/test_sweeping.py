@@ -1,0 +1,118 @@
+"""Dead sockets by the thousand, and the one among them that is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+
+import pytest
+
+from sentinel.core.actions import Result, SweepSockets
+from sentinel.core.facts import Unknown
+from sentinel.core.verdicts import Stale
+from sentinel.reaper import sweeping
+from tests.handlers.room import moves_files
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), moves_files]
+
+
+@pytest.fixture
+def place(tmp_path):
+    directory = tmp_path / "tmux-7"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+def dead(path):
+    """A socket whose owner has ended, as it was judged."""
+    with socket.socket(socket.AF_UNIX) as owner:
+        bind(owner, path)
+    return judged(path)
+
+
+def bind(owner, path):
+    here = os.getcwd()
+    os.chdir(path.parent)  # the whole path may be too long for a socket's
+    owner.bind(path.name)
+    os.chdir(here)
+
+
+def judged(path):
+    status = os.lstat(path)
+    return Stale(str(path), status.st_dev, status.st_ino, ("nobody is bound to it",))
+
+
+def sweep(place, *targets):
+    return asyncio.run(sweeping.sweep(SweepSockets(str(place), targets)))
+
+
+def test_what_is_dead_is_removed_however_much_it_is(place):
+    targets = [dead(place / f"s{number}") for number in range(3 * sweeping.BATCH)]
+    outcomes = sweep(place, *targets)
+    assert {outcome.result for outcome in outcomes} == {Result.REMOVED}
+    assert {outcome.target for outcome in outcomes} == {target.path for target in targets}
+    assert os.listdir(place) == []
+
+
+def test_one_that_somebody_is_bound_to_after_all_keeps_its_name_and_works(place):
+    with socket.socket(socket.AF_UNIX) as owner:
+        bind(owner, place / "live")
+        owner.listen()
+        (one, other) = sweep(place, judged(place / "live"), dead(place / "dead"))
+        assert {one.result, other.result} == {Result.REFUSED, Result.REMOVED}
+        assert os.listdir(place) == ["live"]
+        with socket.socket(socket.AF_UNIX) as caller:
+            os.chdir(place)
+            caller.connect("live")
+            os.chdir("/")
+
+
+def test_nothing_is_removed_while_nobody_can_tell_what_is_bound(place, monkeypatch):
+    monkeypatch.setattr(sweeping, "bound_inodes", lambda: Unknown("which sockets are bound", "no answer"))
+    (outcome,) = sweep(place, dead(place / "dead"))
+    assert outcome.result is Result.REFUSED
+    assert os.listdir(place) == ["dead"]
+
+
+def test_what_was_made_anew_since_is_left_alone(place):
+    old = dead(place / "s")
+    os.rename(place / "s", place / "before")  # so that its inode is not given away again
+    dead(place / "s")
+    (outcome,) = sweep(place, old)
+    assert outcome.result is Result.REFUSED
+    assert sorted(os.listdir(place)) == ["before", "s"]
+
+
+def test_what_is_gone_is_gone(place):
+    target = dead(place / "s")
+    os.unlink(place / "s")
+    assert [outcome.result for outcome in sweep(place, target)] == [Result.GONE]
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "symlink"])
+def test_what_is_no_socket_is_never_removed(place, what):
+    path = place / "s"
+    match what:
+        case "file":
+            path.write_text("")
+        case "directory":
+            path.mkdir()
+        case "symlink":
+            dead(place.parent / "elsewhere")
+            path.symlink_to(place.parent / "elsewhere")
+    (outcome,) = sweep(place, judged(path))
+    assert outcome.result is Result.REFUSED
+    assert os.listdir(place) == ["s"]
+
+
+def test_a_directory_through_which_others_could_lead_us_is_not_entered(place, tmp_path):
+    target = dead(place / "s")
+    (tmp_path / "link").symlink_to(place)
+    (outcome,) = sweep(tmp_path / "link", target)
+    assert outcome.result is Result.REFUSED
+    place.chmod(0o777)
+    (outcome,) = sweep(place, target)
+    assert outcome.result is Result.REFUSED
+    assert os.listdir(place) == ["s"]
