@@ -66,7 +66,7 @@ def test_what_agents_really_send(fire, runtime, file):
 
 
 def test_what_it_says_of_its_world(fire, runtime):
-    fire("claude", "Stop", payload=STOP, CLAUDE_PID="77", CODEX_THREAD_ID="", SOME_TOKEN="hush")
+    fire("claude", "Stop", payload=STOP, CLAUDE_PID="77", CODEX_THREAD_ID="", EDITOR="vi")
     (call,) = left(runtime)
     assert call.boot == processes.boot_id()
     assert call.chain[0] == processes.identify(os.getpid())
