@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -63,12 +64,11 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool) -> None:
     if not agreed("Do this?", yes=yes):
         raise click.exceptions.Exit(1)
     footprint.making(host.state)
+    failed = [name for name, change in changes if not _done(name, change)]
     for name, change in changes:
-        change.make()
-        click.echo(f"{name}: done")
-    for _, change in changes:
-        if change.hint:
+        if change.hint and name not in failed:
             click.echo(clean(change.hint, _LINE))
+    sys.exit(1 if failed else 0)
 
 
 def host_here() -> Host:
@@ -88,6 +88,17 @@ def shown(changes: Sequence[tuple[str, Change]], head: str) -> Iterator[str]:
     for name, change in changes:
         yield f"  {name}:"
         yield from (f"    {clean(line.expandtabs(4), _LINE)}" for line in change.lines)
+
+
+def _done(name: str, change: Change) -> bool:
+    """Carry out one step, and tell how it went. One that fails does not keep the others from their turn."""
+    try:
+        change.make()
+    except SentinelError as error:
+        click.echo(f"sentinel: {name}: {clean(str(error), _LINE)}", err=True)
+        return False
+    click.echo(f"{name}: done")
+    return True
 
 
 def _plan(name: str, footprint: Footprint, host: Host, words: Sequence[str], *, strict: bool) -> Change | None:

@@ -145,12 +145,19 @@ def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(service):
     told = status(service)
     assert (told["mode"], told["refused"], pid_of(service)) == ("act", "", agent)
     assert service.show("ActiveState") == "active"
+    wish("mode = 7\n")
+    assert service.sentinel("service", "restart").returncode == 1
+    time.sleep(1.2)  # RestartSec: a wrong configuration does not become right by starting again
+    assert (service.show("ActiveState"), service.show("NRestarts")) == ("failed", "0")
+    shown = service.sentinel("service", "status")
+    assert "It has failed (exit-code)" in shown.stdout
+    assert shown.returncode == 3
 
 
 def test_an_agent_that_stands_still_is_started_anew(service):
     hurry(service)
     agent = pid_of(service)
-    time.sleep(2.5)  # more than twice its time: while it looks, it is left alone
+    time.sleep(1.5)  # more than its time: while it looks, it is left alone
     assert pid_of(service) == agent
     kill(service, agent, signal.SIGSTOP)
     until(lambda: pid_of(service) not in {0, agent}, "the watchdog's bite")
