@@ -26,6 +26,8 @@ _PATIENCE = 10.0
 _LOOK_EVERY = 0.05
 _STEADY = 0.4
 """Seconds for which a project without ports must have stood: a command that cannot run ends at once."""
+_TO_RISE = 0.5
+"""Seconds that a process which has ended may take to be there again: Overmind can be told to restart one."""
 _ANSWER = 1.0
 """Seconds that tmux may take for an answer."""
 
@@ -49,6 +51,8 @@ class Start:
         self._project = project
         self._sweep = sweep
         self._say = say
+        self._fell = 0.0
+        """When a process was first seen to have ended, in monotonic seconds; 0 for never."""
 
     def run(self, by: str) -> bool:
         """Start it. Whether it stands; False: it was started, and something of it is missing.
@@ -124,6 +128,7 @@ class Start:
         """Look until all of it stands, or cannot any more. What is missing at the end; empty for nothing."""
         deadline = time.monotonic() + _PATIENCE
         steady = 0.0
+        self._fell = 0.0
         while True:
             seen = survey(self._where, self._project)
             missing = launched.trouble() or self._what_is_missing(seen)
@@ -134,17 +139,19 @@ class Start:
                 steady = now
             elif now - steady >= (0.0 if self._project.ports else _STEADY):
                 return seen, ""
-            if launched.is_hopeless(seen) or now > deadline:
+            if launched.is_hopeless(seen) or now > deadline or (self._fell and now - self._fell > _TO_RISE):
                 return seen, missing or "it did not come to rest"
             time.sleep(_LOOK_EVERY)
 
     def _what_is_missing(self, seen: Survey) -> str:
-        if (manager := seen.manager) is None:
+        manager = seen.manager
+        if manager is None:
             return "what was to stand over it does not run"
-        if fault := next(iter(faults(seen)), ""):
-            return fault
-        if manager.kind != OVERMIND:
-            return ""
+        fallen = self._panes(seen) if manager.kind == OVERMIND else ""
+        return fallen or next(iter(faults(seen)), "")
+
+    def _panes(self, seen: Survey) -> str:
+        """What Overmind's panes lack of the Procfile's processes; empty for nothing."""
         server = next((one for one in seen.servers if one.managed and one.socket is not None), None)
         if server is None or server.socket is None:
             return "its tmux server has no socket"
@@ -152,6 +159,8 @@ class Start:
         if isinstance(panes, Unknown):
             return str(panes)
         living = [pane for pane in panes if not pane.dead]
+        if len(living) < len(panes):
+            self._fell = self._fell or time.monotonic()
         wanted = len(self._project.processes)
         return "" if len(living) >= wanted else f"{count(len(living), 'process')} of {wanted} run"
 

@@ -10,12 +10,13 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.consent import BY_STOPPING, BY_STOPPING_ITS_OWN
-from sentinel.core.facts import Above, ProcessId, SocketFacts, Unknown
+from sentinel.core.facts import Above, ProcessFacts, ProcessId, SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
+from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.doctor.clearing import forbidden
@@ -45,6 +46,14 @@ class Level(StrEnum):
 
     GRACEFUL = "graceful"
     AGGRESSIVE = "aggressive"
+
+
+class Step(Enum):
+    """What is told together."""
+
+    SERVERS = auto()
+    PORTS = auto()
+    OTHERS = auto()
 
 
 class Stop:
@@ -140,23 +149,32 @@ class Stop:
 
     def _tell(self, seen: Survey) -> None:
         """Say step by step what was ended, and who stays for which reason."""
-        ended = [self._known[who] for who, one in self._done.items() if one.result in {Result.ENDED, Result.KILLED}]
-        servers = [one for one in ended if one.facts.name == TMUX_SERVER]
         listening = set(_pids_on_ports(seen))
-        holders = [one for one in ended if one not in servers and one.facts.id.pid in listening]
-        others = [one for one in ended if one not in servers and one not in holders]
-        self._say(wording.ended(servers, "tmux server") or "no tmux servers of its Overmind")
         ports = wording.ports(self._project.ports)
-        if ports:
-            self._say(wording.ended(holders, "process", f" on {ports}") or f"no processes on {ports}")
+        steps = {_step(claim.facts, listening) for who, claim in self._known.items() if who in self._done}
+        said = {
+            Step.SERVERS: ("tmux server", "", "no tmux servers of its Overmind"),
+            Step.PORTS: ("process", f" on {ports}", f"no processes on {ports}"),
+            Step.OTHERS: ("other process", "", "no other processes of it"),
+        }
+        for step, (noun, where, nothing) in said.items():
+            ended = [claim for claim in self._ended() if _step(claim.facts, listening) is step]
+            if step is Step.PORTS and not ports:
+                continue
+            if ended:
+                self._say(wording.ended(ended, noun, where))
+            elif step not in steps:
+                self._say(nothing)
         if isinstance(seen.ports, Unknown):
             self._say(str(seen.ports))
         for port, holder in seen.strangers.items():
             self._say(f"port {port} is held by {wording.holder(holder)}, which is not the project's: left alone")
-        self._say(wording.ended(others, "other process") or "no other processes of it")
         for who, one in self._done.items():
-            if _stays(one):
-                self._say(f"pid {who.pid} ({self._known[who].facts.name}) stays: {one.reason or one.result}")
+            if one.result in {Result.REFUSED, Result.SURVIVED, Result.HELD}:
+                self._say(f"pid {who.pid} ({clean(self._known[who].facts.name)}) stays: {one.reason or one.result}")
+
+    def _ended(self) -> list[Claim]:
+        return [self._known[who] for who, one in self._done.items() if one.result in {Result.ENDED, Result.KILLED}]
 
     def _remove(self, seen: Survey) -> None:
         """Move the files out of the way that nobody holds any more."""
@@ -221,8 +239,10 @@ def _lives(who: ProcessId) -> bool:
     return isinstance(now, Above) and now.id == who and not now.dead
 
 
-def _stays(outcome: Outcome) -> bool:
-    return outcome.result in {Result.REFUSED, Result.SURVIVED, Result.HELD}
+def _step(facts: ProcessFacts, listening: set[int]) -> Step:
+    if facts.name == TMUX_SERVER:
+        return Step.SERVERS
+    return Step.PORTS if facts.id.pid in listening else Step.OTHERS
 
 
 def _pids_on_ports(seen: Survey) -> Iterator[int]:

@@ -83,8 +83,8 @@ class _Surveyor:
             self._claims,
             self._holders(),
             sockets.look_at_socket(self._project.socket, self._bound),
-            tuple(self._dead_sockets()),
-            tuple(self._directories()),
+            dead := tuple(self._dead_sockets()),
+            tuple(self._directories({os.path.basename(mark.path) for mark in dead})),
         )
 
     # -- who stands over it ------------------------------------------------------------
@@ -190,7 +190,9 @@ class _Surveyor:
         top = facts
         while not self._look.is_lost(top):
             above = self._look.everyone.get(top.parent)
-            if above is None or not inside(self._place(above.id.pid), self._project.directory):
+            if above is None or above.name == TMUX_SERVER:
+                return facts
+            if not inside(self._place(above.id.pid), self._project.directory):
                 return facts
             top = above
         return top
@@ -228,7 +230,8 @@ class _Surveyor:
                 if isinstance(facts, SocketFacts) and facts.is_socket and facts.bound is False:
                     yield SocketMark(facts.path, facts.device, facts.inode)
 
-    def _directories(self) -> Iterator[str]:
+    def _directories(self, dead: set[str]) -> Iterator[str]:
+        """Those that no living tmux server has the name of. ``dead`` are names of servers known to have ended."""
         if not isinstance(self._bound, Bound):
             return
         living = {os.path.basename(entry.name) for entry in self._bound.by_socket.values()}
@@ -236,7 +239,8 @@ class _Surveyor:
         for title in sorted(self._project.titles):
             found = overmind.script_directories(title, root)
             for facts in found if isinstance(found, list) else ():
-                if os.path.basename(facts.path) not in living and _is_left(facts):
+                name = os.path.basename(facts.path)
+                if name not in living and _is_a_directory_of_ours(facts) and (name in dead or _is_old(facts)):
                     yield facts.path
 
     def _is_instance(self, name: str) -> bool:
@@ -244,8 +248,12 @@ class _Surveyor:
         return found is not None and found["title"] in self._project.titles
 
 
-def _is_left(facts: DirectoryFacts) -> bool:
-    return stat.S_ISDIR(facts.mode) and facts.uid == os.getuid() and time.time() - facts.modified > _FRESH
+def _is_a_directory_of_ours(facts: DirectoryFacts) -> bool:
+    return stat.S_ISDIR(facts.mode) and facts.uid == os.getuid()
+
+
+def _is_old(facts: DirectoryFacts) -> bool:
+    return time.time() - facts.modified > _FRESH
 
 
 def _command(pid: int) -> str:

@@ -28,7 +28,7 @@ def free_ports(number):
 class Project:
     """One project, what was said about it, and what it made."""
 
-    def __init__(self, stage, name="shop", more="", overmind=True):
+    def __init__(self, stage, name="shop", more="", *, overmind=True):
         self.stage = stage
         self.name = name
         self.home = stage.home / name

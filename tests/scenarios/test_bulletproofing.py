@@ -87,7 +87,7 @@ def test_scenario_2_what_was_started_outlives_the_terminal_and_is_stopped_from_a
     window.close()
     until(lambda: not alive(window.pid), "the shell's end")
     assert project.state() == "healthy"
-    project.right("stop")
+    project.right("stop", "--level", "aggressive")
     project.nothing_left()
 
 
@@ -160,4 +160,4 @@ def test_automated_test_2_stale_socket_handling(project):
     project.stage.file("shop/.overmind.sock")
     project.right("restart")
     assert "HEALTHY" in project.sentinel("status", ".").stdout
-    project.right("stop")
+    project.right("stop", "--level", "aggressive")

@@ -1,0 +1,342 @@
+"""The dev environment of a project: what is ended, what is spared, and what is said.
+
+No agent runs but where one is wanted: the verbs do their work themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.lab.project import Project, free_ports
+from tests.lab.stage import alive, interpreter, until
+
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("source", ["connector"], indirect=True)]
+
+
+@pytest.fixture
+def project(stage):
+    return Project(stage)
+
+
+# -- start ------------------------------------------------------------------------------
+
+
+def test_a_stranger_on_a_port_is_named_and_nothing_is_started(stage, project):
+    stranger = project.orphan(project.ports[1], directory=stage.tmp)
+    done = project.sentinel("start")
+    assert done.returncode == 1
+    assert f"port {project.ports[1]} is held by pid {stranger} (python3, user sentinel-lab-" in done.stderr
+    assert f"in {stage.tmp}), which is not the project's; end that one yourself" in done.stderr
+    assert alive(stranger)
+    assert project.state() == "stopped"
+
+
+def test_another_users_process_on_a_port_is_named_by_its_user(project):
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        port = ours.getsockname()[1]
+        project.stage.file("shop/sentinel.toml", f"[project]\nports = [{port}]\n")
+        done = project.sentinel("start")
+    assert done.returncode == 1
+    assert f"port {port} is held by a process of user root" in done.stderr
+
+
+def test_what_is_left_of_it_is_cleared_away_and_it_is_started_once(stage, project):
+    left = project.orphan(project.ports[0])
+    project.stale_socket()
+    said = project.right("start")
+    assert f"1 process on ports {', '.join(map(str, sorted(project.ports)))} ended: pid {left} (python3)" in said
+    assert not alive(left)
+    again = project.right("start")
+    assert f"shop runs already: Overmind (pid {project.manager()}) since " in again
+    assert ", started by " in again
+    assert f"http://localhost:{project.ports[0]}" in again
+    assert "logs: " in again
+    web = project.right("logs", "frontend", "manager")
+    assert "frontend | Serving HTTP on 127.0.0.1" in web
+    assert "\\x1b" not in web
+
+
+def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stage, project):
+    stage.file("shop/Procfile", "web: echo no luck; exit 3\n")
+    done = project.sentinel("start")
+    assert done.returncode == 1
+    assert "shop does not stand" in done.stdout
+    assert "--- diagnostics of shop ---" in done.stderr
+    assert "  no luck" in done.stderr
+    assert f"port {project.ports[0]}: free" in done.stderr
+
+
+def test_two_starts_at_once_are_one_start_and_two_right_answers(stage, project):
+    both = [stage.start(*project.command("start"), stdout=-1) for _ in range(2)]
+    said = [one.communicate(timeout=60)[0].decode() for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum("runs already" in one for one in said) == 1
+    overminds = [pid for pid in stage.everyone() if _called(pid, "overmind")]
+    assert overminds == [project.manager()]
+
+
+def _called(pid, name):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip() == name
+    except OSError:
+        return False
+
+
+def test_without_overmind_honcho_runs_it(stage):
+    project = Project(stage, overmind=False)
+    assert "starting shop with honcho" in project.right("start")
+    told = project.status()
+    assert (told["state"], told["managers"][0]["kind"]) == ("healthy", "honcho")
+    project.right("stop")
+    assert project.state() == "stopped"
+    project.nothing_left()
+
+
+def test_a_project_file_runs_nothing_until_it_is_allowed_and_again_when_it_says_something_else(stage, project):
+    ports = f"ports = [{project.ports[0]}]\n"
+    serve = f"exec python3 -m http.server {project.ports[0]} --bind 127.0.0.1"
+    stage.file("shop/sentinel.toml", f'[project]\nstart = "touch ran; {serve}"\n{ports}')
+    refused = project.sentinel("start")
+    assert refused.returncode == 1
+    assert "look at it, and when you trust it say: sentinel allow" in refused.stderr
+    assert not (project.home / "ran").exists()
+    project.right("allow")
+    stage.file("shop/sentinel.toml", f'[project]\nstart = "touch worse; {serve}"\n{ports}')
+    refused = project.sentinel("restart")
+    assert "has changed since you allowed it" in refused.stderr
+    assert not (project.home / "worse").exists()
+    project.right("allow")
+    project.right("start")
+    assert (project.home / "worse").exists()
+    assert project.status()["managers"][0]["kind"] == "command"
+    project.right("stop", "--level", "aggressive")
+    project.nothing_left()
+
+
+# -- stop -------------------------------------------------------------------------------
+
+
+def test_whoever_is_not_the_projects_is_spared_whatever_it_has_in_common(stage, project):
+    """The condemned case, and one protection each."""
+    (other,) = free_ports(1)
+    one, two = project.ports
+    stage.file("shop/sentinel.toml", f'[project]\nports = [{one}, {two}]\npatterns = ["sleep 70[0-9]"]\n')
+    stage.file("shop/inner/Procfile", "web: true\n")
+    condemned = project.orphan(one, "condemned")
+    lost = _lost(stage, project.home, "sleep 700", "lost")
+    spared = {
+        "on another port": project.orphan(other, "other"),
+        "in another directory": project.orphan(two, "elsewhere", stage.tmp),
+        "in a project inside": _lost(stage, project.home / "inner", "sleep 701", "nested"),
+        "without the pattern": _lost(stage, project.home, "sleep 800", "unlike"),
+        "with a parent": stage.start("bash", "-c", f"cd {project.home}; sleep 702; true").pid,
+        "kept": _lost(stage, project.home, "env SENTINEL_KEEP=1 sleep 703", "kept"),
+    }
+    said = project.sentinel("stop").stdout
+    assert not alive(condemned), said
+    assert not alive(lost), said
+    assert {why for why, pid in spared.items() if not alive(pid)} == set()
+    assert f"pid {spared['kept']} (sleep) stays: its environment says that it is to be kept" in said
+    assert f"port {two} is held by pid {spared['in another directory']}" in said
+    stage.file("shop/sentinel.toml", f'[project]\nports = [{other}]\nprotected = ["python3*"]\n')
+    assert "is a protected program" in project.sentinel("stop").stdout
+    assert alive(spared["on another port"])
+
+
+def _lost(stage, directory, command, name):
+    """A process that lost its parent."""
+    stage.start("bash", "-c", f"cd {directory}; (exec {command}) & echo $! > {stage.home}/{name}")
+    pid = stage.pid(name)
+    until(lambda: os.stat(f"/proc/{pid}").st_uid and b"sleep" in _comm(pid), "its exec")
+    return pid
+
+
+def _comm(pid):
+    with open(f"/proc/{pid}/comm", "rb") as file:
+        return file.read()
+
+
+def test_what_a_person_runs_in_a_pane_is_spared_though_it_has_the_port(stage, project):
+    serve = f"python3 -m http.server {project.ports[0]} --bind 127.0.0.1"
+    stage.run("env", "-C", str(project.home), "tmux", "-L", "mine", "new-session", "-d", serve)
+    pid = until(lambda: next(iter(project.listening()[project.ports[0]]), None), "it listening")
+    done = project.sentinel("stop")
+    assert done.returncode == 1
+    assert f"pid {pid} (python3) stays: its session tmux pane %0 (pid {pid}) is alive" in done.stdout
+    assert "no processes on" not in done.stdout
+    assert alive(pid)
+
+
+@pytest.mark.parametrize("part", ["overmind", "tmux: server", "tmux: client", "python3"])
+def test_whichever_part_was_killed_stop_leaves_nothing(stage, project, part):
+    project.right("start")
+    victim = next(pid for pid in stage.everyone() if _comm(pid).decode().startswith(part))
+    project.kill(victim)
+    project.right("stop", "--level", "aggressive")
+    assert project.state() == "stopped"
+    project.nothing_left()
+
+
+def test_what_a_reboot_left_is_swept(stage, project):
+    """Another boot's socket, tmux socket, script directory and note: whom they name may be anybody by now."""
+    project.stale_socket()
+    label = "overmind-shop-" + "x" * 21
+    directory = stage.tmp / label
+    bystander = stage.start("sleep", "600")
+    note = {
+        "boot": "another",
+        "manager": "honcho",
+        "pid": bystander.pid,
+        "start": 1,
+        "since": 1.0,
+        "by": "",
+        "logs": "",
+    }
+    stage.run("mkdir", "-m", "700", str(directory), "-p")
+    stage.run("mkdir", "-p", f"{stage.tmp}/tmux-{stage.uid}")
+    bind = f"import socket; socket.socket(socket.AF_UNIX).bind('{stage.tmp}/tmux-{stage.uid}/{label}')"
+    stage.run("python3", "-c", bind)
+    os.utime(directory, (time.time() - 9000,) * 2)
+    project.right("allow")  # leaves the note
+    (path,) = (stage.home / "state" / "projects").glob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "started": note}))
+    shown = project.sentinel("status", ".")
+    assert shown.returncode == 1
+    assert "2 files of tmux and Overmind that nobody holds" in shown.stdout
+    project.right("stop")
+    project.nothing_left()
+    assert alive(bystander.pid)
+
+
+def test_a_file_in_the_sockets_place_gets_another_name_when_it_is_empty_and_stays_when_it_is_not(stage, project):
+    stage.file("shop/.overmind.sock")
+    assert "it is called .overmind.sock.not-a-socket now" in project.right("stop")
+    stage.file("shop/.overmind.sock", "precious")
+    done = project.sentinel("stop")
+    assert done.returncode == 1
+    assert project.socket.read_text() == "precious"
+
+
+def test_a_hundred_stops_in_a_row_are_all_right(stage, project):
+    script = (
+        "import sys; from sentinel.cli import main\n"
+        "for _ in range(100):\n"
+        "    sys.argv = ['sentinel', 'stop']; status = main()\n"
+        "    if status: sys.exit(status)\n"
+    )
+    words = [word for word in interpreter() if word not in {"-m", "sentinel"}]
+    done = stage.run("env", "-C", str(project.home), *words, "-c", script)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.stdout.count("shop is stopped") == 100
+    assert done.stdout.count("no processes on ports") == 100
+
+
+def test_nothing_is_ended_while_sentinel_is_paused(stage, project):
+    left = project.orphan(project.ports[0])
+    stage.sentinel("pause")
+    done = project.sentinel("stop")
+    assert done.returncode == 1
+    assert "paused" in done.stderr
+    assert alive(left)
+
+
+def test_it_is_not_stopped_from_within(stage, project):
+    stage.file("shop/Procfile", f"{project.home.joinpath('Procfile').read_text()}shell: sleep 1000\n")
+    project.right("start")
+    label = project.status()["tmux"][0]["label"]
+    line = " ".join([*project.command("stop"), f"> {stage.home}/said 2>&1"])
+    stage.run("tmux", "-L", label, "new-window", line)
+    until(lambda: "this runs inside of the project itself" in _text(stage.home / "said"), "the refusal")
+    assert project.state() == "healthy"
+
+
+def _text(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_an_agent_that_watches_is_in_nobodys_way(stage, project):
+    stage.agent()
+    project.right("start")
+    assert project.state() == "healthy"
+    project.right("stop", "shop")
+    project.nothing_left()
+    assert not stage.journal("handler.failed")
+
+
+# -- nuke -------------------------------------------------------------------------------
+
+
+def test_nuke_asks_and_where_nobody_can_answer_it_ends_nothing(stage, project):
+    zombie = project.zombie()
+    done = project.sentinel("nuke")
+    assert done.returncode == 1
+    assert "nobody is here to ask; say --yes" in done.stderr
+    assert alive(zombie)
+
+
+def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, project):
+    project.zombie()
+    kept = project.orphan(project.ports[0], "kept")
+    stage.sentinel("keep", str(kept))
+    project.right("allow")
+    said = stage.home / "said"
+    nuke = f"sleep 900 & echo $! > {stage.home}/job; {' '.join(project.command('nuke', '--yes'))} > {said} 2>&1"
+    line = f"{nuke}; echo $? > {stage.home}/status; sleep 1000"
+    stage.run("tmux", "-L", "desk", "new-session", "-d", "-s", "desk", line)
+    stage.run("tmux", "-L", "desk", "new-window", "sleep 901")
+    until(lambda: _text(stage.home / "status"), "its end")
+    said = _text(said)
+    assert alive(stage.pid("job")), said
+    assert alive(kept), said
+    assert "it is to be kept" in said
+    assert "this command runs under it" in said
+    assert "tmux session desk on desk" in said
+    left = [pid for pid in stage.everyone() if _comm(pid) == b"sleep\n"]
+    assert len(left) == 2, said  # the job, and what its pane goes on with
+
+
+# -- what is asked --------------------------------------------------------------------------
+
+
+def test_what_cannot_be_is_said_in_one_sentence(stage, project):
+    nowhere = stage.sentinel("start")
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (1, 1)
+    assert "there is no project in" in nowhere.stderr
+    unknown = stage.sentinel("status", "nonesuch")
+    assert "no project called nonesuch was started here before" in unknown.stderr
+    stage.file("shop/sentinel.toml", '[project]\nname = "shop"\nport = [1]\n')
+    broken = project.sentinel("stop")
+    assert broken.returncode == 78
+    assert 'sentinel.toml:3: unknown key "port" in [project]; did you mean "ports"?' in broken.stderr
+
+
+def test_logs_are_followed_over_a_new_start(stage, project):
+    logs = stage.home / "state" / "logs"
+    project.right("start")
+    (folder,) = logs.iterdir()
+    following = stage.start(*project.command("logs", "web", "-f", "-n", "0"), stdout=-1)
+    os.set_blocking(following.stdout.fileno(), False)
+    seen = b""
+
+    def shows(text):
+        nonlocal seen
+        seen += following.stdout.read() or b""
+        return text in seen
+
+    for number, line in enumerate((b"first", b"second")):
+        until(lambda: os.path.exists(folder / "web.log"), "the log")
+        time.sleep(0.3)  # for it to have looked once
+        if number:
+            os.replace(folder / "web.log", folder / "web.log.1")
+        stage.file(f"state/logs/{folder.name}/web.log", "" if number else (folder / "web.log").read_text())
+        with open(folder / "web.log", "ab") as file:
+            file.write(line + b"\n")
+        until(lambda wanted=line: shows(b"web | " + wanted), "the line")
+    following.send_signal(signal.SIGINT)
