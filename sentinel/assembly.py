@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sentinel.bus import Bus
 from sentinel.core.events import (
@@ -23,7 +24,7 @@ from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.leftovers import Leftovers
-from sentinel.handlers.registered import RegisteredSessions, open_for_agent
+from sentinel.handlers.registrations import Registrations
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.scopes import Scopes
@@ -39,6 +40,9 @@ from sentinel.sources.choice import ProcessSource
 from sentinel.sources.kqueue import KqueueSource
 from sentinel.sources.pidfds import ExitWatch
 from sentinel.switches import SwitchBoard
+
+if TYPE_CHECKING:
+    from sentinel.handlers.registered import RegisteredSessions
 
 Later = Callable[..., object]
 """Calls a function after so many seconds, as ``loop.call_later`` does."""
@@ -63,7 +67,7 @@ class Core:
     bookkeeper: Bookkeeper
     discovery: Discovery
     runs: RunSessions
-    registered: RegisteredSessions
+    registered: Registrations
     hooks: AgentHooks
     sweep: Sweep
     snapshots: Snapshots
@@ -140,18 +144,24 @@ def build(
     )
     runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime, catch_up)
     hooks = AgentHooks(bus, ledger, discovery, catch_up)
-    registered = RegisteredSessions(
-        bus,
-        ledger=ledger,
-        handles=handles,
-        exits=exits,
-        bookkeeper=bookkeeper,
-        discovery=discovery,
-        registry=open_for_agent(paths, bus, mends=births is not None),
-        policy=policy,
-        catch_up=catch_up,
-        later=later,
-    )
+
+    def open_registered() -> RegisteredSessions:
+        from sentinel.handlers.registered import RegisteredSessions, open_for_agent
+
+        return RegisteredSessions(
+            bus,
+            ledger=ledger,
+            handles=handles,
+            exits=exits,
+            bookkeeper=bookkeeper,
+            discovery=discovery,
+            registry=open_for_agent(paths, bus, mends=births is not None),
+            policy=policy,
+            catch_up=catch_up,
+            later=later,
+        )
+
+    registered = Registrations(paths.registry, open_registered)
     sweep = Sweep(
         bus,
         ledger=ledger,

@@ -14,7 +14,7 @@ from sentinel.handlers.agent_hooks import AgentHooks
 from sentinel.handlers.explanations import Explanations, session_as_data
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
-from sentinel.handlers.registered import RegisteredSessions
+from sentinel.handlers.registrations import Registrations
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.tmux_sessions import TmuxSessions
 
@@ -56,7 +56,7 @@ class Enquiries:
         ledger: Ledger,
         tmux: TmuxSessions,
         runs: RunSessions,
-        registered: RegisteredSessions,
+        registered: Registrations,
         hooks: AgentHooks,
         explanations: Explanations,
         halting: Halting,

@@ -100,8 +100,6 @@ class RegisteredSessions:
 
     def find(self) -> None:
         """Open the sessions of all entries that are active, and prepare to close those that are dead."""
-        if not self._registry.exists:
-            return
         try:
             entries = self._registry.sessions()
         except RegistryBusy:
@@ -121,8 +119,6 @@ class RegisteredSessions:
 
     def tend(self, wishes: Wishes) -> None:
         """Read the registry as a whole, and forget what has been over for long enough."""
-        if not self._registry.exists:
-            return
         try:
             self._registry.check()
             retention.prune(self._registry, wishes)

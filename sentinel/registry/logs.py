@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ _LONGEST = 80
 
 def path_of(directory: Path, entry: Entry) -> Path:
     """Where the session may write its log. Ids that look alike as file names are told apart by a digest."""
-    digest = hashlib.sha256(entry.key.encode()).hexdigest()[:8]
+    digest = f"{zlib.crc32(entry.key.encode()):08x}"
     name = _NOT_IN_A_NAME.sub("-", entry.id)[:_LONGEST].lstrip(".")
     return directory / f"{name}-{digest}{_SUFFIX}"
 

@@ -113,11 +113,6 @@ class Registry:
         """Where the logs of sessions lie. Need not be there."""
         return self._where.session_logs
 
-    @property
-    def exists(self) -> bool:
-        """Whether anybody has ever registered: to ask costs nothing, to open it costs 3 MiB."""
-        return os.path.lexists(self._where.registry)
-
     # -- written -------------------------------------------------------------------
 
     def register(

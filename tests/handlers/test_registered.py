@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import time
@@ -132,12 +131,6 @@ def test_the_sessions_of_an_absent_agents_time_are_found(room, registered, regis
     registered.find()
     assert room.ledger.rooted_at(one.pid) is not None
     assert room.ledger.rooted_at(two.pid) is None
-
-
-def test_where_nobody_has_registered_no_database_is_opened(room, registered):
-    registered.find()
-    registered.tend(Wishes())
-    assert os.listdir(room.where.state) == ["events.jsonl"]
 
 
 def test_what_is_watched_already_stays_what_it_is(room, registered, registry):

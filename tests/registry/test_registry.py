@@ -96,9 +96,9 @@ def test_it_makes_its_directories_where_nobody_has(tmp_path, monkeypatch):
     for name in ("STATE", "RUNTIME"):
         monkeypatch.setenv(f"SENTINEL_{name}_DIR", str(tmp_path / "new" / name))
     with Registry() as registry:
-        assert not registry.exists
+        assert not registry.path.exists()
         registry.register("nightly")
-        assert registry.exists
+        assert registry.path.exists()
         assert registry.path == tmp_path / "new" / "STATE" / "registry.db"
     (entry,) = History(paths.find().journal).read()
     assert entry.record["type"] == "dev.sentinel.registry.entry"
@@ -108,7 +108,7 @@ def test_it_makes_its_directories_where_nobody_has(tmp_path, monkeypatch):
 def test_who_is_not_there_is_not_registered(registry, told, pid):
     with pytest.raises(SentinelError):
         registry.register("nightly", pid=pid)
-    assert not registry.exists
+    assert not registry.path.exists()
     assert told == []
 
 
