@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from sentinel.core.facts import Death
 from sentinel.core.hooks import NOT_THE_END
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
+from sentinel.narrate import registry, tmux
+from sentinel.narrate.words import Data, duration, first, left_out, listed, pid
 
 _PREFIX = "dev.sentinel."
 _LONGEST = 600
 _MOST_DETAILS = 12
 """Beyond that a list is not read, and the counts in the sentence say enough."""
-
-Data = Mapping[str, Any]
 
 
 def kind(record: Mapping[str, object]) -> str:
@@ -53,11 +52,6 @@ def details(record: Mapping[str, object]) -> list[str]:
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
     return [clean(line, _LONGEST) for line in lines] if len(lines) <= _MOST_DETAILS else []
-
-
-def duration(seconds: float) -> str:
-    """``4 ms`` or ``2.1 s``."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _compact(data: object) -> str:
@@ -125,7 +119,7 @@ def _session_judged(data: Data) -> str:
     verdicts = Counter(verdict["verdict"] for verdict in data["processes"])
     doomed = f"{count(verdicts['condemned'], 'process')} to end" if verdicts["condemned"] else "nothing to end"
     spared = f", {verdicts['spared']} spared" if verdicts["spared"] else ""
-    return f"{data['session']['id']}: {doomed}{spared}" + _left_out(data)
+    return f"{data['session']['id']}: {doomed}{spared}" + left_out(data)
 
 
 def _action_intended(data: Data) -> str:
@@ -133,15 +127,15 @@ def _action_intended(data: Data) -> str:
         case "terminate":
             targets = data["targets"]
             number = len(targets) + data.get("targets_left_out", 0)
-            what = f"{targets[0]['name']} ({_pid(targets[0]['id'])})" if number == 1 else count(number, "process")
+            what = f"{targets[0]['name']} ({pid(targets[0]['id'])})" if number == 1 else count(number, "process")
             how = f"SIGTERM, SIGKILL after {data['grace']:g} s" if data["grace"] else "SIGTERM, SIGKILL at once"
             return f"about to end {what} of {data['session']['id']}: {how}"
         case "kill group":
-            return f"about to kill the control group of {data['session']['id']}: {_first(data['evidence'])}"
+            return f"about to kill the control group of {data['session']['id']}: {first(data['evidence'])}"
         case "unstick":
-            return f"about to send SIGCHLD to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
+            return f"about to send SIGCHLD to a tmux server ({pid(data['server'])}): {first(data['evidence'])}"
         case "reopen":
-            return f"about to send SIGUSR1 to a tmux server ({_pid(data['server'])}): {_first(data['evidence'])}"
+            return f"about to send SIGUSR1 to a tmux server ({pid(data['server'])}): {first(data['evidence'])}"
         case "sweep sockets":
             return f"about to remove {count(data['number'], 'dead socket')} in {data['directory']}"
         case action:
@@ -154,7 +148,7 @@ def _cleaned_up(data: Data) -> str:
     parts = []
     if ended:
         one = len(ended) == 1 and ended[0]["name"]
-        what = f"{one} ({_pid(ended[0]['target'])})" if one else count(len(ended), "process")
+        what = f"{one} ({pid(ended[0]['target'])})" if one else count(len(ended), "process")
         how = f" ({results['killed']} by SIGKILL)" if results["killed"] else ""
         parts.append(f"ended {what} in {duration(data['duration'])}{how}")
     if results["gone"]:
@@ -169,7 +163,7 @@ def _cleaned_up(data: Data) -> str:
         parts.append(f"could not clean up {results['refused']}{_why(data, 'refused')}")
     if results["held"]:
         parts.append(f"left {count(results['held'], 'process')} alone{_why(data, 'held')}")
-    return f"{data['session']['id']}: {_list(parts) or 'nothing was done'}" + _left_out(data)
+    return f"{data['session']['id']}: {listed(parts) or 'nothing was done'}" + left_out(data)
 
 
 def _why(data: Data, result: str) -> str:
@@ -187,66 +181,12 @@ def _abandoned(data: Data) -> str:
 
 
 def _supervised(data: Data) -> str:
-    what = f"{data['name']} ({_pid(data['process'])})"
+    what = f"{data['name']} ({pid(data['process'])})"
     return f"{data['session']['id']}: {what} is started again by {data['by_name']} (pid {data['by']}): it is left alone"
 
 
 def _session_closed(data: Data) -> str:
     return f"{data['session']['id']} is closed: no process of it is left"
-
-
-def _server_unstuck(data: Data) -> str:
-    outcome = data["outcome"]
-    done = "was sent SIGCHLD" if outcome["result"] == "cured" else f"was not cured ({outcome['reason']})"
-    return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
-
-
-def _server_reopened(data: Data) -> str:
-    outcome = data["outcome"]
-    done = "was sent SIGUSR1" if outcome["result"] == "cured" else f"could not be helped ({outcome['reason']})"
-    return f"tmux server ({_pid(data['server'])}) {done}: {_first(data['evidence'])}"
-
-
-def _tmux_opened(data: Data) -> str:
-    return f'session "{data["name"]}" ({data["number"]}) is open in {data["server"]["title"]}'
-
-
-def _tmux_renamed(data: Data) -> str:
-    return f'session "{data["before"]}" ({data["number"]}) in {data["server"]["title"]} is called "{data["name"]}" now'
-
-
-def _tmux_closed(data: Data) -> str:
-    return f'session "{data["name"]}" ({data["number"]}) in {data["server"]["title"]} is closed'
-
-
-def _swept(data: Data) -> str:
-    kept = f", kept {len(data['kept'])}" if data["kept"] else ""
-    removed = count(data["removed"], "dead socket")
-    return f"removed {removed} in {data['directory']} in {duration(data['duration'])}{kept}"
-
-
-def _registered(data: Data) -> str:
-    where = f" in {data['project']}" if data["project"] else ""
-    return f"{data['session']} has registered: {data['kind']}{where}, {_pid(data['root'])}"
-
-
-def _child_named(data: Data) -> str:
-    return f"{data['session']} calls {_pid(data['process'])} its own{'' if data['own'] else ' no more'}"
-
-
-def _registration_ended(data: Data) -> str:
-    return f"{data['session']} is no longer registered: {data['why']}"
-
-
-def _registry_rebuilt(data: Data) -> str:
-    found = f"{count(data['active'], 'session')} and {count(data['ended'], 'ended one')}"
-    trouble = f" ({data['trouble']})" if data["trouble"] else ""
-    where = f"set aside as {data['aside']}, and rebuilt with {found}{trouble}"
-    return f"the registry was damaged, {where}: {data['damage']}"
-
-
-def _session_released(data: Data) -> str:
-    return f"{data['session']['id']} is watched no more: it said that it is over, and its process goes on"
 
 
 def _paused(data: Data) -> str:
@@ -262,7 +202,7 @@ def _went_on(data: Data) -> str:
 
 def _keep_said(data: Data) -> str:
     name = f" ({data['name']})" if data["name"] else ""
-    what = f"session {data['session']}" if data["session"] else f"{_pid(data['process'])}{name}"
+    what = f"session {data['session']}" if data["session"] else f"{pid(data['process'])}{name}"
     return f"{what} is kept, with all that it bears" if data["kept"] else f"{what} is kept no more"
 
 
@@ -320,17 +260,8 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "action.abandoned": _abandoned,
     "process.supervised": _supervised,
     "session.closed": _session_closed,
-    "tmux.unstuck": _server_unstuck,
-    "tmux.reopened": _server_reopened,
-    "tmux.opened": _tmux_opened,
-    "tmux.renamed": _tmux_renamed,
-    "tmux.closed": _tmux_closed,
-    "tmux.swept": _swept,
-    "registry.entry": _registered,
-    "registry.child": _child_named,
-    "registry.ended": _registration_ended,
-    "registry.rebuilt": _registry_rebuilt,
-    "session.released": _session_released,
+    **tmux.SENTENCES,
+    **registry.SENTENCES,
     "switch.paused": _paused,
     "switch.resumed": _went_on,
     "switch.keep": _keep_said,
@@ -352,20 +283,20 @@ def _verdicts(data: Data) -> list[str]:
     for verdict in data["processes"]:
         match verdict["verdict"]:
             case "condemned":
-                why = _first(verdict["evidence"])
+                why = first(verdict["evidence"])
             case "spared":
                 why = verdict["reason"]
             case _:
                 why = "it had ended before"
         name = f" {verdict['name']}" if verdict.get("name") else ""
-        lines.append(f"{_pid(verdict['id'])}{name}: {verdict['verdict']}, {why}")
+        lines.append(f"{pid(verdict['id'])}{name}: {verdict['verdict']}, {why}")
     return lines
 
 
 def _outcomes(data: Data) -> list[str]:
     lines = []
     for outcome in data["outcomes"]:
-        target = outcome["target"] if outcome["target"].startswith("/") else _pid(outcome["target"])
+        target = outcome["target"] if outcome["target"].startswith("/") else pid(outcome["target"])
         name = f" {outcome['name']}" if outcome["name"] else ""
         reason = f", {outcome['reason']}" if outcome["reason"] else ""
         lines.append(f"{target}{name}: {outcome['result']}{reason}")
@@ -375,7 +306,7 @@ def _outcomes(data: Data) -> list[str]:
 def _left(data: Data) -> list[str]:
     lines = []
     for left in data["targets"]:
-        what = left["target"] if left["target"].startswith("/") else _pid(left["target"])
+        what = left["target"] if left["target"].startswith("/") else pid(left["target"])
         lines.append(f"{what}{' ' if left['name'] else ''}{left['name']}: {left['now']}")
     return lines
 
@@ -385,22 +316,3 @@ _DETAILS: dict[str, Callable[[Data], list[str]]] = {
     "cleanup.done": _outcomes,
     "action.abandoned": _left,
 }
-
-
-def _pid(identity: str) -> str:
-    """``pid 4231`` for ``4231@99881``: the start time is for machines."""
-    return f"pid {identity.partition('@')[0]}"
-
-
-def _first(evidence: Sequence[str]) -> str:
-    return evidence[0] if evidence else "no evidence was recorded"
-
-
-def _list(parts: Sequence[str]) -> str:
-    said = [part for part in parts if part]
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
-
-
-def _left_out(data: Data) -> str:
-    number = sum(value for key, value in data.items() if key.endswith("_left_out"))
-    return f" (and {number} more that were too many for the journal)" if number else ""

@@ -12,7 +12,8 @@ from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
-from sentinel.narrate import _SENTENCES, details, duration, kind, sentence
+from sentinel.narrate import details, duration, kind, sentence
+from sentinel.narrate.told import _SENTENCES
 
 CLAUDE = Session(
     Kind.AGENT, "claude", ProcessId(4231, 7), directory="/p", belongings=Belongings((SocketMark("/p/a.sock"),))
