@@ -140,6 +140,7 @@ def _lines(told: dict[str, object]) -> Iterator[str]:
     if isinstance(members, list) and members:
         yield "  What it owns:"
         yield from (f"    - {m['pid']} {m['name']}: {m['reason']}" for m in members)
+    yield from _listed("What it said to run in the background", told.get("tasks"))
     yield from _listed("Its files", told.get("files"))
     earlier = told.get("past_left_out")
     yield from _told(f"What was done (and {earlier} records before)" if earlier else "What was done", told.get("past"))

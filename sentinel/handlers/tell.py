@@ -77,7 +77,11 @@ class Tell:
     def cleaned(self, event: CleanedUp) -> None:
         """Have it told with what comes soon after. Nothing waits for it."""
         judged = self._judged.pop(event.session.key, None)
-        if self._notifier is None or not self._manner().wants(event.session.kind, event.outcomes):
+        if (
+            self._notifier is None
+            or event.session.unattended
+            or not self._manner().wants(event.session.kind, event.outcomes)
+        ):
             return
         it = tally(
             event.session,

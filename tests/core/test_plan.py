@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +54,10 @@ def test_the_grace_is_that_of_the_kind_or_none():
     policy = Policy(kinds={kind: KindPolicy(grace=3.0 if kind is Kind.RUN else 9.0) for kind in Kind})
     assert plan_processes(session(), [condemned(2, 1)], policy).grace == 3.0
     assert plan_processes(session(), [condemned(2, 1)], policy, without_grace=True).grace == 0.0
+
+
+def test_a_pipeline_does_not_wait_for_longer_than_half_a_second():
+    pipeline = replace(session(), unattended=True)
+    assert plan_processes(pipeline, [condemned(2, 1)], Policy()).grace == 0.5
+    brief = Policy(kinds=dict.fromkeys(Kind, KindPolicy(grace=0.1)))
+    assert plan_processes(pipeline, [condemned(2, 1)], brief).grace == 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -217,6 +218,12 @@ def test_one_that_could_not_be_shown_is_recorded_with_the_reason():
 def test_what_is_not_worth_it_is_not_told(results, manner):
     shelf = Shelf()
     assert kinds(tell(cleaned(*results), shelf=shelf, manner=manner)) == [CleanedUp]
+    assert shelf.sent == []
+
+
+def test_of_a_pipeline_nobody_is_told():
+    shelf = Shelf()
+    assert kinds(tell(cleaned(session=replace(CLAUDE, unattended=True)), shelf=shelf)) == [CleanedUp]
     assert shelf.sent == []
 
 
