@@ -153,7 +153,7 @@ class Agent:
             core.exits.start(loop)
             farewell.callback(files.stop)
             files.start()
-            farewell.enter_context(Clock(bus).heard_on(loop))
+            farewell.enter_context(Clock(bus, births.drain).heard_on(loop))
             farewell.push_async_callback(tmux.close)
             self._find_out(core, told, farewell)
             if notifier is not None:

@@ -63,7 +63,8 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
     Whoever has ended meanwhile is left out. Its children have left it in a way that nobody
     saw: whether they were meant to stay cannot be told, so they count as having left before
     their session died. A session whose root has ended is dead as of now, in a way that
-    nobody saw either. One of whose root nobody can tell is left out as a whole.
+    nobody saw either. One of whose root nobody can tell is left out as a whole. So is a process
+    of which nobody can tell, and what it bore is in doubt: it hangs under somebody unknown.
 
     Args:
         ledger: An empty one.
@@ -76,11 +77,14 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
     """
     records = []
     left: set[int] = set()
+    doubtful: set[int] = set()
     for one in saved:
         root_lives = one.death is None and living(one.session.root)
         if isinstance(root_lives, Unknown):
             continue
-        members = {member.id.pid: member for member in one.members if living(member.id) is True}
+        lives = {member.id.pid: living(member.id) for member in one.members}
+        members = {member.id.pid: member for member in one.members if lives[member.id.pid] is True}
+        doubtful = doubtful.union(*(m.children for m in one.members if isinstance(lives[m.id.pid], Unknown)))
         if one.death is None:
             for gone in one.members:
                 if gone.id.pid not in members and gone.id != one.session.root:
@@ -89,11 +93,13 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
         records.append(Record(one.session, members, death, one.settled, one.files_kept))
     for record in records:
         ledger.reinstate(record)
-    for record in records:
-        for member in record.members.values():
-            _as_of_now(member, ledger)
-            if member.id.pid in left and member.left is None:
-                member.left = Departure(at, None)
+    restored = [member for record in records for member in record.members.values()]
+    for member in restored:
+        _as_of_now(member, ledger)
+        if member.id.pid in left and member.left is None:
+            member.left = Departure(at, None)
+    for member in filter(lambda member: member.id.pid in doubtful, restored):
+        ledger.doubt(member)
     return records
 
 

@@ -56,6 +56,8 @@ class Bookkeeper:
         self._sampled = sampled
         self._told: dict[ProcessId, Death] = {}
         """What was told of first threads that ended before the others of their process."""
+        self._unsure: set[ProcessId] = set()
+        """Of whom an end was told, and nobody could tell whether it was theirs."""
         bus.subscribe(ProcessForked, self.forked)
         bus.subscribe(ProcessExecuted, lambda event: ledger.executed(event.pid))
         bus.subscribe(ProcessExited, self.exited)
@@ -102,6 +104,8 @@ class Bookkeeper:
         if born_again:
             return True
         holder = processes.identify(member.id.pid)
+        if isinstance(holder, Gone) and member.id in self._unsure:
+            return Unknown(f"whether process {member.id.pid} was another's by then", "its end was told before")
         if isinstance(holder, Gone) or holder == member.id:
             return False
         if isinstance(holder, Unknown):
@@ -190,6 +194,8 @@ class Bookkeeper:
         session = self._ledger.rooted_at(parent)
         if session is not None and session.kind is Kind.RUN and session.command:
             return session.command != pid  # 0: it has not said yet which one it bore
+        if session is not None and session.kind is Kind.TMUX:
+            return False  # tmux is nobody's subreaper, and each of its panes leads a session
         facts, bearer = processes.look(pid), processes.look(parent)
         if not isinstance(facts, ProcessFacts) or not isinstance(bearer, ProcessFacts):
             return True
@@ -203,7 +209,9 @@ class Bookkeeper:
         ended = self._handles.ended(member.id)
         if ended is not True:
             # Its first thread has ended and others go on, or nobody could tell.
-            if ended is False:
+            if isinstance(ended, Unknown):
+                self._unsure.add(member.id)
+            else:
                 self._told[member.id] = event.death
                 self._exits.watch(member.id)
             return
@@ -212,6 +220,7 @@ class Bookkeeper:
     def write_off(self, member: Member, death: Death) -> None:
         """It has ended. Publish what follows from that."""
         told = self._told.pop(member.id, None)
+        self._unsure.discard(member.id)
         if death.status is None:
             death = replace(death, status=self._handles.status(member.id))
         if death.status is None and told is not None and death.at - told.at <= _SAME_END:

@@ -33,11 +33,14 @@ class Clock:
     """Publishes ``Woke`` after a sleep.
 
     Args:
+        catch_up: Publishes what the kernel has told up to now: who looks at everything has to
+            know of the births before it finds the deaths.
         asleep: How long the machine has slept, ever; seconds.
     """
 
-    def __init__(self, bus: Bus, asleep: Callable[[], float] = slept) -> None:
+    def __init__(self, bus: Bus, catch_up: Callable[[], None], asleep: Callable[[], float] = slept) -> None:
         self._bus = bus
+        self._catch_up = catch_up
         self._asleep = asleep
         self._before = asleep()
         self._fd = -1
@@ -65,6 +68,7 @@ class Clock:
         now = self._asleep()
         for_so_long, self._before = now - self._before, now
         if for_so_long > _WORTH_TELLING:
+            self._catch_up()
             self._bus.publish(Woke(for_so_long))
 
     def _cancelled(self) -> None:

@@ -132,8 +132,11 @@ def test_a_session_of_which_nobody_can_tell_whether_it_lives_is_nobodys():
     assert owners(ledger) == {200: root(200).key, 4: root(200).key}
 
 
-def test_a_process_of_which_nobody_can_tell_who_it_is_is_nobodys():
-    assert 2 not in restart(family(), unknown=(2,))
+def test_a_process_of_which_nobody_can_tell_who_it_is_is_nobodys_and_what_it_bore_is_in_doubt():
+    ledger = restart(family(), unknown=(2,))
+    assert 2 not in ledger
+    assert ledger.member(3).unread == who(3)
+    assert ledger.member(11).unread is None
 
 
 def test_the_number_of_a_dead_root_is_the_living_ones():

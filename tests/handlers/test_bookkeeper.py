@@ -11,7 +11,7 @@ from unittest.mock import ANY
 import pytest
 
 from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionMoved, SessionOpened
-from sentinel.core.facts import Cause, Death, ProcessId, Unknown
+from sentinel.core.facts import Cause, Death, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
@@ -269,6 +269,18 @@ def test_what_may_have_fallen_to_another_subreaper_counts_as_having_left(room):
     assert room.ledger.member(daemon).left == (ANY, None, None)
 
 
+def test_what_hangs_under_a_tmux_server_was_born_of_it(room):
+    """A pane that was opened while nobody looked leads a session, as foundlings do."""
+    room.keep_books()
+    server, pane = room.start(), None
+    session = room.open(server.pid, Kind.TMUX, "work")
+    for _ in range(2):
+        pane = server.do("bear('os.setsid(); ready(); time.sleep(60)')")
+        room.bookkeeper.adopt_below(server.pid)
+        assert room.ledger.member(pane).left is None
+        room.open(pane, Kind.PANE, outer=session.key)
+
+
 def test_what_has_a_session_of_its_own_may_be_a_foundling_of_a_run_that_has_not_said_what_it_bore(room):
     room.keep_books(sampled=True)
     wrapper = room.start()
@@ -335,6 +347,24 @@ def test_what_a_number_bore_of_which_nobody_can_tell_whose_it_is_now_is_in_doubt
         identify = processes.identify
         unknown = Unknown("who it is", "a test says so")
         blind.setattr(processes, "identify", lambda pid: unknown if pid == between else identify(pid))
+        room.forked(between, child)
+    assert room.ledger.member(child).unread == processes.identify(child)
+
+
+def test_what_a_number_bore_whose_owner_may_have_ended_before_is_in_doubt(room, monkeypatch):
+    """Its end was told and could not be made sure of; by now there is nobody of that number."""
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    between, child = agent.bear_through(between="time.sleep(60)")
+    room.ledger.enter(ProcessId(between, 5), agent.pid, time.monotonic())
+    unknown = Unknown("whether it has ended", "a test says so")
+    with monkeypatch.context() as blind:
+        blind.setattr(room.handles, "ended", lambda _: unknown)
+        room.bus.publish(ProcessExited(between, killed()))
+    with monkeypatch.context() as gone:
+        identify = processes.identify
+        gone.setattr(processes, "identify", lambda pid: Gone() if pid == between else identify(pid))
         room.forked(between, child)
     assert room.ledger.member(child).unread == processes.identify(child)
 

@@ -156,7 +156,9 @@ class Founders:
 
     def shell_becomes_agent(self, rng: Random) -> None:
         """``exec claude`` in a pane's shell."""
-        if panes := [house for house in self._living("pane") if house.root.name == "bash"]:
+        panes = [house for house in self._living("pane") if house.root.name == "bash"]
+        # Who hears of both at once takes an agent under an agent of that name for its worker.
+        if panes := [house for house in panes if not any(child.founded for child in house.root.children)]:
             house = rng.choice(panes)
             house.kind = "agent"
             self.kernel.execute(house.root, "claude")

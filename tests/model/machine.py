@@ -123,17 +123,14 @@ class Machine:
             self.outcome.wrong.append(f"{process.name} {process.id} was sent signal {number}: {why}")
 
     def registered(self, wrapper: Process, command: Process | None) -> bool:
-        """A ``sentinel run`` leaves its mark and tells the agent.
-
-        Where births are not told, whom the agent refuses is not in its ledger, so it cannot be in doubt.
-        """
+        """A ``sentinel run`` leaves its mark and tells the agent, which may not be able to tell who that is."""
         self.door.leave_mark(wrapper, wrapper.founded.name, command.pid if command is not None else 0)
         if self.down:
             return True
         try:
             self.core.runs.register(wrapper.pid)
         except SentinelError:
-            return not self.script.sampled
+            return False
         return True
 
     def keep(self, process: Process) -> bool:
@@ -217,6 +214,7 @@ class Machine:
         )
 
     def look(self, rng: Random) -> None:
+        self.births.drain()
         self.bus.publish(LookDue("the model says so"))
 
     def fog(self, rng: Random) -> None:

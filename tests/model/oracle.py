@@ -25,6 +25,8 @@ class Promises:
     reported_after_exit: frozenset[str] = frozenset({"pane"})
     observes: bool = False
     protected_programs: tuple[str, ...] = ()
+    sampled: bool = False
+    """Births are not told."""
     sees_below: bool = True
     """What hangs under a process can be looked at: where looks fail, that it is needed may stay unseen."""
 
@@ -43,10 +45,11 @@ def objection(process: Process, promised: Promises, number: int = 15) -> str:
         return "it is Sentinel, or what that runs under"
     if house is None:
         return "no watched session bore it"
-    if house.alive and not house.unheard:
+    if house.alive and not _taken_for_outer(house, promised):
         return f"its {house.kind} lives"
-    if process.founded is not None and process.founded.root is process and not process.founded.unheard:
-        return f"it is a living {process.founded.kind}"
+    founded = process.founded
+    if founded is not None and founded.root is process and not (promised.sampled and founded.unheard):
+        return f"it is a living {founded.kind}"
     if process.uid != UID or process.foreign or process.state == "T" or process.tracer:
         return "it is another user's, in a container, stopped or traced"
     if process.name == TMUX and not _overminds_own(process, house):
@@ -57,6 +60,17 @@ def objection(process: Process, promised: Promises, number: int = 15) -> str:
         or _wanted(process, house, promised)
         or _reported_surely(house, promised)
     )
+
+
+def _taken_for_outer(house: House, promised: Promises) -> bool:
+    """Whether what it bore may count as that of a dead session around it: a limit of the samples.
+
+    What was lost between two of them, and whom nobody could tell to be a session at its birth,
+    is not in the ledger, so it cannot be in doubt there.
+    """
+    if not promised.sampled:
+        return False
+    return house.unheard or (house.outer is not None and not house.outer.alive)
 
 
 def _overminds_own(server: Process, house: House) -> bool:
@@ -139,7 +153,7 @@ def wish(process: Process, house: House, promised: Promises) -> str:
 def _protected_name(house: House) -> str:
     around: House | None = house
     while around is not None:
-        if _CREW.fullmatch(around.name):
+        if _CREW.fullmatch(around.name) and not around.unheard:
             return around.name
         around = around.outer
     return ""

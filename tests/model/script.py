@@ -64,7 +64,7 @@ def script(seed: int) -> Script:
             observes=rng.random() < 0.1,
             protected_programs=("python3",) if rng.random() < 0.3 else (),
         )
-    promised = replace(promised, sees_below=not rough)
+    promised = replace(promised, sampled=sampled, sees_below=not rough)
     return Script(seed, rough, sampled, promised, tuple((name, rng.getrandbits(32)) for name in names))
 
 

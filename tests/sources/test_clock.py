@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from sentinel.bus import Bus
-from sentinel.core.events import SessionDied, Woke
+from sentinel.core.events import ProcessForked, SessionDied, Woke
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Kind, Session
 from sentinel.sources.clock import Clock
 
+BIRTH = ProcessForked(7, 8, 1.0)
 DEATH = SessionDied(Session(Kind.RUN, "api", ProcessId(7, 7)), Death(1.0))
 
 
@@ -26,7 +27,7 @@ class Hours:
         self.asleep = 100.0
         self.told = []
         self.bus = Bus(lambda event, cause: self.told.append(event) or cause)
-        self.clock = Clock(self.bus, lambda: self.asleep)
+        self.clock = Clock(self.bus, lambda: self.bus.publish(BIRTH), lambda: self.asleep)
 
     @property
     def woke(self):
@@ -43,6 +44,15 @@ def test_a_sleep_is_told_once_with_its_length(hours):
     hours.clock.check()
     hours.clock.check()
     assert hours.woke == [3600.0]
+
+
+def test_what_the_kernel_has_told_is_told_before(hours):
+    hours.asleep += 60
+    heard = []
+    for kind in (Woke, ProcessForked):
+        hours.bus.subscribe(kind, heard.append)
+    hours.clock.check()
+    assert heard == [BIRTH, Woke(60.0)]
 
 
 def test_a_moment_is_no_sleep_and_moments_do_not_add_up(hours):
