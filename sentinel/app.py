@@ -191,6 +191,7 @@ class Agent:
         self, core: Core, told: Iterable[HintSource | SpoolSource], farewell: contextlib.AsyncExitStack
     ) -> None:
         if self._safe:
+            core.registered.stay_shut()
             core.sweep.look()
             return
         farewell.callback(core.snapshots.save)

@@ -27,15 +27,20 @@ class Registrations:
         self._path = path
         self._open_room = open_room
         self._room: RegisteredSessions | None = None
+        self._shut = False
+
+    def stay_shut(self) -> None:
+        """Read no registry: this is safe mode, and it may be what brought us here."""
+        self._shut = True
 
     def find(self) -> None:
         """Open the sessions of all entries that are active, if there is a registry."""
-        if os.path.lexists(self._path):
+        if not self._shut and os.path.lexists(self._path):
             self._opened().find()
 
     def tend(self, wishes: Wishes) -> None:
         """Forget what has been over for long enough, if there is a registry."""
-        if os.path.lexists(self._path):
+        if not self._shut and os.path.lexists(self._path):
             self._opened().tend(wishes)
 
     def enlisted(self, session: str) -> dict[str, object]:
@@ -44,7 +49,7 @@ class Registrations:
         Raises:
             SentinelError: It is not believed, or the registry cannot be read.
         """
-        return self._opened().enlisted(session)
+        return {"session": ""} if self._shut else self._opened().enlisted(session)
 
     def _opened(self) -> RegisteredSessions:
         if self._room is None:

@@ -48,6 +48,15 @@ def test_who_registers_first_opens_it(tmp_path):
     assert door.enlisted("api") == {"session": "api"}
 
 
+def test_in_safe_mode_it_stays_shut(tmp_path):
+    (tmp_path / "registry.db").touch()
+    door = Registrations(tmp_path / "registry.db", lambda: 1 / 0)
+    door.stay_shut()
+    door.find()
+    door.tend(Wishes())
+    assert door.enlisted("api") == {"session": ""}
+
+
 def test_the_agent_imports_no_registry_before():
     script = "import sys, sentinel.app; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
