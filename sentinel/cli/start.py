@@ -43,7 +43,7 @@ def refuse_unless_allowed(where: paths.Paths, project: Project) -> None:
     note = notes.read(where, project)
     if notes.is_allowed(project, note):
         return
-    wanted = project.wishes.start or project.wishes.procfile or ""
+    wanted = project.wishes.start or project.wishes.procfile
     since = "has changed since you allowed it" if note.allowed else "says what is to be run"
     raise SentinelError(
         f"{clean(project.file, 400)} {since} ({clean(wanted)}): look at it, and when you trust it say: sentinel allow"

@@ -69,7 +69,7 @@ class Launch:
         self._where = where
         self._project = project
         self._overmind = shutil.which(OVERMIND) if shutil.which("tmux") else None
-        if project.wishes.start is not None:
+        if project.wishes.start:
             self.manager = COMMAND
         else:
             self.manager = OVERMIND if self._overmind is not None else HONCHO
@@ -117,7 +117,7 @@ class Launch:
     def _words(self) -> list[str]:
         project = self._project
         if self.manager == COMMAND:
-            return [*_run(project.name), "sh", "-c", str(project.wishes.start)]
+            return [*_run(project.name), "sh", "-c", project.wishes.start]
         ours = self._where.state / "projects" / f"{project.id}.Procfile"
         ours.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(ours, self._procfile())
@@ -140,7 +140,7 @@ class Launch:
 
 def logs_of(where: Paths, project: Project) -> Path:
     """Where a project's logs are: where its file says, else in the state directory."""
-    if project.wishes.logs is not None:
+    if project.wishes.logs:
         return Path(project.directory, project.wishes.logs)
     return where.state / "logs" / project.id
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 _BASE, _STEP = 5000, 100
 """What Overmind and honcho count ports from, and by: the first process has 5000, the next 5100."""
 _GIVEN = re.compile(r"\$(?:PORT\b|\{PORT\b[^}]*\})")
-_WRITTEN = re.compile(r"(?:--port[= ]|\bPORT=|(?<=\s)-p[ =]?)(?P<port>\d{4,5})(?![\w.])")
+_WRITTEN = re.compile(r"(?:--port[= ]|\bPORT=|(?<=\s)-p[ =]?)(?P<port>\d{4,5})(?![\w.-])")
 _LARGEST = 65535
 
 

@@ -126,7 +126,7 @@ def _described(directory: str, file: str, wishes: Wishes) -> Project:
             processes = procfile.parse_procfile(_text(Path(path)))
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from error
-    elif wishes.procfile is not None:
+    elif wishes.procfile:
         raise ConfigError(f"{file}: there is no Procfile at {path}")
     folder = os.path.basename(directory)
     title = settings.get("OVERMIND_TITLE", "")

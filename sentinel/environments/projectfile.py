@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct, ValidationError, convert, json
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, json
 
 from sentinel import config
 from sentinel.errors import ConfigError
@@ -24,25 +24,25 @@ _Text = Annotated[str, Meta(min_length=1)]
 
 
 class Wishes(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a project file may say."""
+    """What a project file may say. An empty text says nothing."""
 
-    name: _Text | None = None
-    procfile: _Text | None = None
+    name: str = ""
+    procfile: str = ""
     """Relative to the project's directory."""
     ports: tuple[_Port, ...] = ()
     patterns: tuple[_Text, ...] = ()
     """Regular expressions: what command lines of the project's processes have in them."""
     protected: tuple[_Text, ...] = ()
     """Patterns (fnmatch) of the kernel's names of programs that are never ended here."""
-    start: _Text | None = None
+    start: str = ""
     """A shell command that starts the environment and stays in the foreground."""
-    logs: _Text | None = None
+    logs: str = ""
     """A directory, relative to the project's."""
 
     @property
     def runs_something(self) -> bool:
         """Whether it says what is to be run."""
-        return self.start is not None or self.procfile is not None
+        return bool(self.start or self.procfile)
 
     @property
     def normal(self) -> bytes:
@@ -55,7 +55,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Tool(Struct, frozen=True):
-    sentinel: Wishes | None = None
+    sentinel: Wishes | UnsetType = UNSET
 
 
 class _PyProject(Struct, frozen=True):
@@ -84,7 +84,9 @@ def read(path: Path) -> Wishes | None:
 
         raise ConfigError(f"{path}:{explain(error, content, shape)}") from error
     wishes = found.tool.sentinel if isinstance(found, _PyProject) else found.project
-    if wishes is not None and (wrong := _what_is_wrong(wishes)):
+    if wishes is UNSET:
+        return None
+    if wrong := _what_is_wrong(wishes):
         raise ConfigError(f"{path}: {wrong}")
     return wishes
 
@@ -98,13 +100,13 @@ def _mentions_us(path: Path) -> bool:
 
 
 def _what_is_wrong(wishes: Wishes) -> str:
-    if wishes.name is not None and _NAME.fullmatch(wishes.name) is None:
+    if wishes.name and _NAME.fullmatch(wishes.name) is None:
         return "name must begin with a letter or a digit, and have no more than 63 of those, spaces, and _ . -"
     for key in ("procfile", "logs"):
         value = getattr(wishes, key)
-        if value is not None and (os.path.isabs(value) or ".." in value.split("/")):
+        if os.path.isabs(value) or ".." in value.split("/"):
             return f"{key} must be a path inside of the project"
-    if wishes.start is not None and wishes.procfile is not None:
+    if wishes.start and wishes.procfile:
         return "start and procfile are two ways to say what is run: choose one"
     for pattern in wishes.patterns:
         try:
