@@ -67,7 +67,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool) -> None:
     failed = [name for name, change in changes if not _done(name, change)]
     for name, change in changes:
         if change.hint and name not in failed:
-            click.echo(clean(change.hint, _LINE))
+            click.echo(clean(f"{name}: {change.hint}", _LINE))
     sys.exit(1 if failed else 0)
 
 

@@ -120,7 +120,7 @@ class Shell(_Files):
         lines = [f"write {host.show(path)}" for path in few]
         if more := len(missing) - len(few):
             lines.append(f"write {count(more, 'file')} more: completion, and the manual (man sentinel)")
-        zsh = f"zsh: put this before compinit in your .zshrc: fpath=({places['zsh'].parent} $fpath)"
+        zsh = f"for zsh, put this before compinit into your .zshrc: fpath=({places['zsh'].parent} $fpath)"
         return Change(lines, lambda: _done(self._put(files)), zsh if "zsh" in here else "")
 
     def uninstall(self, host: Host) -> Change | None:

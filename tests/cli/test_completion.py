@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,24 @@ def test_each_shell_takes_its_script(shell, tmp_path):
     script.write_text(completion.script(shell))
     done = subprocess.run([shell, "-n", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+ASKED = {
+    "bash": 'source "$0"; COMP_WORDS=(sentinel unins); COMP_CWORD=1; _sentinel_completion sentinel; echo "$COMPREPLY"',
+    "fish": 'source $argv[1]; complete -C "sentinel unins" | cut -f1',
+}
+
+
+@pytest.mark.parametrize("shell", ASKED)
+def test_the_shell_completes_a_verb(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"missing: {shell}")
+    script = tmp_path / "script"
+    script.write_text(completion.script(shell))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    done = subprocess.run([shell, "-c", ASKED[shell], script], env=environ, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("uninstall\n", "")
 
 
 def test_another_shell_is_refused():

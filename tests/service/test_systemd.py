@@ -39,6 +39,7 @@ def test_nothing_of_the_users_dies_with_it():
     parser.read_string(systemd.unit(COMMAND))
     assert parser["Service"]["KillMode"] == "process"
     assert parser["Service"]["Restart"] == "on-failure"
+    assert parser["Service"]["WatchdogSec"] == "60"
     assert "PrivateUsers" not in parser["Service"]
 
 
