@@ -21,6 +21,8 @@ CANNOT_BE_INSTALLED = (
     "overlayfs",
     "ptrace",  # forbidden in some containers
     "a real overmind",  # in no Debian release and not on PyPI
+    "Claude Code",  # npm has it: 235 MB under terms of its own, which are each developer's to accept
+    "another tmux",  # of other Debian releases than ours, which not each mirror has, and which move
     "a tmux that loses SIGCHLD",  # Debian's does, when several panes end in one instant: not each time
 )
 _PREFIX = "missing: "
