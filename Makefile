@@ -20,6 +20,7 @@ run: $(VENV)/.for-use
 
 test: $(VENV)/.for-work
 	@scripts/packages
+	@[ -d $(VENV)/tmuxes ] || ! command -v apt-get >/dev/null || scripts/tmuxes $(VENV)/tmuxes
 	@$(MAKE) --no-print-directory lint
 	$(PYTHON) -m pytest
 

@@ -75,7 +75,7 @@ class TmuxSession:
     attached: int
     """How many clients show it now."""
     directory: str
-    """Where its new windows begin."""
+    """Where its new windows begin; empty where it is not told (3.1c)."""
     name: str
     """Free text, newlines and escapes included."""
 

@@ -1,7 +1,6 @@
 """The versions of tmux that people have, where somebody has fetched them: ``scripts/tmuxes DIR``.
 
-The installed one is always among them. The others lie in ``.venv/tmuxes``, or where
-``SENTINEL_TEST_TMUXES`` says.
+The installed one is always among them. The others lie in ``.venv/tmuxes``.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ _ROOM = Path(__file__).parents[2] / ".venv" / "tmuxes"
 @functools.cache
 def programs():
     """Programs by version."""
-    room = Path(os.environ.get("SENTINEL_TEST_TMUXES") or _ROOM)
-    found = [*filter(None, [shutil.which("tmux")]), *map(str, sorted(room.glob("tmux-*/bin/tmux")))]
+    found = [*filter(None, [shutil.which("tmux")]), *map(str, sorted(_ROOM.glob("tmux-*/bin/tmux")))]
     return {_version(program): program for program in reversed(found)}
 
 
