@@ -33,6 +33,7 @@ from sentinel.handlers.attendance import Attendance
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.sockets import SocketKeeper
+from sentinel.handlers.stale_locks import StaleLocks
 from sentinel.handlers.tell import Tell
 from sentinel.handlers.tmux import Tmux
 from sentinel.handlers.wishes import Wishes
@@ -49,6 +50,7 @@ from sentinel.sources.choice import ProcessSource, open_source
 from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
 from sentinel.sources.hints import HintSource
+from sentinel.sources.holders import HolderWatch
 from sentinel.sources.inbox import Inbox
 from sentinel.sources.spool import SpoolSource
 
@@ -108,7 +110,7 @@ class Agent:
         files = FileSource(bus, loop)
         told = HintSource(bus, files, self._paths.hints), SpoolSource(bus, files, self._paths.spool)
         notifier = self._notifier(ledger)
-        SocketKeeper(bus, ledger, files)
+        locks = self._files(bus, ledger, journal, files, core, lambda: wishes.now.locks.watch)
         tmux = Tmux(
             bus,
             ledger=ledger,
@@ -155,7 +157,7 @@ class Agent:
             files.start()
             farewell.enter_context(Clock(bus, births.drain).heard_on(loop))
             farewell.push_async_callback(tmux.close)
-            self._find_out(core, told, farewell)
+            self._find_out(core, locks, told, farewell)
             if notifier is not None:
                 farewell.push_async_callback(notifier.close)
             farewell.push_async_callback(_see_through, core.clean_up.settle, tell.close)
@@ -170,6 +172,30 @@ class Agent:
             attendance.end()
             births.drain()  # what it was told up to now still counts, also for the next agent
             bus.publish(AgentStopped(self._why))
+
+    def _files(  # noqa: PLR0913, PLR0917 - all that both want
+        self,
+        bus: Bus,
+        ledger: Ledger,
+        journal: Journal,
+        files: FileSource,
+        core: Core,
+        wished: Callable[[], tuple[str, ...]],
+    ) -> StaleLocks:
+        """Who answers what happens to files, sockets first."""
+        SocketKeeper(bus, ledger, files)
+        loop = asyncio.get_running_loop()
+        return StaleLocks(
+            bus,
+            ledger=ledger,
+            journal=journal,
+            watches=files,
+            holders=HolderWatch(bus, loop),
+            policy=core.policy,
+            later=loop.call_later,
+            wished=wished,
+            kept_in=self._paths.quarantine,
+        )
 
     def _notifier(self, ledger: Ledger) -> Notifier | None:
         if not (wishes := self._config.notify).enabled:
@@ -188,8 +214,14 @@ class Agent:
             bus.publish(SourceDegraded("journal", journal.trouble))
 
     def _find_out(
-        self, core: Core, told: Iterable[HintSource | SpoolSource], farewell: contextlib.AsyncExitStack
+        self,
+        core: Core,
+        locks: StaleLocks,
+        told: Iterable[HintSource | SpoolSource],
+        farewell: contextlib.AsyncExitStack,
     ) -> None:
+        farewell.callback(locks.close)
+        locks.watch()
         if self._safe:
             core.registered.stay_shut()
             core.sweep.look()

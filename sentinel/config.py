@@ -65,6 +65,13 @@ class Registry(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds without a heartbeat after which a session that cannot be watched counts as stale."""
 
 
+class Locks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which locks are watched, beside those of projects."""
+
+    watch: tuple[Annotated[str, Meta(pattern=r"^(?:/|~/)(?:[^*?\[]*/)?[^/]+$", max_length=4096)], ...] = ()
+    """Paths; the last part may have wildcards in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All wishes. Without a file these are the defaults."""
@@ -73,6 +80,7 @@ class Config:
     sources: Sources = field(default_factory=Sources)
     notify: Notify = field(default_factory=Notify)
     registry: Registry = field(default_factory=Registry)
+    locks: Locks = field(default_factory=Locks)
 
 
 class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +136,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     sources: Sources = Sources()
     notify: Notify = Notify()
     registry: Registry = Registry()
+    locks: Locks = Locks()
 
 
 def load(path: Path) -> Config:
@@ -210,7 +219,7 @@ def _parse(path: Path, content: bytes) -> Config:
         from sentinel.config_errors import explain
 
         raise ConfigError(f"{path}:{explain(error, content, _File)}") from error
-    return Config(_policy(file), file.sources, file.notify, file.registry)
+    return Config(_policy(file), file.sources, file.notify, file.registry, file.locks)
 
 
 def _policy(file: _File) -> Policy:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sentinel.core.facts import ProcessId
+from sentinel.core.rules.locks import LockKind, Shape
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Condemned, Stale
 
@@ -70,7 +71,16 @@ class SweepSockets:
     targets: tuple[Stale, ...]
 
 
-Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick | Reopen | SweepSockets
+@dataclass(frozen=True, slots=True)
+class RemoveLock:
+    """Move the lock of a process that has ended out of the way."""
+
+    target: Stale
+    kind: LockKind
+    shape: Shape
+
+
+Action = Terminate | KillGroup | RemoveSocket | RemoveDirectory | Unstick | Reopen | SweepSockets | RemoveLock
 
 
 class Result(StrEnum):

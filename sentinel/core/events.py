@@ -13,6 +13,7 @@ from typing import ClassVar
 from sentinel.core.actions import Outcome
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.hooks import HookCall
+from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import ProcessVerdict
 
@@ -87,6 +88,13 @@ class HookLeft(Event):
     """A coding agent's hook fired while nobody listened, and left its word in the spool."""
 
     call: HookCall
+
+
+@dataclass(frozen=True, slots=True)
+class HolderEnded(Event):
+    """A process that held a lock has ended."""
+
+    holder: ProcessId
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +359,45 @@ class SocketsSwept(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LockRemoved(Event):
+    """A process ended and left its lock, which was moved out of the way, or would not be."""
+
+    type: ClassVar[str] = "lock.removed"
+
+    path: str
+    kind: LockKind
+    holder: str
+    outcome: Outcome
+    duration: float
+    """Seconds from when its holder was known to have ended."""
+    intent: int
+    """``seq`` of the intent in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockKept(Event):
+    """The holder of a lock seems to have ended, and yet it stays."""
+
+    type: ClassVar[str] = "lock.kept"
+
+    path: str
+    kind: LockKind
+    guard: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileReturned(Event):
+    """Something that was removed was put back, since its user said so."""
+
+    type: ClassVar[str] = "file.returned"
+
+    path: str
+    removed: float
+    """Wall-clock seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRegistered(Event):
     """A session has said that it is there. Holds what the registry is rebuilt from when it is damaged."""
 
@@ -563,6 +610,9 @@ RECORDED: tuple[type[Event], ...] = (
     TmuxSessionRenamed,
     TmuxSessionClosed,
     SocketsSwept,
+    LockRemoved,
+    LockKept,
+    FileReturned,
     SessionRegistered,
     ChildNamed,
     RegistrationEnded,

@@ -10,7 +10,7 @@ import msgspec
 
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.sanitise import clean
-from sentinel.observe import processes
+from sentinel.observe import locks, processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,16 @@ class Holder:
         session = f", session {clean(self.session)}" if self.session else ""
         return f"process {self.pid}{session}"
 
+    def is_local(self) -> bool:
+        """Whether its number is known to be one of this machine and of this pid namespace.
+
+        A number alone may be one of a container. When it is that of a zombie or a thread here it
+        was a process here; when it is nobody's, it may never have been.
+        """
+        if self.boot or self.host:
+            return not self.namespace or self.namespace == _namespace()
+        return not isinstance(processes.above(self.pid), (Gone, Unknown))
+
     def ended(self) -> bool | Unknown:
         """Whether it has ended. True is a proof; what cannot be proven is ``Unknown``."""
         question = f"whether process {self.pid} still holds it"
@@ -63,7 +73,7 @@ def _gone(pid: int, start: int) -> bool | Unknown:
         return True
     if isinstance(now, Unknown):
         return now
-    if start and now.id.start != start:
+    if (start and now.id.start != start) or locks.is_thread(pid):
         return True
     return now.dead
 

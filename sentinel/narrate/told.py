@@ -15,7 +15,7 @@ from sentinel.core.facts import Death
 from sentinel.core.hooks import NOT_THE_END
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
-from sentinel.narrate import registry, tmux
+from sentinel.narrate import locks, registry, tmux
 from sentinel.narrate.words import Data, duration, first, left_out, listed, pid
 
 _PREFIX = "dev.sentinel."
@@ -138,6 +138,8 @@ def _action_intended(data: Data) -> str:
             return f"about to send SIGUSR1 to a tmux server ({pid(data['server'])}): {first(data['evidence'])}"
         case "sweep sockets":
             return f"about to remove {count(data['number'], 'dead socket')} in {data['directory']}"
+        case "remove lock":
+            return f"about to remove {data['target']['path']}: {first(data['target']['evidence'])}"
         case action:
             return f"about to {action} {data['target']['path']} of {data['session']['id']}"
 
@@ -262,6 +264,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "session.closed": _session_closed,
     **tmux.SENTENCES,
     **registry.SENTENCES,
+    **locks.SENTENCES,
     "switch.paused": _paused,
     "switch.resumed": _went_on,
     "switch.keep": _keep_said,

@@ -11,17 +11,19 @@ import os
 import re
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sentinel.core.actions import RemoveDirectory, RemoveSocket
+from sentinel.core.actions import RemoveDirectory, RemoveLock, RemoveSocket
 from sentinel.reaper.openat import Refused
 
 KEPT_SECONDS = 24 * 3600.0
 NOTE, ITEM = "note.json", "item"
+ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
+"""The name of an entry."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
 _MOST_FILES = 100
 _MOST_BYTES = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -42,7 +44,7 @@ class Entry:
         """Move the thing called ``name`` in here.
 
         Across file systems a socket is only removed, since a dead one holds nothing and
-        can be made again; a directory is copied first.
+        can be made again; everything else is copied first.
 
         Raises:
             Refused: It is too big or too odd to be copied, or changed meanwhile.
@@ -57,7 +59,9 @@ class Entry:
         self.kept = True
 
     def _take_from_afar(self, directory: int, name: str) -> None:
-        if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            _copy_one(directory, name, status, self.path / ITEM)
             os.unlink(name, dir_fd=directory)
             return
         fd = os.open(name, _READ | os.O_DIRECTORY, dir_fd=directory)
@@ -88,10 +92,10 @@ class Entry:
     def close(self) -> None:
         """Forget the entry, unless the thing is, or was, in it."""
         if not self.kept:
-            _remove_tree(self.path)
+            remove_tree(self.path)
 
 
-def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory, aside: str) -> Entry:
+def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | RemoveLock, aside: str) -> Entry:
     """Make the entry for what an action is about to move.
 
     Raises:
@@ -109,8 +113,8 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory, aside: 
     entry.path.mkdir(mode=0o700)
     note = {
         "path": action.target.path,
-        "kind": "directory" if isinstance(action, RemoveDirectory) else "socket",
-        "session": action.session.key,
+        "kind": _kind(action),
+        "session": "" if isinstance(action, RemoveLock) else action.session.key,
         "why": action.target.evidence,
         "at": now,
         "aside": aside,
@@ -123,6 +127,12 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory, aside: 
     return entry
 
 
+def _kind(action: RemoveSocket | RemoveDirectory | RemoveLock) -> str:
+    if isinstance(action, RemoveLock):
+        return f"lock ({action.kind})"
+    return "directory" if isinstance(action, RemoveDirectory) else "socket"
+
+
 def prune(quarantine: Path, now: float) -> int:
     """Delete what was kept long enough; what is not ours to name is left. Returns how many."""
     deleted = 0
@@ -131,9 +141,9 @@ def prune(quarantine: Path, now: float) -> int:
     except OSError:
         return 0
     for name in names:
-        entry = _ENTRY.fullmatch(name)
+        entry = ENTRY.fullmatch(name)
         if entry is not None and now - _seconds(entry["stamp"]) > KEPT_SECONDS:
-            _remove_tree(quarantine / name)
+            remove_tree(quarantine / name)
             deleted += not (quarantine / name).exists()
     return deleted
 
@@ -147,10 +157,15 @@ def _seconds(stamp: str) -> float:
         return float("inf")
 
 
-def _remove_tree(path: Path) -> None:
+def remove_tree(path: Path) -> None:
+    """Delete whatever is there, as far as that can be done."""
     import shutil
 
-    shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _inventory(directory: int) -> dict[str, os.stat_result]:
@@ -189,6 +204,16 @@ def _names(directory: int, path: str) -> list[str]:
 def _marks(status: os.stat_result) -> tuple[int, ...]:
     """What changes when somebody writes to a file. Reading it changes none of these."""
     return status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns
+
+
+def _copy_one(directory: int, name: str, status: os.stat_result, target: Path) -> None:
+    """Copy what is no directory. Of a socket there is nothing to copy."""
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(name, dir_fd=directory), target)
+    elif stat.S_ISREG(status.st_mode):
+        if status.st_size > _MOST_BYTES:
+            raise Refused("it is larger than a lock")
+        _copy_file(directory, name, status, target)
 
 
 def _copy_file(directory: int, name: str, status: os.stat_result, target: Path) -> None:

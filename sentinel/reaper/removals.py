@@ -9,20 +9,23 @@ in one of 1,000 such races, this way none in 200,000.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
+from sentinel.core.actions import Outcome, RemoveDirectory, RemoveLock, RemoveSocket, Result
 from sentinel.core.facts import SocketFacts
+from sentinel.core.rules.locks import Shape
 from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, open_entry, prune
 
 __all__ = ["prune", "remove", "still_dead", "still_unclaimed"]
 
-Removal = RemoveSocket | RemoveDirectory
+Removal = RemoveSocket | RemoveDirectory | RemoveLock
 Recheck = Callable[[str], bool]
 
 
@@ -47,7 +50,7 @@ def remove(action: Removal, quarantine: Path, recheck: Recheck | None = None) ->
         quarantine: The directory in which it is kept; made when it is not there.
         recheck: Asked once more with the path where the thing lies when nobody else can
             find it any more. By default: whether a socket is still dead, and whether a
-            directory's own name is still unclaimed.
+            directory's own name is still unclaimed. A lock wants one of its own.
 
     Returns:
         ``REMOVED``, ``GONE`` or ``REFUSED`` with the reason. Never raises.
@@ -56,7 +59,8 @@ def remove(action: Removal, quarantine: Path, recheck: Recheck | None = None) ->
     if recheck is None:
         recheck = still_dead if isinstance(action, RemoveSocket) else lambda _aside: still_unclaimed(path)
     try:
-        return _remove(action, quarantine, recheck)
+        with _gripped(action):
+            return _remove(action, quarantine, recheck)
     except Refused as refusal:
         return Outcome(path, Result.REFUSED, str(refusal))
     except Exception as error:  # noqa: BLE001 - whatever it was, the next action must have its turn
@@ -89,15 +93,52 @@ def _remove(action: Removal, quarantine: Path, recheck: Recheck) -> Outcome:
     return Outcome(path, Result.REMOVED, f"kept for a day in {entry.path}")
 
 
+_KINDS: dict[object, tuple[Callable[[int], bool], str]] = {
+    RemoveSocket: (stat.S_ISSOCK, "socket"),
+    RemoveDirectory: (stat.S_ISDIR, "directory"),
+    Shape.FILE: (stat.S_ISREG, "file"),
+    Shape.DIRECTORY: (stat.S_ISDIR, "directory"),
+    Shape.LINK: (stat.S_ISLNK, "symlink"),
+}
+
+
+@contextmanager
+def _gripped(action: Removal) -> Iterator[None]:
+    """Hold ``flock`` on a lock while it is taken away, as everybody does who takes a lock of ours over.
+
+    Raises:
+        Refused: Somebody holds it, or is taking it over.
+    """
+    if not isinstance(action, RemoveLock) or action.shape is Shape.LINK:  # a symlink cannot be opened
+        yield
+        return
+    try:
+        directory, name = open_parent(action.target.path)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except FileNotFoundError:
+        yield  # what is gone is found to be that
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Refused("somebody has locked it, or takes it over just now") from None
+    finally:
+        os.close(fd)
+
+
 def _check(action: Removal, status: os.stat_result) -> None:
     """Whether this is the very thing that was judged.
 
     Raises:
         Refused: It is not.
     """
-    socket = isinstance(action, RemoveSocket)
-    if not (stat.S_ISSOCK if socket else stat.S_ISDIR)(status.st_mode):
-        raise Refused(f"it is not a {'socket' if socket else 'directory'} any more")
+    tells, what = _KINDS[action.shape if isinstance(action, RemoveLock) else type(action)]
+    if not tells(status.st_mode):
+        raise Refused(f"it is not a {what} any more")
     if status.st_uid != os.geteuid():
         raise Refused(f"it belongs to another user (uid {status.st_uid})")
     if (status.st_dev, status.st_ino) != (action.target.device, action.target.inode):
