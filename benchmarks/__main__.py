@@ -20,6 +20,7 @@ from benchmarks.files import files
 from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
+from benchmarks.notices import notices
 from benchmarks.registry import registry
 from benchmarks.table import Figure, machine, table
 from benchmarks.verdict import verdict
@@ -35,6 +36,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "commands": (commands, 20, 5),
     "views": (views, 10, 3),
     "files": (files, 200, 40),
+    "notices": (notices, 400, 40),
     "registry": (registry, 1000, 200),
 }
 """What is measured, in order: by what, how much of it, and how much when it shall be quick."""
