@@ -1,7 +1,7 @@
 """tmux: one line at the foot of every client that is attached to a server of the user's.
 
 Where there is no desktop - a log-in by ssh, a machine without a screen - this is where the
-person looks. tmux 3.1 to 3.6 hold back a pane's output while the line is there, and any key
+person looks. tmux (seen with 3.3a) holds back what panes print while the line is there, and any key
 takes it away, so it stays for a few seconds only.
 """
 
