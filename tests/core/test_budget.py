@@ -180,3 +180,60 @@ def test_nobody_is_counted_where_all_may_be_ended():
     till.dies(second)
     cause = cause_of(till.ledger, second, 0.0)
     assert till.budget.refuses(cause, 40, till.now, till.allowed, None) == ""
+
+
+@pytest.mark.parametrize(("later", "causes"), [(2.0, 1), (2.01, 2), (2.9, 2)])
+def test_one_blow_lasts_two_seconds(later, causes):
+    budget = Budget()
+    allowed = Allowance(causes=1)
+    for name, at in ("a", 100.0), ("b", 100.0 + later):
+        refused = budget.refuses(Cause(name, frozenset({name, "terminal session 7"})), 1, at, allowed, lambda n: n)
+    assert bool(refused) is (causes == 2)
+
+
+def test_the_outermost_that_died_lately_is_the_origin_and_no_other():
+    till = Till()
+    far = till.session()
+    outer = till.session(outer=far.key)
+    inner = till.session(outer=outer.key)
+    for session in (far, outer, inner):
+        till.dies(session)
+    assert cause_of(till.ledger, inner, till.now).origin == far.key
+    assert cause_of(till.ledger, inner, till.now + 0.1).origin == inner.key
+
+
+def test_one_that_lives_between_two_dead_ones_parts_their_causes():
+    till = Till()
+    far = till.session()
+    between = till.session(outer=far.key)
+    inner = till.session(outer=between.key)
+    for session in (far, inner):
+        till.dies(session)
+    assert cause_of(till.ledger, inner, till.now - 30.0).origin == inner.key
+
+
+def test_the_second_cause_may_not_end_half_of_everything():
+    till = Till(causes=9)
+    assert till.dies_and_asks(till.session(), 11, population=20) == ""
+    refused = till.dies_and_asks(till.session(), 11, population=9)
+    assert refused == "22 of 20 processes were to be ended within 30 s"
+
+
+def test_what_was_ended_already_counts_among_the_living_of_before():
+    """44 are enough for 22 to be half of; 11 of them have been ended, so 33 have to be there still."""
+    till = Till(causes=9)
+    assert till.dies_and_asks(till.session(), 11) == ""
+    asked = []
+    cause = cause_of(till.ledger, till.session(), till.now)
+    till.budget.refuses(cause, 11, till.now, till.allowed, lambda enough: asked.append(enough) or enough)
+    assert asked == [33]
+
+
+def test_a_cause_that_goes_on_is_not_over():
+    till = Till(causes=1)
+    first, second = till.session(), till.session()
+    assert till.dies_and_asks(first) == ""
+    till.now += 29.0
+    assert till.asks(first) == ""
+    till.now += 29.0
+    assert till.dies_and_asks(second)

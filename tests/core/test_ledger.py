@@ -382,3 +382,99 @@ def test_what_a_session_names_is_claimed_for_it_and_let_go_again():
     assert ledger.let_go(ledger.member(7)) == [who(7), who(8)]
     assert owned(ledger) == []
     assert 8 not in ledger
+
+
+def test_whom_a_person_wants_kept_is_kept_from_the_moment_that_it_comes_in():
+    ledger = family((100, 1))
+    ledger.wanted = {who(2), who(3)}
+    assert ledger.enter(who(2), 1, 1.0).kept
+    assert ledger.claim(who(3), root(100).key, 1.0, None).kept
+    assert not ledger.claim(who(4), root(100).key, 1.0, None).kept
+
+
+def test_what_is_claimed_is_the_sessions_whoever_bore_it():
+    ledger, told = family((100, 1)), []
+    ledger.on_change = lambda: told.append(1)
+    left = Departure(2.0, None)
+    member = ledger.claim(who(2), root(100).key, 1.0, left)
+    assert (member.parent, member.witness, member.left) == (0, Witness.SCOPE, left)
+    assert ledger.member(2) is member
+    assert owned(ledger) == [1, 2]
+    assert told
+
+
+def test_a_number_that_is_in_the_book_or_a_session_that_is_not_cannot_be_claimed():
+    ledger = family((100, 1))
+    before = ledger.member(1)
+    assert ledger.claim(ProcessId(1, 77), root(100).key, 1.0, None) is None
+    assert ledger.member(1) is before
+    assert ledger.claim(who(2), "nobody@1", 1.0, None) is None
+    assert 2 not in ledger
+
+
+def test_what_a_session_calls_its_own_is_its_own_with_all_that_it_bore():
+    ledger, told = family((100, 1), (1, 2), (100, 3)), []
+    ledger.open(root(200), 0.0)
+    ledger.on_change = lambda: told.append(1)
+    ledger.member(1).left = Departure(2.0, None)
+    ledger.call_own(ledger.member(1), root(200).key)
+    assert owned(ledger, 200) == [1, 2]
+    assert owned(ledger) == [3]
+    assert (ledger.member(1).left, ledger.member(1).witness) == (None, Witness.CHILD)
+    assert told
+    ledger.call_own(ledger.member(3), root(200).key)
+    assert ledger.member(3).witness is Witness.FORK  # it had not left
+
+
+def test_what_a_session_lets_go_is_nobodys_with_all_that_it_bore():
+    ledger = family((100, 1), (1, 2), (100, 3))
+    assert ledger.let_go(ledger.member(1)) == [who(1), who(2)]
+    assert owned(ledger) == [3]
+
+
+def test_the_word_on_a_birth_after_the_look_counts_once_and_from_its_own_parent_only():
+    ledger, told = family((100, 1)), []
+    ledger.enter(who(2), 1, 1.0, Witness.LOOK)
+    ledger.on_change = lambda: told.append(1)
+    ledger.enter(who(2), 1, 2.0, Witness.LOOK)
+    ledger.enter(who(2), 100, 2.0, Witness.FORK)
+    assert ledger.member(2).executed is None
+    assert not told
+    ledger.enter(who(2), 1, 2.0, Witness.FORK)
+    assert (ledger.member(2).witness, ledger.member(2).executed) == (Witness.FORK, False)
+    assert told
+    ledger.executed(2)
+    ledger.enter(who(2), 1, 3.0, Witness.FORK)
+    assert ledger.member(2).executed is True
+
+
+def test_who_ran_nohup_is_remembered_and_so_are_those_that_it_bears():
+    ledger = family((100, 1))
+    ledger.ran_nohup(1)
+    assert ledger.member(1).nohup
+    assert ledger.enter(who(2), 1, 1.0).nohup
+
+
+def test_a_child_that_is_not_in_the_book_any_more_stops_nobody():
+    """A snapshot may hold one that has ended since."""
+    ledger = family((100, 1))
+    ledger.member(1).children.add(99)
+    ledger.keep(ledger.member(1))
+    ledger.doubt(ledger.member(1))
+    assert ledger.member(1).kept
+
+
+def test_doubt_trust_and_the_end_of_an_empty_session_are_told():
+    ledger, told = family((100, 1)), []
+    ledger.exited(100, Death(1.0))
+    ledger.exited(1, Death(1.0))
+    ledger.open(root(200), 0.0)
+    ledger.on_change = lambda: told.append(1)
+    for change in (
+        lambda: ledger.doubt(ledger.member(200)),
+        lambda: ledger.trust(who(200)),
+        lambda: ledger.close(root(100).key),
+    ):
+        told.clear()
+        change()
+        assert told

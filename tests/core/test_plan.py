@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +62,14 @@ def test_a_pipeline_does_not_wait_for_longer_than_half_a_second():
     assert plan_processes(pipeline, [condemned(2, 1)], Policy()).grace == 0.5
     brief = Policy(kinds=dict.fromkeys(Kind, KindPolicy(grace=0.1)))
     assert plan_processes(pipeline, [condemned(2, 1)], brief).grace == 0.1
+
+
+def test_a_long_line_of_parents_is_ended_from_its_end_however_old_that_is():
+    line = [condemned(pid, pid - 1, start=20 - pid) for pid in range(2, 12)]
+    assert order(*line) == list(range(11, 1, -1))
+
+
+@pytest.mark.parametrize(("wish", "grace"), [(3.0, 0.5), (0.5, 0.5), (0.1, 0.1)])
+def test_where_nobody_sits_the_grace_is_short(wish, grace):
+    policy = Policy(kinds={kind: KindPolicy(grace=wish) for kind in Kind})
+    assert plan_processes(session(unattended=True), [condemned(2, 1)], policy).grace == grace

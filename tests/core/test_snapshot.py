@@ -210,3 +210,43 @@ def test_every_change_that_a_snapshot_holds_is_told():
     ledger.executed(11)
     ledger.enter(who(3), 2, 9.0)
     assert not told  # both were known
+
+
+def test_a_dead_session_is_told_twice_also_when_nobody_of_it_is_left():
+    dead = replace(take(family())[0], death=Death(1.0), members=())
+    assert "is there twice" in contradiction((dead, dead))
+
+
+def test_one_that_had_ended_before_it_could_be_looked_at_may_be_in_a_ledger():
+    assert contradiction(with_member(id=ProcessId(9, 0))) == ""
+
+
+def test_a_dead_session_goes_back_also_when_nobody_can_tell_of_its_number():
+    before = family()
+    before.exited(100, Death(9.0, 9))
+    ledger = restart(before, unknown=(100,))
+    assert ledger.record(root(100).key).death == Death(9.0, 9)
+
+
+def test_how_one_had_left_is_not_forgotten_when_its_parent_is_found_to_have_ended():
+    before = family()
+    before.member(3).left = Departure(5.0, clean=True)
+    assert restart(before, 2).member(3).left == Departure(5.0, clean=True)
+
+
+def test_a_child_that_another_has_borne_since_is_the_other_ones():
+    before = family()
+    before.member(3).parent = 11
+    assert restart(before).member(2).children == set()
+
+
+def test_what_was_put_back_is_returned():
+    ledger = Ledger()
+    assert restore(ledger, copy.deepcopy(take(family())), lambda _: True, AT) == list(ledger.sessions())
+
+
+def test_what_goes_back_into_the_book_is_told():
+    record, told, ledger = family().record(root(200).key), [], Ledger()
+    ledger.on_change = lambda: told.append(1)
+    ledger.reinstate(record)
+    assert told

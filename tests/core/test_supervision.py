@@ -45,3 +45,12 @@ def test_what_is_not_the_same_again_is_not_revived(newborn, bearer, born):
 
 def test_init_supervises_nobody():
     assert not after(2, replace(SERVER, parent=1)).is_revived(replace(SERVER, parent=1), 1, 100.5)
+
+
+def test_at_once_has_an_end_and_only_init_revives_nobody():
+    assert after(2).is_revived(SERVER, 5, 102.0)
+    assert not after(2).is_revived(SERVER, 5, 102.01)
+    low = replace(SERVER, parent=2)
+    assert after(2, low).is_revived(low, 2, 100.5)
+    low = replace(SERVER, parent=1)
+    assert not after(2, low).is_revived(low, 1, 100.5)

@@ -30,12 +30,12 @@ EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _CPU, _TIMES = 2, 3
 """Seconds of computing, and times those of the tests themselves, after which a mutant that does
 not come to an end counts as dead."""
-_GUARDS = ("core/test_guards.py", "core/test_judge.py", "core/test_corpus.py")
+_GUARDS = ("core/test_guards.py", "core/test_guard_edges.py", "core/test_judge.py", "core/test_corpus.py")
 TESTS = {
     **{f"guards/{name}.py": _GUARDS for name in ("around", "case", "known", "living", "whose", "wishes")},
-    "guards/programs.py": ("core/test_guards.py",),
+    "guards/programs.py": ("core/test_guards.py", "core/test_guard_edges.py"),
     "judge.py": ("core/test_judge.py", *_GUARDS, "core/test_consent.py"),
-    "consent.py": ("core/test_consent.py",),
+    "consent.py": ("core/test_consent.py", "core/test_guard_edges.py"),
     "plan.py": ("core/test_plan.py",),
     "budget.py": ("core/test_budget.py",),
     "supervision.py": ("core/test_supervision.py",),

@@ -7,6 +7,7 @@ and everybody has the mutant. There is no way back: it is done in a process of i
 from __future__ import annotations
 
 import sys
+from functools import _lru_cache_wrapper
 from types import FunctionType, ModuleType
 
 from tests.mutation.mutants import Mutant
@@ -22,7 +23,17 @@ def put_in_place(module: ModuleType, mutant: Mutant) -> None:
         setattr(module, mutant.where, getattr(wrong, mutant.where))
         return
     here, there = _function(module, mutant.where), _function(wrong, mutant.where)
+    _forget_answers()
     here.__code__, here.__defaults__, here.__kwdefaults__ = there.__code__, there.__defaults__, there.__kwdefaults__
+
+
+def _forget_answers() -> None:
+    """Clear the caches of functions: they hold what was true before."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sentinel."):
+            for found in list(vars(module).values()):
+                if isinstance(found, _lru_cache_wrapper):
+                    found.cache_clear()
 
 
 def _function(module: ModuleType, where: str) -> FunctionType:
@@ -32,8 +43,6 @@ def _function(module: ModuleType, where: str) -> FunctionType:
         found = vars(found)[name]
     if isinstance(found, property):
         found = found.fget
-    if hasattr(found, "cache_clear"):
-        found.cache_clear()
     found = getattr(found, "__wrapped__", getattr(found, "__func__", found))
     assert isinstance(found, FunctionType), where
     return found
