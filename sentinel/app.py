@@ -173,7 +173,7 @@ class Agent:
             births.drain()  # what it was told up to now still counts, also for the next agent
             bus.publish(AgentStopped(self._why))
 
-    def _files(  # noqa: PLR0913, PLR0917 - all that both want
+    def _files(  # noqa: PLR0917 - all that both want
         self,
         bus: Bus,
         ledger: Ledger,

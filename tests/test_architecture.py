@@ -33,6 +33,7 @@ REMOVING_METHODS = {"unlink", "rmdir", "rename"}
 REMOVERS = {
     "reaper/groups.py": "the hand",
     "reaper/removals.py": "the hand",
+    "reaper/returns.py": "the hand, the other way round",
     "reaper/openat.py": "the hand",
     "reaper/sweeping.py": "the hand",
     "reaper/quarantine.py": "the hand",
@@ -110,6 +111,7 @@ UNTESTED = {
     "integrations/userfile.py": "test_hookfile",
     "journalfile.py": "test_journal",
     "locks/holder.py": "test_lock",
+    "narrate/locks.py": "test_told",
     "narrate/registry.py": "test_told",
     "narrate/tmux.py": "test_told",
     "narrate/words.py": "test_told",

@@ -10,6 +10,7 @@ from sentinel import records
 from sentinel.core import events
 from sentinel.core.actions import KillGroup, Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 
@@ -55,6 +56,9 @@ EVENTS = [
     events.TmuxSessionRenamed(SESSION, "$1", "play", "work"),
     events.TmuxSessionClosed(SESSION, "$1", "play"),
     events.SocketsSwept("/run/tmux-7", 2, (Outcome("/run/tmux-7/c", Result.REFUSED, "in use"),), 0.1, 4),
+    events.LockRemoved("/p/x.pid", LockKind.PID_FILE, "process 9", Outcome("/p/x.pid", Result.REMOVED), 0.3, 4),
+    events.LockKept("/p/x.pid", LockKind.PID_FILE, "in-use", "it is in use: held by sh (pid 9)"),
+    events.FileReturned("/p/x.pid", 12.5),
     events.SessionRegistered("s1", 1, "registered", "api", "/srv", {"a": "b"}, "box", "b", 7, ProcessId(5, 7), 12.5),
     events.ChildNamed("s1", 1, ProcessId(6, 7), "named", own=True),
     events.RegistrationEnded("s1", 1, "it said so"),

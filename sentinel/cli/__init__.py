@@ -60,6 +60,8 @@ COMMANDS: Mapping[str, Verb] = {
     "doctor": Verb("sentinel.cli.doctor", "Find what is wrong, and mend it when you say so."),
     "hooks": Verb("sentinel.cli.hooks", "Have your coding agents tell Sentinel what they do."),
     "notify": Verb("sentinel.cli.notify", "Show whether Sentinel can tell you something."),
+    "undo": Verb("sentinel.cli.undo", "Put back what was removed."),
+    "lock": Verb("sentinel.cli.lock", "Take, give back and look at locks, from scripts."),
     "explain": Verb("sentinel.cli.explain", "Say what Sentinel knows of a thing, and what it would do."),
 }
 

@@ -99,7 +99,7 @@ class Wrapper:
         if left and not self._tell(wire.Leaving(left)) and not self._agent_lives():
             self._clean_up_alone(began, status)
         self._tidy()
-        return _end_alike(status)
+        return end_alike(status)
 
     def _spawn(self, argv: tuple[str, ...], heeded: list[int]) -> int:
         defaults = [*heeded, signal.SIGPIPE, signal.SIGXFSZ]  # the latter two Python ignores, not our starter
@@ -203,7 +203,7 @@ def _become_subreaper() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _end_alike(status: int) -> int:
+def end_alike(status: int) -> int:
     """End as the command did: the exit status to end with, or the same signal to die of."""
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)

@@ -10,6 +10,7 @@ kernel drops an flock with its holder; nothing has to be cleaned up after the cl
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -98,6 +99,7 @@ class Lock:
     def _try(self) -> Holder | str:
         """Take it now, or say who has it."""
         try:
+            _trust(self.path.parent)
             me = Holder.of(self._pid or os.getpid(), session=self._session, since=time.time())
             fresh = _write_aside(self.path, encode(me))
         except OSError as error:
@@ -244,6 +246,13 @@ def _put_aside(path: Path, fd: int) -> None:
     with suppress(OSError):
         os.unlink(os.path.join(aside, "pid"))
         os.rmdir(aside)
+
+
+def _trust(directory: Path) -> None:
+    """Refuse a directory in which anybody may exchange the lock for another."""
+    mode = os.stat(directory).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise PermissionError(errno.EPERM, f"everybody may write to the directory {clean(str(directory))}")
 
 
 def _write_aside(path: Path, content: bytes) -> str:

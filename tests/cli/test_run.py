@@ -226,7 +226,7 @@ def test_a_signal_that_comes_before_the_command_is_handed_on_to_it(where, monkey
         return spawn(*arguments)
 
     monkeypatch.setattr(wrapper, "_spawn", spawns)
-    monkeypatch.setattr(module, "_end_alike", lambda status: status)
+    monkeypatch.setattr(module, "end_alike", lambda status: status)
     before = {number: signal.getsignal(number) for number in range(1, 32)}
     try:
         assert wrapper.run(("sleep", "60")) == signal.SIGTERM

@@ -10,6 +10,7 @@ from sentinel.core import events
 from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, SweepSockets, Terminate, Unstick
 from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
+from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 from sentinel.narrate import details, duration, kind, sentence
@@ -191,6 +192,9 @@ SAMPLES = [
     ),
     (
         events.SocketsSwept("/run/tmux-7", 2, (Outcome("/run/tmux-7/c", Result.REFUSED, "in use"),), 0.1, 4),
+    events.LockRemoved("/p/x.pid", LockKind.PID_FILE, "process 9", Outcome("/p/x.pid", Result.REMOVED), 0.3, 4),
+    events.LockKept("/p/x.pid", LockKind.PID_FILE, "in-use", "it is in use: held by sh (pid 9)"),
+    events.FileReturned("/p/x.pid", 12.5),
         "removed 2 dead sockets in /run/tmux-7 in 100 ms, kept 1",
     ),
     (

@@ -141,6 +141,36 @@ RULES: tuple[tuple[str, Callable[[LockFacts, int], str]], ...] = (
 """Who keeps a lock, in the order in which they are asked."""
 
 
+class Standing(StrEnum):
+    """What somebody is told who asks for a lock."""
+
+    FREE = "free"
+    STALE = "stale"
+    """Its holder has ended: whoever wants it may take it over."""
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+def standing(facts: LockFacts | Gone | Unknown) -> tuple[Standing, str]:
+    """How a lock stands, and the sentence that says why. Removes nothing, so it asks for less."""
+    match facts:
+        case Gone():
+            return Standing.FREE, "nothing is there"
+        case Unknown():
+            return Standing.UNKNOWN, str(facts)
+    if isinstance(facts.users, Unknown):
+        return Standing.UNKNOWN, str(facts.users)
+    if facts.users:
+        return Standing.HELD, f"held by {facts.users[0]}"
+    if facts.kind is LockKind.ADVISORY:
+        return Standing.FREE, "nobody has locked it"
+    if isinstance(facts.ended, Unknown):
+        return Standing.UNKNOWN, str(facts.ended)
+    if facts.ended:
+        return Standing.STALE, f"its holder, {facts.holder}, has ended"
+    return Standing.HELD, f"held by {facts.holder}"
+
+
 def judge_lock(facts: LockFacts | Gone | Unknown, *, path: str, uid: int) -> FileVerdict | None:
     """Decide about a lock. None: there is none.
 
