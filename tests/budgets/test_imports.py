@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,32 @@ def test_a_command_that_only_reads_imports_itself_and_nothing_heavy(name):
     assert not modules & HEAVY
     assert modules & COMMANDS == {f"sentinel.cli.{name}"}
     assert not modules & {"sentinel.app", "sentinel.assembly", "sentinel.reaper", "sentinel.sources"}
+
+
+def test_a_hook_imports_nothing_that_it_has_no_time_for(tmp_path):
+    script = (
+        "import sys; sys.argv = ['sentinel', 'hook', 'claude', 'Stop'];"
+        "from sentinel.__main__ import main; assert main() == 0; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"SENTINEL_RUNTIME_DIR": str(tmp_path)},
+        input=b"{}",
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    modules = set(done.stdout.decode().split())
+    assert {name for name in modules if name.startswith("sentinel")} == {
+        "sentinel",
+        "sentinel.__main__",
+        "sentinel.hook",
+        "sentinel.runtime_dir",
+        "sentinel.errors",
+    }
+    assert not modules & (HEAVY | {"click", "msgspec", "pathlib", "typing", "dataclasses", "subprocess", "platformdirs"})
+    assert len(os.listdir(tmp_path / "spool")) == 1
 
 
 def test_a_configuration_in_order_needs_nobody_who_explains_errors(tmp_path):

@@ -107,6 +107,14 @@ def test_the_chain_that_a_hook_names_does_not_count_while_the_kernel_tells_its_o
     assert room.ledger.rooted_at(other.pid) is None
 
 
+def test_nor_where_the_kernels_leads_to_nobody(room, hooks, claude):
+    agent, _, hook = claude
+    stranger = room.start()
+    forged = call(boot=processes.boot_id(), chain=chain(hook))
+    assert hooks.hear(forged, stranger.do("bear()")) is None
+    assert room.ledger.rooted_at(agent.pid) is None
+
+
 def test_a_chain_that_leads_to_no_agent_makes_none(room, hooks):
     shell = room.start()
     hook = shell.do("bear()")
