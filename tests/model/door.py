@@ -240,9 +240,9 @@ class Door:
         """``pidfd_send_signal``: what it goes to cannot be another."""
         if not grip.alive:
             raise ProcessLookupError
+        self.signalled(grip, number)
         if grip.uid != UID:
             raise PermissionError(1, "Operation not permitted")
-        self.signalled(grip, number)
         self.kernel.signal(grip, number)
 
     async def ended(self, grips: dict[Process, ProcessId], deadline: float) -> list[ProcessId]:
