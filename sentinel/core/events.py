@@ -68,6 +68,13 @@ class SessionEmptied(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SocketsFound(Event):
+    """More is known of the sockets of a session than before: they are bound a little after its birth."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileChanged(Event):
     """Something appeared, vanished or moved in a watched directory."""
 

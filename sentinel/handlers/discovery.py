@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
-from sentinel.core.events import BORN, FOUND, ProcessExecuted, ProcessRenamed, SessionOpened
+from sentinel.core.events import BORN, FOUND, ProcessExecuted, ProcessRenamed, SessionOpened, SocketsFound
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER, Ourselves
 from sentinel.core.ledger import Ledger, Member, Witness
@@ -314,6 +314,7 @@ class Discovery:
         known = {mark.path: mark for mark in (*had.sockets, *marks)}
         if tuple(known.values()) != had.sockets:
             self._ledger.amend(replace(record.session, belongings=replace(had, sockets=tuple(known.values()))))
+            self._bus.publish(SocketsFound(record.session.key))
 
     def _add_to_overmind(self, session: Session, server: tmux.TmuxServer) -> None:
         """Its instance's name, which its script directory has too. Of the socket: the path at least."""
@@ -322,6 +323,7 @@ class Discovery:
         marks = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
         belongings = replace(had, sockets=tuple(marks.values()), directories=(*had.directories, directory))
         self._ledger.amend(replace(session, belongings=belongings))
+        self._bus.publish(SocketsFound(session.key))
 
 
 def _is(session: Session | None, found: Recognised) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sentinel.bus import Bus
-from sentinel.core.events import EventsLost, FileChanged, SessionClosed, SessionOpened
+from sentinel.core.events import EventsLost, FileChanged, SessionClosed, SessionMoved, SessionOpened, SocketsFound
 from sentinel.core.facts import SocketFacts
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import SocketMark
@@ -34,24 +34,28 @@ class SocketKeeper:
     def __init__(self, bus: Bus, ledger: Ledger, watches: Watches) -> None:
         self._ledger = ledger
         self._watches = watches
-        self._watched: dict[str, set[str]] = {}
+        self._watched: set[str] = set()
         bus.subscribe(SessionOpened, self.opened)
-        bus.subscribe(SessionClosed, self.closed)
+        bus.subscribe(SessionMoved, lambda _: self._watch())
+        bus.subscribe(SessionClosed, lambda _: self._watch())
+        bus.subscribe(SocketsFound, lambda _: self._watch())
         bus.subscribe(FileChanged, self.changed)
         bus.subscribe(EventsLost, self.lost)
 
     def opened(self, event: SessionOpened) -> None:
         """Watch where its sockets are or will be."""
-        key = event.session.key
-        self._watched[key] = {os.path.dirname(mark.path) for mark in event.session.belongings.sockets}
-        for directory in self._watched[key]:
-            self._watches.watch(directory)
-        self._mark(key)
+        self._watch()
+        self._mark(event.session.key)
 
-    def closed(self, event: SessionClosed) -> None:
-        """Nothing of it is left."""
-        for directory in self._watched.pop(event.session.key, ()):
+    def _watch(self) -> None:
+        """Watch the directories of the sockets of all sessions, and no others."""
+        sessions = [record.session for record in self._ledger.sessions()]
+        wanted = {os.path.dirname(mark.path) for session in sessions for mark in session.belongings.sockets}
+        for directory in wanted - self._watched:
+            self._watches.watch(directory)
+        for directory in self._watched - wanted:
             self._watches.unwatch(directory)
+        self._watched = wanted
 
     def changed(self, event: FileChanged) -> None:
         """A file came or went: is it the socket of a session that we know?"""

@@ -39,8 +39,9 @@ Later = Callable[..., object]
 
 _SHOWN: tuple[type[Event], ...] = (CleanedUp, Paused, WentOn, BreakerOpened, ConfigurationRead)
 """What changes the status line."""
-_SETTLED = 0.05
-"""Seconds between a reason and the visit: what happens together is seen together."""
+_SETTLED = 0.1
+"""Seconds between a reason and the visit: what happens together is seen together, and a server that
+was just born has bound its socket."""
 _AGAIN = (0.5, 3.0)
 """Seconds before each further visit to a server that did not answer: one that is being born has no socket yet."""
 _REST = 60.0

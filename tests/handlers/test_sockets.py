@@ -10,7 +10,15 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import EventsLost, FileChanged, LookDue, SessionClosed, SessionOpened
+from sentinel.core.events import (
+    EventsLost,
+    FileChanged,
+    LookDue,
+    SessionClosed,
+    SessionMoved,
+    SessionOpened,
+    SocketsFound,
+)
 from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.sockets import SocketKeeper
@@ -106,15 +114,40 @@ def test_after_its_death_nothing_new_is_taken_for_its_socket(room, watches, tmp_
     assert marks(room, session)[0].inode is None
 
 
-def test_each_directory_is_watched_once_a_session_until_it_is_closed(room, watches, tmp_path):
+def close(room, session):
+    room.ledger.close(session.key)
+    room.bus.publish(SessionClosed(session))
+
+
+def test_each_directory_is_watched_once_until_no_session_has_a_socket_there(room, watches, tmp_path):
     first, second = session_at(tmp_path / "a", tmp_path / "b"), session_at(tmp_path / "a", pid=4343)
     begin(room, first)
     begin(room, second)
-    assert watches.now == [str(tmp_path)] * 2
-    room.bus.publish(SessionClosed(first))
     assert watches.now == [str(tmp_path)]
-    room.bus.publish(SessionClosed(first))
-    room.bus.publish(SessionClosed(second))
+    close(room, first)
+    assert watches.now == [str(tmp_path)]
+    close(room, second)
+    assert watches.now == []
+
+
+def test_the_directory_of_a_socket_that_is_found_later_is_watched_from_then_on(room, watches, tmp_path):
+    session = session_at()
+    begin(room, session)
+    assert watches.now == []
+    belongings = Belongings((SocketMark(str(tmp_path / "late.sock")),))
+    room.ledger.amend(replace(session, belongings=belongings))
+    room.bus.publish(SocketsFound(session.key))
+    assert watches.now == [str(tmp_path)]
+
+
+def test_a_session_that_goes_on_under_another_root_leaves_no_watch_behind(room, watches, tmp_path):
+    before = session_at(tmp_path / "o.sock")
+    begin(room, before)
+    (tmp_path / "moved").mkdir()
+    after = session_at(tmp_path / "moved" / "o.sock", pid=4343)
+    room.bus.publish(SessionMoved(room.ledger.become(before.key, after), before))
+    assert watches.now == [str(tmp_path / "moved")]
+    close(room, after)
     assert watches.now == []
 
 

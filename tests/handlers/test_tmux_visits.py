@@ -109,7 +109,7 @@ def test_one_that_does_not_answer_is_asked_again_and_then_left_in_peace(house):
     async def scenario():
         house.answers = [Unknown("it", "silence")] * 9
         house.open(SERVER)
-        assert [await house.pass_time() for _ in range(3)] == [0.05, 0.5, 3.0]
+        assert [await house.pass_time() for _ in range(3)] == [0.1, 0.5, 3.0]
         assert house.calls == []
         assert house.late == []  # who did not answer the first needs no second
         for _ in range(5):
@@ -119,7 +119,7 @@ def test_one_that_does_not_answer_is_asked_again_and_then_left_in_peace(house):
         house.bus.publish(TmuxHinted("session-created", 70))
         assert await house.pass_time() == 60.0
         house.bus.publish(TmuxHinted("session-created", 70))
-        assert await house.pass_time() == 0.05  # it has answered
+        assert await house.pass_time() == 0.1  # it has answered
 
     play(scenario())
 
