@@ -20,6 +20,7 @@ from tests.lab.tmuxes import VERSIONS, Server, program
 
 HANG = 20.0
 
+PLUGIN = Path(__file__).parents[2] / "service_files" / "tmux" / "sentinel.tmux"
 THEIRS = """
 set-hook -g session-closed 'display-message closed'
 set-hook -g session-created[3] { display-message created }
@@ -148,6 +149,25 @@ def test_the_lines_for_a_configuration_do_the_same(server, where, place, agent):
     by_file = shown(server)
     installed(server, where)
     assert shown(server) == by_file
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_the_plugin_sets_them_where_the_user_has_said_so_and_does_nothing_elsewhere(where, place, said, monkeypatch):
+    if not (found := shutil.which("tmux")):
+        pytest.skip("missing: tmux")
+    monkeypatch.setenv("SENTINEL_STATE_DIR", str(where.state))
+    monkeypatch.setenv("HOME", str(place))
+    if said:
+        where.state.mkdir()
+        where.tmux_hooks.write_text(tmux.lines(where))
+    server = Server(found, place / "s")
+    before = shown(server)
+    for _ in range(3):
+        done = server("run-shell", str(PLUGIN))
+        assert (done.stdout, done.stderr) == ("", "")
+    assert missing(server) == (() if said else tmux.HOOKS)
+    assert (shown(server) == before) is not said
+    server.end()
 
 
 def test_nothing_is_written_or_shown_while_no_agent_is_there(server, where):
