@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 
 import pytest
 
@@ -16,6 +15,8 @@ from tests.real.conftest import write
 pytestmark = pytest.mark.real
 
 SENTINEL = " ".join(interpreter()) if os.getuid() == 0 and sys.platform == "linux" else ""
+SOON = "[policy.default]\ngrace = 0.2\n"
+"""A death that nobody saw is acted on after the grace."""
 DAEMON = "setsid sleep 600 </dev/null >/dev/null 2>&1"
 
 
@@ -87,14 +88,15 @@ def test_what_died_while_there_was_no_agent_is_closed_and_what_it_named_is_ended
     root.wait()
     (stale,) = listed(stage, "--stale")
     assert (stale["id"], stale["standing"]) == ("nightly", "dead")
-    time.sleep(0.2)
     assert alive(named)
+    stage.configure(SOON)
     stage.agent()
     until(lambda: not listed(stage), "its entry being closed")
     until(lambda: not alive(named), "its end")
 
 
 def test_the_entry_that_a_killed_agent_left_is_closed_by_the_next(stage):
+    stage.configure(SOON)
     agent = stage.agent()
     root = start(stage, "nightly", f"sleep 600 & {write('plain')}; sleep 600; true")
     plain = stage.pid("plain")
