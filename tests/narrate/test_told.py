@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from sentinel import records
 from sentinel.core import events
-from sentinel.core.actions import KillGroup, Outcome, RemoveSocket, Result, SweepSockets, Terminate, Unstick
+from sentinel.core.actions import KillGroup, Outcome, RemoveLock, RemoveSocket, Result, SweepSockets, Terminate, Unstick
 from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
-from sentinel.core.rules.locks import LockKind
+from sentinel.core.rules.locks import LockKind, Shape
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 from sentinel.narrate import details, duration, kind, sentence
@@ -192,10 +192,26 @@ SAMPLES = [
     ),
     (
         events.SocketsSwept("/run/tmux-7", 2, (Outcome("/run/tmux-7/c", Result.REFUSED, "in use"),), 0.1, 4),
-    events.LockRemoved("/p/x.pid", LockKind.PID_FILE, "process 9", Outcome("/p/x.pid", Result.REMOVED), 0.3, 4),
-    events.LockKept("/p/x.pid", LockKind.PID_FILE, "in-use", "it is in use: held by sh (pid 9)"),
-    events.FileReturned("/p/x.pid", 12.5),
         "removed 2 dead sockets in /run/tmux-7 in 100 ms, kept 1",
+    ),
+    (
+        events.LockRemoved("/p/x.pid", LockKind.PID_FILE, "process 9", Outcome("/p/x.pid", Result.REMOVED), 0.3, 4),
+        "removed /p/x.pid: its holder, process 9, has ended (sentinel undo brings it back)",
+    ),
+    (
+        events.LockRemoved(
+            "/p/x.pid", LockKind.PID_FILE, "process 9", Outcome("/p/x.pid", Result.REFUSED, "in use"), 0.3, 4
+        ),
+        "/p/x.pid was left by process 9 and not removed: in use",
+    ),
+    (
+        events.LockKept("/p/x.pid", LockKind.PID_FILE, "in-use", "it is in use: held by sh (pid 9)"),
+        "/p/x.pid stays: it is in use: held by sh (pid 9)",
+    ),
+    (events.FileReturned("/p/x.pid", 12.5), "/p/x.pid was put back, as its user wished"),
+    (
+        RemoveLock(Stale("/p/x.pid", 1, 2, ("its holder, process 9, has ended",)), LockKind.PID_FILE, Shape.FILE),
+        "about to remove /p/x.pid: its holder, process 9, has ended",
     ),
     (
         SweepSockets("/run/tmux-7", (STALE, STALE)),
