@@ -17,6 +17,7 @@ from types import FrameType
 from benchmarks.commands import commands, views
 from benchmarks.deaths import latency, soak, wrapped
 from benchmarks.files import files
+from benchmarks.hooks import hooks
 from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
@@ -37,6 +38,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "views": (views, 10, 3),
     "files": (files, 200, 40),
     "notices": (notices, 400, 40),
+    "hooks": (hooks, 500, 60),
     "registry": (registry, 1000, 200),
 }
 """What is measured, in order: by what, how much of it, and how much when it shall be quick."""

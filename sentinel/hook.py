@@ -177,7 +177,7 @@ def _leave(spool: str, name: str, line: bytes) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         return  # not ours alone
     kept = sorted(entry for entry in os.listdir(spool) if entry.endswith(".json"))
-    for oldest in kept[: len(kept) - ROOM + 1]:
+    for oldest in kept[: max(0, len(kept) - ROOM + 1)]:
         os.unlink(os.path.join(spool, oldest))
     fresh = os.path.join(spool, f".{name}")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

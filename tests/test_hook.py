@@ -162,6 +162,9 @@ def test_the_spool_is_for_its_user_alone_and_holds_so_much_and_no_more(fire, run
     spool = runtime / "spool"
     assert [stat.S_IMODE(path.stat().st_mode) for path in (runtime, spool, *spool.iterdir())] == [0o700, 0o700, 0o600]
     for number in range(hook.ROOM):
+        if number == hook.ROOM - 2:
+            fire("claude", "still room")
+            assert len(os.listdir(spool)) == hook.ROOM
         (spool / f"{time.time_ns():020d}-{number}.json").write_text("{}")
     fire("claude", "last")
     names = sorted(os.listdir(spool))
