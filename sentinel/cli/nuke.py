@@ -11,11 +11,11 @@ from sentinel.cli.alone import look_around
 from sentinel.cli.projects import PATIENCE, indented, say
 from sentinel.cli.surgery import UNDONE, agreed
 from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
 from sentinel.environments.exclusion import alone
 from sentinel.environments.nuking import Listed, Nuke, number
 from sentinel.environments.project import Project
-from sentinel.environments.stopping import Level, Stop
-from sentinel.environments.survey import survey
+from sentinel.environments.stopping import Stop
 from sentinel.errors import SentinelError
 
 
@@ -28,7 +28,7 @@ def command(*, yes: bool, grace: float) -> None:
     Never ended: what this command hangs on, other users' processes, and whatever a guard
     speaks for (see docs/rules.md). Each is judged once more before it is signalled.
 
-    Exit status: 0 all that was listed to be ended is; 1 something stays, or you said no.
+    Exit status: 0 all that was listed to be ended is; 1 something of it stays, or you said no.
     """
     where = paths.find()
     if trouble := paths.prepare(where):
@@ -42,9 +42,11 @@ def command(*, yes: bool, grace: float) -> None:
     undone = [one for one in nuke.end(shown, grace).values() if one.result in UNDONE] if doomed else []
     for outcome in undone:
         say(f"pid {outcome.target.partition('@')[0]} ({outcome.name}): {outcome.result}, {outcome.reason}")
-    gone = [_tidied(where, project) for project in nuke.projects]
-    say("all clear: start your projects with sentinel start" if not undone and all(gone) else "something stays")
-    sys.exit(0 if not undone and all(gone) else 1)
+    for project in nuke.projects:
+        _tidy(where, project)
+    spared = count(sum(bool(one.spared) for one in shown), "process")
+    say("something stays that was to be ended" if undone else f"all clear; spared: {spared}")
+    sys.exit(1 if undone else 0)
 
 
 def _show(nuke: Nuke, shown: list[Listed]) -> None:
@@ -60,9 +62,8 @@ def _show(nuke: Nuke, shown: list[Listed]) -> None:
     say(number(shown))
 
 
-def _tidied(where: paths.Paths, project: Project) -> bool:
-    """Sweep up after a project, files and all."""
+def _tidy(where: paths.Paths, project: Project) -> None:
+    """Remove the files that a project left. Who was spared stays, though he may be the project's."""
     with alone(where, project, "nuke", PATIENCE):
         say(f"project {project.name} ({project.directory})")
-        stop = Stop(where, project, lambda ledger: look_around(where, ledger), indented)
-        return stop.sweep(Level.AGGRESSIVE, survey(where, project))
+        Stop(where, project, lambda ledger: look_around(where, ledger), indented).tidy()

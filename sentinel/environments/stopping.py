@@ -116,6 +116,10 @@ class Stop:
         self._remove(seen)
         return self._is_gone()
 
+    def tidy(self) -> None:
+        """Only remove what it left: nobody is ended."""
+        self._remove(survey(self._where, self._project))
+
     # -- steps -------------------------------------------------------------------------
 
     def _refuse_from_within(self, seen: Survey) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import time
@@ -300,6 +301,19 @@ def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, proje
     assert "tmux session desk on desk" in said
     left = [pid for pid in stage.everyone() if _comm(pid) == b"sleep\n"]
     assert len(left) == 2, said  # the job, and what its pane goes on with
+
+
+def test_nuke_spares_what_runs_on_its_own_terminal(stage, project, terminal):
+    """A plain terminal, without tmux: no session is around it, and the job there has the project's port."""
+    project.right("allow")
+    window = terminal("bash", "--norc", "-i")
+    port = project.ports[0]
+    window.type(f"cd {project.home}; python3 -m http.server {port} --bind 127.0.0.1 >/dev/null 2>&1 &\n")
+    (pid,) = until(lambda: project.listening()[port], "it listening")
+    window.type(f"{shlex.join(project.command('nuke', '--yes'))}\n")
+    window.shows("it is on the terminal of this command")
+    window.shows("all clear; spared: 1 process")
+    assert alive(pid)
 
 
 # -- what is asked --------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def claims(seen: Seen, grounds: Grounds) -> tuple[str, ...]:
 
     Whatever hangs under one that is, is too, and is not asked about here.
     """
-    if not inside(seen.directory, grounds.directory) or seen.project != grounds.directory:
+    if seen.project != grounds.directory:
         return ()
     grown = tuple(_grounds(seen, grounds))
     return (f"it works in {seen.directory}", *grown) if grown else ()

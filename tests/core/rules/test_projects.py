@@ -59,6 +59,7 @@ MERCY = {
     ),
     "a mark of a run of another name": Seen(FACTS, HERE, HERE, lost=LOST, ended=(replace(OF_A_RUN, value="forum:78"),)),
     "a mark of a conversation": Seen(FACTS, HERE, HERE, lost=LOST, ended=(Mark("CLAUDE_PID", "79", "claude", 79),)),
+    "a mark of another maker": Seen(FACTS, HERE, HERE, lost=LOST, ended=(replace(OF_A_RUN, variable="STY"),)),
     "one's own tmux server": Seen(SERVER, HERE, HERE, label="default"),
     "one's own tmux server, that has the port": Seen(SERVER, HERE, HERE, label="shop", ports=(3001,)),
     "another project's tmux server": Seen(SERVER, HERE, HERE, label=LABEL.replace("shop", "forum")),
