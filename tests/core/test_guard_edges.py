@@ -9,8 +9,8 @@ import pytest
 from sentinel.core import consent
 from sentinel.core.facts import Death, Departure, Gone, Stdio, Surroundings, Unknown
 from sentinel.core.guards import GUARDS, no_kill, wants_birth, wants_stdio
+from sentinel.core.guards import case as asked
 from sentinel.core.guards.around import serving, unit, unreadable
-from sentinel.core.guards.case import NOBODY
 from sentinel.core.guards.known import build_daemon
 from sentinel.core.guards.living import inner_session
 from sentinel.core.guards.programs import EDITOR_SERVERS, USER_SERVICES, Programs
@@ -55,7 +55,7 @@ def test_whom_it_serves_is_named(clients, said):
 
 
 def test_nobody_is_a_group_that_no_process_can_be_in():
-    assert NOBODY < 0
+    assert asked.NOBODY < 0
 
 
 def test_input_and_output_of_who_ran_nohup_and_of_a_daemon_by_name_are_asked_for():
