@@ -17,7 +17,6 @@ import time
 import pytest
 
 from benchmarks import gauges
-from benchmarks.deaths import play
 from benchmarks.lab import QUIET, Lab, dismiss, first_line
 
 pytestmark = [pytest.mark.real, pytest.mark.soak]
@@ -105,29 +104,38 @@ def all_closed(agent):
     return agent.count("session.opened") == agent.count("session.closed")
 
 
-def test_of_a_storm_of_forks_in_a_session_nothing_stays(lab):
-    with lab.agent() as agent:
-        before = gauges.resident(agent.pid)
-        forker = lab.start([lab.actor("stormy/claude"), str(FORKS_A_SECOND), str(SECONDS), "250"])
-        try:
-            births, _, *stayed = map(int, first_line(forker).split())
-            assert births == FORKS_A_SECOND * SECONDS
-            handles = [os.pidfd_open(pid) for pid in stayed]
-            os.kill(forker.pid, signal.SIGKILL)  # not reaped yet
-            soon(lambda: not any(alive(handle) for handle in handles), "that nothing of the session is left")
-        finally:
-            for handle in handles:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                os.close(handle)
-            dismiss(forker)
-        soon(lambda: all_closed(agent), "that the agent knows of it")
-        assert agent.count("handler.failed") == 0
-        assert gauges.resident(agent.pid) - before < GROWTH
+def bear_and_die(lab, rate, seconds, keep):
+    """A session bears so many children a second, of which every so many-th stays; then its root is killed."""
+    forker = lab.start([lab.actor("stormy/claude"), str(rate), str(seconds), str(keep)])
+    handles = []
+    try:
+        births, _, *stayed = map(int, first_line(forker).split())
+        assert births == rate * seconds
+        assert stayed
+        handles = [os.pidfd_open(pid) for pid in stayed]
+        os.kill(forker.pid, signal.SIGKILL)  # not reaped yet
+        soon(lambda: not any(alive(handle) for handle in handles), "that nothing of the session is left")
+    finally:
+        for handle in handles:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
+        dismiss(forker)
 
 
 def alive(handle):
-    return not select.select([handle], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return not poll.poll(0)
+
+
+def test_of_a_storm_of_forks_in_a_session_nothing_stays(lab):
+    with lab.agent() as agent:
+        before = gauges.resident(agent.pid)
+        bear_and_die(lab, FORKS_A_SECOND, SECONDS, 250)
+        soon(lambda: all_closed(agent), "that the agent knows of it")
+        assert agent.count("handler.failed") == 0
+        assert gauges.resident(agent.pid) - before < GROWTH
 
 
 def test_a_storm_of_files_costs_no_state(lab, servers):
@@ -212,11 +220,9 @@ def test_beyond_the_limit_of_descriptors_it_says_so_once_and_ends_what_it_should
         with crowd:
             agent.wait_for("session.opened", 40)
             assert gauges.descriptors(agent.pid) <= 64
-            deaths = play(lab, 1, floor=False)
-            assert (deaths.missed, deaths.hurt) == (0, 0)
+            bear_and_die(lab, 20, 1, 2)
         soon(lambda: all_closed(agent), "that the agent knows that all have ended")
         assert len(said(agent, "source.degraded", "handles")) == 1
-        deaths = play(lab, 5, floor=False)
-        assert (deaths.missed, deaths.hurt) == (0, 0)
+        bear_and_die(lab, 20, 1, 2)
         assert agent.count("handler.failed") == 0
         assert len(said(agent, "source.degraded", "handles")) == 1
