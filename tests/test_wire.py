@@ -21,7 +21,7 @@ REQUESTS = [
     wire.Started(17),
     wire.Leaving([1, 2, 3]),
     wire.Enlisted("nightly"),
-    wire.Hook(HookCall("1-2", "claude", "Stop", 1.5, "boot", (ProcessId(7, 8),), tasks=("a", "b"), marks=(("A", "b"),))),
+    wire.Hook(HookCall("1-2", "claude", "Stop", 1.5, "boot", (ProcessId(7, 8),), tasks=("a",), marks=(("A", "b"),))),
     wire.Pause(1.5),
     wire.Resume(),
     wire.Keep("claude", off=True),

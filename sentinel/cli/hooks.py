@@ -161,5 +161,6 @@ def _sentence(told: Mapping[str, object]) -> str:
     trusted = {True: "will be run", False: f"will not be run: {told['why']}", None: ""}
     said = [f"installed in {told['where']}", trusted[told["trusted"] if isinstance(told["trusted"], bool) else None]]
     if told["program"] not in _UNRECORDED:
-        said.append(f"{told['event']} fired last, {_local(str(told['fired']))}" if told["fired"] else "none has fired yet")
+        fired = f"{told['event']} fired last, {_local(str(told['fired']))}"
+        said.append(fired if told["fired"] else "none has fired yet")
     return f"{told['program']}: {'; '.join(part for part in said if part)}"
