@@ -161,7 +161,7 @@ def test_every_kind_and_every_wish_can_be_configured():
         ("\npolicy = { agent = { grce = 1 } }", '2: unknown key "grce" in [policy.agent]; did you mean "grace"?'),
         (
             'mode = "act"\nx = """\na\n"""',
-            '2: unknown key "x"; known here: mode, policy, project, protect, budget, sources, notify, registry',
+            '2: unknown key "x"; known here: mode, policy, project, protect, budget, sources, notify, registry, locks',
         ),
         ('mode = "observed"', '1: mode must be "act" or "observe", not "observed"; did you mean "observe"?'),
         ('mode = "ACT"', '1: mode must be "act" or "observe", not "ACT"; did you mean "act"?'),

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from sentinel.core.actions import RemoveLock, Result
+from sentinel.core.rules.locks import LockKind
+from sentinel.core.verdicts import Stale
+from sentinel.locks.kinds import shape_of
+from sentinel.reaper import removals, returns
+from tests.handlers.room import moves_files
+
+pytestmark = moves_files
+
+
+@pytest.fixture
+def place():
+    path = os.path.realpath(tempfile.mkdtemp(prefix="sentinel-"))
+    yield Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(params=["near", "afar"])
+def kept(request, place):
+    """A quarantine on the same file system, and one on another."""
+    if request.param == "near":
+        yield place / "quarantine"
+        return
+    if not os.access("/dev/shm", os.W_OK) or os.stat("/dev/shm").st_dev == os.stat(place).st_dev:  # noqa: S108
+        pytest.skip("missing: a second file system")
+    path = tempfile.mkdtemp(prefix="sentinel-", dir="/dev/shm")
+    yield Path(path)
+    shutil.rmtree(path)
+
+
+def file(path):
+    path.write_text("4231\n")
+    path.chmod(0o640)
+
+
+def directory(path):
+    path.mkdir()
+    (path / "pid").write_text("4231\n")
+
+
+def link(path):
+    path.symlink_to("box-4231")
+
+
+def action(path):
+    status = path.lstat()
+    stale = Stale(str(path), status.st_dev, status.st_ino, ("its holder, process 4231, has ended",))
+    return RemoveLock(stale, LockKind.PID_FILE, shape_of(status))
+
+
+def look(path):
+    """All that a person would miss."""
+    if path.is_symlink():
+        return os.readlink(path)
+    if path.is_dir():
+        return {name: (path / name).read_text() for name in os.listdir(path)}
+    return path.read_text(), path.stat().st_mode
+
+
+def remove(path, kept, recheck=lambda _: True):
+    return removals.remove(action(path), kept, recheck)
+
+
+@pytest.mark.parametrize("make", [file, directory, link])
+def test_what_was_removed_comes_back_as_it_was(place, kept, make):
+    path = place / "it"
+    make(path)
+    before = look(path)
+    assert remove(path, kept).result is Result.REMOVED
+    assert not os.path.lexists(path)
+    (it,) = returns.kept(kept, time.time())
+    assert (it.path, it.why) == (str(path), ("its holder, process 4231, has ended",))
+    returns.put_in_place(kept, it)
+    assert look(path) == before
+    assert returns.kept(kept, time.time()) == []
+    assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
+
+
+@pytest.mark.parametrize("make", [file, directory, link])
+@pytest.mark.parametrize("there", [file, directory])
+def test_nothing_is_overwritten(place, kept, make, there):
+    path = place / "it"
+    make(path)
+    remove(path, kept)
+    there(path)
+    (path / "own" if path.is_dir() else path).write_text("another's")
+    before = look(path)
+    (it,) = returns.kept(kept, time.time())
+    with pytest.raises(returns.CannotReturn):
+        returns.put_in_place(kept, it)
+    assert look(path) == before
+    assert returns.kept(kept, time.time()) == [it]
+    assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
+
+
+def test_what_was_put_back_is_known_and_its_successor_is_not(place, kept):
+    path = place / "it"
+    file(path)
+    remove(path, kept)
+    returns.put_in_place(kept, returns.kept(kept, time.time())[0])
+    status = path.lstat()
+    assert returns.was_returned(kept, (status.st_dev, status.st_ino, status.st_mtime_ns))
+    assert not returns.was_returned(kept, (status.st_dev, status.st_ino, status.st_mtime_ns + 1))
+
+
+def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
+    path = place / "sub" / "it"
+    path.parent.mkdir()
+    file(path)
+    remove(path, kept)
+    (it,) = returns.kept(kept, time.time())
+    assert returns.kept(kept, time.time() + 25 * 3600) == []
+    path.parent.rmdir()
+    with pytest.raises(returns.CannotReturn, match="directory"):
+        returns.put_in_place(kept, it)
+
+
+def test_a_note_that_cannot_be_read_hides_only_itself(place, kept):
+    for name in ("one", "two"):
+        file(place / name)
+        remove(place / name, kept)
+    first, second = returns.kept(kept, time.time())
+    (kept / first.id / "note.json").write_text("{")
+    assert returns.kept(kept, time.time()) == [second]
+
+
+@pytest.mark.parametrize("make", [file, directory])
+def test_mercy_a_lock_that_somebody_takes_over_just_now_stays(place, kept, make):
+    path = place / "it"
+    make(path)
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        outcome = remove(path, kept)
+    finally:
+        os.close(fd)
+    assert outcome.result is Result.REFUSED
+    assert "takes it over" in outcome.reason
+    assert os.path.lexists(path)
+    assert remove(path, kept).result is Result.REMOVED
+
+
+@pytest.mark.parametrize("make", [file, directory, link])
+def test_mercy_what_is_not_what_was_judged_gets_its_name_back(place, kept, make):
+    path = place / "it"
+    make(path)
+    before = look(path)
+    outcome = remove(path, kept, recheck=lambda _: False)
+    assert outcome.result is Result.REFUSED
+    assert look(path) == before
+    assert returns.kept(kept, time.time()) == []
+
+
+def test_mercy_one_that_was_made_anew_stays(place, kept):
+    path = place / "it"
+    file(path)
+    judged = action(path)
+    (place / "new").write_text("4232\n")
+    os.replace(place / "new", path)
+    assert removals.remove(judged, kept, lambda _: True).result is Result.REFUSED
+    assert path.read_text() == "4232\n"
