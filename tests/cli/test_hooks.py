@@ -7,7 +7,6 @@ from click.testing import CliRunner
 
 from sentinel.cli import hooks
 from sentinel.core.events import HookFired
-from sentinel.integrations.plan import Host
 from sentinel.journal import Journal
 
 
@@ -84,7 +83,7 @@ def test_settings_that_nobody_can_read_are_said_and_no_reason_to_stop(home):
 
 
 @pytest.mark.parametrize("name", hooks.INTEGRATIONS)
-def test_each_name_in_the_table_is_an_integration(home, name):
+def test_each_name_in_the_table_is_an_integration(name):
     integration = hooks._integration(name)
     assert integration.name == name
-    assert integration.uninstall(Host(home, home / "state", {"CODEX_HOME": str(home)})) is None
+    assert all(callable(getattr(integration, what)) for what in ("install", "uninstall", "status"))
