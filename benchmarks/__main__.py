@@ -22,6 +22,7 @@ from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
 from benchmarks.notices import notices
+from benchmarks.projects import projects
 from benchmarks.registry import registry
 from benchmarks.table import Figure, machine, table
 from benchmarks.verdict import verdict
@@ -37,6 +38,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "commands": (commands, 20, 5),
     "views": (views, 10, 3),
     "files": (files, 200, 40),
+    "projects": (projects, 25, 5),
     "notices": (notices, 400, 40),
     "hooks": (hooks, 500, 60),
     "registry": (registry, 1000, 200),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -155,6 +154,8 @@ class Start:
         server = next((one for one in seen.servers if one.managed and one.socket is not None), None)
         if server is None or server.socket is None:
             return "its tmux server has no socket"
+        import asyncio
+
         panes = asyncio.run(tmux.list_panes(server.socket, _ANSWER))
         if isinstance(panes, Unknown):
             return str(panes)

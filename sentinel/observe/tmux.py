@@ -7,13 +7,12 @@ failed listing is ``Unknown``, never "no panes".
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from sentinel.core.facts import SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
@@ -21,6 +20,9 @@ from sentinel.core.rules.directories import INSTANCE
 from sentinel.core.sessions import SocketMark
 from sentinel.observe import processes
 from sentinel.observe.sockets import Bound, bound_inodes, listeners_of, look_at_socket, mark_of
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process  # asyncio takes 25 ms, and most who look ask nothing
 
 _DIRECTORY = "tmux-{uid}"
 _DEFAULT = "default"
@@ -182,6 +184,8 @@ async def ask_server(question: str, socket: SocketMark, deadline: float, words: 
 
 async def _ask(question: str, deadline: float, command: list[str]) -> str | Unknown:
     """Output of a tmux client, killed at the deadline."""
+    import asyncio
+
     # $TMUX would override the choice of the server in some commands: it must not be there.
     environ = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
     try:
@@ -201,8 +205,10 @@ async def _ask(question: str, deadline: float, command: list[str]) -> str | Unkn
         return Unknown(question, f"{command[0]} could not be run: {error}")
 
 
-async def _ended(client: asyncio.subprocess.Process, deadline: float) -> int | None:
+async def _ended(client: Process, deadline: float) -> int | None:
     """The exit status of a client of ours; None when it had to be killed."""
+    import asyncio
+
     try:
         async with asyncio.timeout(deadline):
             return await client.wait()
