@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -15,6 +14,7 @@ import click
 from sentinel import config, crashes, instance, paths
 from sentinel.core.policy import Mode
 from sentinel.errors import AlreadyRunning, SentinelError
+from sentinel.lean import without
 from sentinel.service.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def command(*, quiet: bool, verbose: bool) -> None:
     with _claimed(where) as claim:
         if crashed:
             crashes.note(where.crashes, where.last_words)
+        with without("ssl"):
+            import asyncio
         from sentinel.app import Agent
         from sentinel.cli.live import Live, greeting
 

@@ -31,6 +31,7 @@ NOT_IN_THE_AGENT = {
     "rich",
     "platformdirs",  # every directory is named by the environment here
     "email",
+    "_ssl",  # asyncio would import it: +4 MiB
     "http",
     "unittest",
     "xml",
