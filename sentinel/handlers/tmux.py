@@ -44,7 +44,7 @@ class Tmux:
         )
         self._dead_sockets = DeadSockets(bus, ledger=ledger, journal=journal, policy=policy, later=later)
         self._status = TmuxStatus(bus, where, policy)
-        self._visits = TmuxVisits(bus, ledger, (self.sessions, TmuxHooks(bus, where), self._status), later)
+        self._visits = TmuxVisits(bus, ledger, (TmuxHooks(bus, where), self.sessions, self._status), later)
 
     async def close(self) -> None:
         """Come to an end with what is under way."""

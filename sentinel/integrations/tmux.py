@@ -1,7 +1,7 @@
 """tmux's own hooks: global ones, at an index that nobody else has, beside the user's.
 
-They only hint: each appends a word and its server's pid to the hints file, in the background,
-while an agent is there, and never waits. A hook that waits would keep every killed pane alive
+They only hint: the first to fire appends a word and its server's pid to the hints file, in the
+background, while an agent is there, and never waits. A hook that waits would keep every killed pane alive
 for as long. At kill-server none arrives, and none at all when the server is killed, so nothing
 rests on them (docs/decisions/0016).
 
@@ -32,12 +32,18 @@ HOOKS = (
     "session-closed",
     "pane-died",
     "pane-exited",
-    WIPED,  # the last to be set, so that it does not fire for our own
+    WIPED,  # the last to be set: so it fires for itself only, and not for the others
 )
 STATUS = "@sentinel_status"
 """A user option, for ``status-right``: read without a process for each refresh of the line."""
 
+HINTED = "@sentinel_hinted"
+"""A user option that is set from the first hint on, until somebody has looked: whatever else
+happens in between costs the server nothing, least of all where no agent looks. To start a shell
+takes a server 1 ms, and it answers nobody meanwhile."""
+
 _HINT = "{ test -S %s && echo %s #{pid} >> %s; } 2>/dev/null; :"
+_LOOKED = ["set-option", "-gqu", HINTED]
 _FLAG = re.compile(r"[01]+")
 
 
@@ -47,7 +53,8 @@ def command(hook: str, where: Paths) -> str:
     A script that fails, or writes anything, would be shown in the user's pane.
     """
     script = _HINT % (_for_sh(where.inbox), hook, _for_sh(where.hints))
-    return f"run-shell -b {_for_tmux(script)}"
+    hint = f"set-option -g {HINTED} 1 ; run-shell -b {_for_tmux(script)}"
+    return f"if-shell -F '#{{?#{{{HINTED}}},0,1}}' {_for_tmux(hint)}"
 
 
 def lines(where: Paths) -> str:
@@ -67,21 +74,23 @@ async def install(server: SocketMark, where: Paths, deadline: float = 1.0, progr
     The arguments are those of ``observe.tmux.list_panes``.
     """
     settings = [["set-hook", "-g", f"{hook}[{INDEX}]", command(hook, where)] for hook in HOOKS]
+    settings.append(_LOOKED)
     return await _tell(f"whether {server.path} has the hooks now", server, deadline, program, settings)
 
 
 async def remove(server: SocketMark, deadline: float = 1.0, program: str = "tmux") -> Unknown | None:
     """Take the hooks and the status off one server. What the user has set stays as it was."""
     settings = [["set-hook", "-gu", f"{hook}[{INDEX}]"] for hook in reversed(HOOKS)]
-    settings.append(["set-option", "-gqu", STATUS])
+    settings += [_LOOKED, ["set-option", "-gqu", STATUS]]
     return await _tell(f"whether {server.path} still has the hooks", server, deadline, program, settings)
 
 
 async def missing(server: SocketMark, deadline: float = 1.0, program: str = "tmux") -> tuple[str, ...] | Unknown:
-    """Which of the hooks a server has not."""
+    """Which of the hooks a server has not. From now on they hint again."""
     question = f"which hooks {server.path} has"
     flags = "".join(f"#{{?#{{{hook}[{INDEX}]}},1,0}}" for hook in HOOKS)
-    answer = await ask_server(question, server, deadline, [program, "list-sessions", "-F", flags])
+    words = [program, *_LOOKED, ";", "list-sessions", "-F", flags]
+    answer = await ask_server(question, server, deadline, words)
     if isinstance(answer, Unknown):
         return answer
     first = answer.partition("\n")[0]

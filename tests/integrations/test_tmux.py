@@ -98,15 +98,30 @@ def test_each_hook_writes_one_line_and_is_set_once_however_often_it_is_set(serve
     for _ in range(3):
         installed(server, where)
     assert missing(server) == ()
-    server("new-session", "-d", "-s", "second", "sleep 1000")
-    server("rename-session", "-t", "second", "renamed")
-    server("kill-session", "-t", "renamed")
-    server("new-window", "-d", "true")
-    hints(where, server, "pane-exited")
-    server("set-option", "-g", "remain-on-exit", "on")
-    server("new-window", "-d", "true")
-    words = hints(where, server, "session-created", "session-renamed", "session-closed", "pane-exited", "pane-died")
-    assert sorted(word for word in words if word != tmux.WIPED) == sorted(set(tmux.HOOKS) - {tmux.WIPED})
+    acts = {
+        "session-created": ["new-session", "-d", "-s", "second", "sleep 1000"],
+        "session-renamed": ["rename-session", "-t", "second", "renamed"],
+        "session-closed": ["kill-session", "-t", "renamed"],
+        "pane-exited": ["new-window", "-d", "true"],
+        "pane-died": ["set-option", "-g", "remain-on-exit", "on", ";", "new-window", "-d", "true"],
+    }
+    for hook, words in acts.items():
+        server(*words)
+        assert hints(where, server, hook).count(hook) == 1
+        assert missing(server) == ()  # a look: the next one hints again
+
+
+def test_until_somebody_has_looked_one_hint_is_all(server, where, agent):
+    installed(server, where)
+    for number in range(20):
+        server("new-session", "-d", "-s", f"s{number}", "sleep 1000")
+    hints(where, server, "session-created")
+    server("kill-session", "-a", "-t", "first")
+    server("run-shell", "sleep 0.2")
+    assert [word for word in hints(where, server) if word != tmux.WIPED] == ["session-created"]
+    missing(server)
+    server("rename-session", "-t", "first", "last")
+    hints(where, server, "session-renamed")
 
 
 def test_the_hooks_of_the_user_stay_byte_for_byte(server, where, place):
@@ -146,6 +161,7 @@ def test_the_lines_for_a_configuration_do_the_same(server, where, place, agent):
     assert missing(server) == ()
     server("new-session", "-d", "-s", "second", "sleep 1000")
     assert hints(where, server, "session-created").count("session-created") == 1
+    missing(server)  # a look
     by_file = shown(server)
     installed(server, where)
     assert shown(server) == by_file
@@ -195,7 +211,7 @@ def test_a_name_never_reaches_a_shell(server, where, agent, place):
     for number, text in enumerate([f"$(touch {evil})", f"`touch {evil}`", f"x\ntouch {evil}\n", f"';touch {evil};'"]):
         server("new-session", "-d", "-s", f"n{number}{text.replace('.', '')}", "sleep 1000", check=False)
     server("kill-session", "-a", "-t", "first")
-    hints(where, server, "session-closed")
+    hints(where, server, "session-created")
     assert not evil.exists()
 
 
