@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import time
@@ -182,6 +183,27 @@ def test_whichever_part_was_killed_stop_leaves_nothing(stage, project, part):
     project.kill(victim)
     project.right("stop", "--level", "aggressive")
     assert project.state() == "stopped"
+    project.nothing_left()
+
+
+def test_a_cluster_of_puma_and_a_tree_of_node_go_with_their_project(stage, project):
+    """puma's workers hold the port too; a script of npm is a shell around node, in a directory below."""
+    if shutil.which("puma") is None:
+        pytest.skip("missing: puma")
+    web, front = project.ports
+    stage.file("shop/config.ru", "run ->(e) { [200, {}, ['ok']] }\n")
+    serve = f'require("http").createServer().listen({front}, "127.0.0.1")'
+    stage.file("shop/dashboard/serve.js", serve)
+    stage.file(
+        "shop/Procfile",
+        f"web: puma -w 2 -b tcp://127.0.0.1:{web} config.ru\nfrontend: cd dashboard && sh -c 'node serve.js; true'\n",
+    )
+    project.right("start")
+    until(lambda: len(project.listening()[web]) == 3, "puma's workers")
+    project.kill(project.manager())
+    assert project.state() == "partial"
+    said = project.right("stop", "--level", "aggressive")
+    assert f"4 processes on ports {', '.join(map(str, sorted(project.ports)))} ended" in said
     project.nothing_left()
 
 
