@@ -29,10 +29,18 @@ def notices(lab: Lab, rounds: int) -> Iterator[Figure]:
                 hung.append(play(lab, rounds // _TURNS, floor=False))
             attempts += agent.count("notification.sent")
     yield _compared(without, hung, attempts)
-    right = not any(deaths.missed or deaths.hurt for deaths in hung)
-    missed, hurt = sum(deaths.missed for deaths in hung), sum(deaths.hurt for deaths in hung)
-    yield Figure(
-        "a desktop that hangs: missed, and bystanders hurt", f"{missed}, {hurt}", goal="0, 0", met=right, grave=True
+    yield _missed("a desktop that hangs", hung)
+    yield _missed("no notifications", without)
+
+
+def _missed(what: str, played: list[Deaths]) -> Figure:
+    missed, hurt = sum(deaths.missed for deaths in played), sum(deaths.hurt for deaths in played)
+    return Figure(
+        f"  {what}: missed, and bystanders hurt",
+        f"{missed}, {hurt}",
+        goal="0, 0",
+        met=not missed and not hurt,
+        grave=True,
     )
 
 

@@ -219,7 +219,7 @@ def test_where_no_way_leads_anywhere_it_says_why_of_each():
     ways = [
         Signpost("desktop", obstacle="no bus"),
         Signpost("tmux", why="no client"),
-        Signpost("a", error=OSError("x")),
+        Signpost("a", error=OSError(9)),
     ]
     assert by_way_of(*ways).why == "desktop: no bus; tmux: no client; a: it failed: 9"
     assert by_way_of().why == "no way to you is configured"
