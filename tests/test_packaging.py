@@ -28,7 +28,7 @@ def test_what_is_installed_is_this_version():
 def test_the_command_leads_to_the_command_line():
     (script,) = metadata.entry_points(group="console_scripts", name="sentinel")
     assert script.dist.name == "session-sentinel"
-    assert script.load().__module__ == "sentinel.cli"
+    assert script.load().__module__ == "sentinel.__main__"
 
 
 def test_every_dependency_is_imported_and_every_import_is_a_dependency():
