@@ -264,3 +264,12 @@ def test_while_nothing_waits_there_is_no_timer():
         assert it._timer is None
 
     tell(shelf=Shelf(), then=then)
+
+
+def test_what_could_not_wait_counts_too():
+    shelf = Shelf()
+    recorded = tell(cleaned(), *[BreakerOpened("6 causes")] * 3, shelf=shelf)
+    assert [message.urgent for message in shelf.sent] == [True] * 3
+    assert [event.why for event, _ in recorded if isinstance(event, Notified) and not event.shown] == [
+        "too many at once"
+    ]
