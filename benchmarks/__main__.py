@@ -21,6 +21,7 @@ from benchmarks.hooks import hooks
 from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
 from benchmarks.load import load
+from benchmarks.locks import locks
 from benchmarks.notices import notices
 from benchmarks.projects import projects
 from benchmarks.registry import registry
@@ -38,6 +39,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "commands": (commands, 20, 5),
     "views": (views, 10, 3),
     "files": (files, 200, 40),
+    "locks": (locks, 3000, 300),
     "projects": (projects, 25, 5),
     "notices": (notices, 400, 40),
     "hooks": (hooks, 500, 60),

@@ -98,6 +98,9 @@ class Lock:
 
     def _try(self) -> Holder | str:
         """Take it now, or say who has it."""
+        seen = look(self.path)
+        if isinstance(seen, Holder) and seen.ended() is False:
+            return f"by {seen}"  # without a file of ours beside it, at each look
         try:
             _trust(self.path.parent)
             me = Holder.of(self._pid or os.getpid(), session=self._session, since=time.time())

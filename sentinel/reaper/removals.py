@@ -59,7 +59,7 @@ def remove(action: Removal, quarantine: Path, recheck: Recheck | None = None) ->
     if recheck is None:
         recheck = still_dead if isinstance(action, RemoveSocket) else lambda _aside: still_unclaimed(path)
     try:
-        with _gripped(action):
+        with _gripped(action, recheck):
             return _remove(action, quarantine, recheck)
     except Refused as refusal:
         return Outcome(path, Result.REFUSED, str(refusal))
@@ -103,11 +103,14 @@ _KINDS: dict[object, tuple[Callable[[int], bool], str]] = {
 
 
 @contextmanager
-def _gripped(action: Removal) -> Iterator[None]:
+def _gripped(action: Removal, recheck: Recheck) -> Iterator[None]:
     """Hold ``flock`` on a lock while it is taken away, as everybody does who takes a lock of ours over.
 
+    It is looked at under that grip, while it still has its name: an inode number proves nothing, since
+    the file that takes a lock over often gets the one of the file before.
+
     Raises:
-        Refused: Somebody holds it, or is taking it over.
+        Refused: Somebody holds it, or is taking it over, or it is alive.
     """
     if not isinstance(action, RemoveLock) or action.shape is Shape.LINK:  # a symlink cannot be opened
         yield
@@ -123,7 +126,12 @@ def _gripped(action: Removal) -> Iterator[None]:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.lstat(action.target.path), os.fstat(fd)):
+            raise Refused("it changed hands just now")
+        _ask(recheck, action.target.path)
         yield
+    except FileNotFoundError:
+        raise Refused("it changed hands just now") from None
     except BlockingIOError:
         raise Refused("somebody has locked it, or takes it over just now") from None
     finally:
