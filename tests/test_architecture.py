@@ -38,7 +38,7 @@ REMOVERS = {
     "reaper/sweeping.py": "the hand",
     "reaper/quarantine.py": "the hand",
     "journalfile.py": "rotates the journal's own files",
-    "atomic.py": "replaces a file of Sentinel's own or the cursor file that the user named, and sets a damaged one aside",
+    "atomic.py": "replaces Sentinel's own files or the cursor file that the user named; sets damaged ones aside",
     "runs.py": "the marks of its own process",
     "cli/own_group.py": "the control group of its own command",
     "ledgerfile.py": "its own file",
