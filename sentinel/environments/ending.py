@@ -19,10 +19,10 @@ from sentinel.core.consent import mercy_beyond
 from sentinel.core.events import CleanedUp
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.guards import Case, Guard
-from sentinel.core.guards.around import unit_of
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.plan import deepest_first
 from sentinel.core.policy import Policy
+from sentinel.core.rules.projects import home
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spared
 from sentinel.environments.scene import Claim
@@ -71,7 +71,7 @@ class Ending:
         self._bus = Bus(Journal(where.journal, processes.boot_id()).record)
         self._examiner = Examiner(self._ledger, self.core.handles, self.policy, find_ourselves(), self._ask)
         self.session = _session(name)
-        self._unit = unit_of(cgroup_of(os.getpid()))
+        self._ours = cgroup_of(os.getpid())
         self._homes = {who: cgroup_of(who.pid) for who in claims}
         self._enter(roots, servers)
 
@@ -134,14 +134,11 @@ class Ending:
             return mercy_beyond(case, guards, ())
         if case.session is not None and case.session.root == self.session.root:
             # No session bore it here: whoever stands where it stood at first was not moved there.
-            case = replace(case, session=replace(case.session, cgroup=self._home(case.id, claim)))
+            case = replace(
+                case,
+                session=replace(case.session, cgroup=home(self._homes[case.id], self._ours, managed=claim.managed)),
+            )
         return mercy_beyond(case, guards, self._overridden(claim))
-
-    def _home(self, who: ProcessId, claim: Claim) -> str:
-        """The control group in which it may be expected: but for a service's, its own."""
-        home = self._homes[who]
-        its = unit_of(home)
-        return home if claim.managed or not its.endswith(".service") or its == self._unit else ""
 
     def _with_evidence(self, verdict: ProcessVerdict) -> ProcessVerdict:
         claim = self._claims[verdict.id]

@@ -17,6 +17,7 @@ import pytest
 
 from tests.lab.project import Project, free_ports
 from tests.lab.stage import alive, interpreter, until
+from tests.lab.tracing import lose
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("source", ["connector"], indirect=True)]
 
@@ -183,6 +184,21 @@ def test_whichever_part_was_killed_stop_leaves_nothing(stage, project, part):
     project.kill(victim)
     project.right("stop", "--level", "aggressive")
     assert project.state() == "stopped"
+    project.nothing_left()
+
+
+def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, project):
+    """Its tmux server lost a SIGCHLD: it takes the zombie of its process for alive, and no agent is there to see it."""
+    stage.file("shop/Procfile", "web: exec sleep 1000\n")
+    stage.file("shop/sentinel.toml", "[project]\n")
+    project.right("start")
+    stopping = []
+    said = stage.home / "said"
+    with open(said, "wb") as file:
+        stop = project.command("stop")
+        lose(project.server(), signal.SIGCHLD, lambda: stopping.append(stage.start(*stop, stdout=file)))
+    assert stopping[0].wait(30) == 0
+    assert "was asked to quit, and ended after" in said.read_text()
     project.nothing_left()
 
 

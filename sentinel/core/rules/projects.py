@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from sentinel.core.candidates import Mark
 from sentinel.core.facts import ProcessFacts
 from sentinel.core.guards import TMUX_SERVER
+from sentinel.core.guards.around import unit_of
 from sentinel.core.rules.directories import INSTANCE, slug
 
 
@@ -93,3 +94,18 @@ def _names(mark: Mark, titles: frozenset[str]) -> bool:
         found = INSTANCE.fullmatch(mark.value.rsplit(",", 2)[0].rpartition("/")[2])
         return found is not None and found["title"] in titles
     return mark.variable == "SENTINEL_SESSION" and slug(mark.value.rpartition(":")[0]) in titles
+
+
+def home(cgroup: str, ours: str, *, managed: bool) -> str:
+    """The control group in which a claimed process may be expected: where it stands, or none.
+
+    Nobody knows where it was born. But for a service, that is where its terminal put it; a service that
+    is not the one that we run in was made by somebody who looks after it, and would start it again.
+
+    Args:
+        cgroup: Where it stands.
+        ours: Where we stand.
+        managed: Its project's manager bore it, so that it stands where that one does, or was moved on purpose.
+    """
+    its = unit_of(cgroup)
+    return "" if not managed and its.endswith(".service") and its != unit_of(ours) else cgroup

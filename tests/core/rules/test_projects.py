@@ -5,7 +5,7 @@ import pytest
 
 from sentinel.core.candidates import Mark
 from sentinel.core.facts import ProcessFacts, ProcessId
-from sentinel.core.rules.projects import Grounds, Seen, claims, inside
+from sentinel.core.rules.projects import Grounds, Seen, claims, home, inside
 
 HERE = "/home/you/shop"
 LABEL = "overmind-shop-" + "x" * 21
@@ -76,3 +76,20 @@ def test_a_directory_is_inside_of_itself_and_of_those_above():
     assert inside("/a/b/c", "/a/b")
     assert not inside("/a/bc", "/a/b")
     assert not inside("/a", "/a/b")
+
+
+SERVICE = "/user.slice/user-1000.slice/user@1000.service/app.slice/shop.service"
+TERMINAL = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-org.kitty-7.scope"
+OLD_TERMINAL = "/user.slice/user-1000.slice/user@1000.service/apps.slice/gnome-terminal-server.service"
+
+
+def test_a_service_of_its_own_is_no_place_to_expect_it_in():
+    assert home(SERVICE, TERMINAL, managed=False) == ""
+    assert home(SERVICE, OLD_TERMINAL, managed=False) == ""
+
+
+def test_where_its_terminal_put_it_is():
+    assert home(TERMINAL, SERVICE, managed=False) == TERMINAL
+    assert home(OLD_TERMINAL, OLD_TERMINAL, managed=False) == OLD_TERMINAL
+    assert home(SERVICE, TERMINAL, managed=True) == SERVICE
+    assert home("", TERMINAL, managed=False) == ""
