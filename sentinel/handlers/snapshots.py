@@ -141,8 +141,10 @@ class Snapshots:
         found = self._handles.take(who.pid)
         if isinstance(found, Unknown):
             return found
-        if found == who and processes.owner(who.pid) == self._uid:
+        owner = processes.owner(who.pid) if found == who else None
+        if found == who and owner == self._uid:
             return True
+        unread = found == who and owner is None and self._handles.ended(who) is not True
         if isinstance(found, ProcessId):
             self._handles.drop(found)
-        return False
+        return Unknown(f"whose process {who.pid} is", "nobody answered") if unread else False

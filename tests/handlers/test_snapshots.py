@@ -302,6 +302,15 @@ def test_a_root_of_which_nobody_can_tell_is_not_dead(agent, next_agent, family, 
     assert after.judging() == []
 
 
+def test_a_root_of_which_nobody_can_tell_whose_it_is_is_not_dead(agent, next_agent, family, monkeypatch):
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "owner", lambda _: None)
+        after = next_agent(agent)
+    assert list(after.ledger.sessions()) == []
+    assert after.judging() == []
+    assert len(after.handles) == 0
+
+
 def test_a_root_that_went_into_the_background_meanwhile_goes_on(agent, next_agent, tmp_path):
     root = agent.start(make_program(tmp_path, "claude"))
     root.do("1")
