@@ -100,6 +100,12 @@ def tally(
     return it
 
 
+def of_lock(path: str, holder: str, home: str = "") -> Tally:
+    """What came of a lock whose holder ended: it was removed."""
+    who = f"{holder} ({_place(path, home)})"
+    return Tally([clean(who, 80)], "ended", keys={path}, sessions=1, results=Counter({Result.REMOVED: 1}))
+
+
 def sentence(it: Tally, taken: Iterable[int] = ()) -> str:
     """Say all of it. ``taken``: the ports on which somebody listens now, which are not free."""
     parts = [*_done(it), *_freed(it, set(taken))]

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged, StartedSafely
+from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
+from sentinel.core.actions import Result
 from sentinel.core.facts import Death, Unknown
 from sentinel.core.notices import Bulletin, Manner, Outbox
 from sentinel.core.sentences import how_it_died
-from sentinel.core.tally import Holdings, Tally, sentence, tally
+from sentinel.core.tally import Holdings, Tally, of_lock, sentence, tally
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.notify import Message, Notifier
 from sentinel.observe import ports
@@ -65,6 +66,7 @@ class Tell:
         self._urgent: set[asyncio.Task[None]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
+        bus.subscribe(LockRemoved, self.unlocked)
         bus.subscribe(BreakerOpened, self.stopped)
         bus.subscribe(StartedSafely, self.crashed)
 
@@ -93,6 +95,13 @@ class Tell:
         )
         self._outbox.add(it, _now(), self._bus.current)
         self._wait()
+
+    def unlocked(self, event: LockRemoved) -> None:
+        """Have it told that a lock was taken away."""
+        wanted = self._notifier is not None and self._manner().min_things <= 1
+        if wanted and event.outcome.result is Result.REMOVED:
+            self._outbox.add(of_lock(event.path, event.holder, self._home), _now(), self._bus.current)
+            self._wait()
 
     def stopped(self, event: BreakerOpened) -> None:
         """Say at once, and whatever the hour, that from now on nothing is ended."""
