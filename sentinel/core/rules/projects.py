@@ -105,7 +105,7 @@ def home(cgroup: str, ours: str, *, managed: bool) -> str:
     Args:
         cgroup: Where it stands.
         ours: Where we stand.
-        managed: Its project's manager bore it, so that it stands where that one does, or was moved on purpose.
+        managed: The project's manager bore it, or it is that: then it is known whose it is, wherever it stands.
     """
     its = unit_of(cgroup)
     return "" if not managed and its.endswith(".service") and its != unit_of(ours) else cgroup
