@@ -89,3 +89,8 @@ def test_who_asks_is_told(facts, how):
     told, why = standing(facts)
     assert told is how
     assert why
+
+
+def test_whoever_lives_holds_it_wherever_that_is():
+    assert judged(replace(DEAD, ended=False, local=False)).guard == "held"
+    assert dict(locks.RULES)["elsewhere"](replace(DEAD, ended=False, local=False), UID) == ""

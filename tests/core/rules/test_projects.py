@@ -93,3 +93,23 @@ def test_where_its_terminal_put_it_is():
     assert home(OLD_TERMINAL, OLD_TERMINAL, managed=False) == OLD_TERMINAL
     assert home(SERVICE, TERMINAL, managed=True) == SERVICE
     assert home("", TERMINAL, managed=False) == ""
+
+
+def test_the_grounds_are_said_one_by_one():
+    works = f"it works in {HERE}"
+    named = "in its environment names"
+    both = replace(CONDEMNED["by a pattern"], ended=(OF_TMUX, OF_A_RUN))
+    assert claims(both, GROUNDS) == (
+        works,
+        "its command line has a pattern of the project in it",
+        LOST,
+        f"TMUX {named} the tmux server (pid 77) of the project, which has ended",
+        LOST,
+        f"SENTINEL_SESSION {named} a sentinel run (pid 78) of the project, which has ended",
+        LOST,
+    )
+
+
+def test_a_socket_whose_path_has_a_comma_is_known_all_the_same():
+    mark = replace(OF_TMUX, value=f"/run/tm,ux/{LABEL},77,0")
+    assert claims(Seen(FACTS, HERE, HERE, lost=LOST, ended=(mark,)), GROUNDS)
