@@ -94,7 +94,7 @@ def test_the_manner_of_telling_is_what_the_section_says(file):
     assert load(file, "").notify.manner == Manner()
 
 
-KNOWN = "mode, policy, project, protect, budget, sources, notify, registry"
+KNOWN = "mode, policy, project, protect, budget, sources, notify, registry, locks"
 
 SHOP = """
 [policy.run]
@@ -313,3 +313,17 @@ def test_a_file_of_somebody_else_is_refused(file):
     file.write_text("")
     os.chown(file, NOBODY, NOBODY)
     assert refusal(file) == f" belongs to another user (uid {NOBODY}), and it decides what is ended"
+
+
+def test_locks_are_watched_where_the_user_says(file):
+    assert load(file, '[locks]\nwatch = ["~/srv/*.pid", "/run/x/a.lock"]').locks.watch == (
+        "~/srv/*.pid",
+        "/run/x/a.lock",
+    )
+    assert load(file, "").locks.watch == ()
+
+
+@pytest.mark.parametrize("pattern", ["srv/*.pid", "/srv/*/a.pid", "~", "/srv/", "[a]/b"])
+def test_a_place_that_cannot_be_watched_is_refused(file, pattern):
+    file.write_text(f'[locks]\nwatch = ["{pattern}"]')
+    assert "locks.watch" in refusal(file)

@@ -17,6 +17,7 @@ from typing import Protocol
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, RemoveLock, Result
 from sentinel.core.events import (
+    ConfigurationRead,
     EventsLost,
     FileChanged,
     HolderEnded,
@@ -121,6 +122,7 @@ class StaleLocks:
         bus.subscribe(SessionOpened, lambda _: self.watch())
         bus.subscribe(SessionMoved, lambda _: self.watch())
         bus.subscribe(SessionClosed, lambda _: self.watch())
+        bus.subscribe(ConfigurationRead, lambda _: self.watch())
         bus.subscribe(LookDue, lambda _: self._look_at_all())
         bus.subscribe(Woke, lambda _: self._look_at_all())
         bus.subscribe(EventsLost, lambda _: self._look_at_all())

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from sentinel.bus import Bus
-from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
 from sentinel.core.actions import Result
+from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
 from sentinel.core.facts import Death, Unknown
 from sentinel.core.notices import Bulletin, Manner, Outbox
 from sentinel.core.sentences import how_it_died

@@ -11,9 +11,10 @@ import pytest
 from sentinel.bus import Bus
 from sentinel.core import notices
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import BreakerOpened, CleanedUp, Notified, SessionJudged, StartedSafely
+from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.notices import Manner, Quiet
+from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.tell import Tell
@@ -174,6 +175,25 @@ def test_of_a_storm_little_is_shown_and_nothing_is_missing():
     assert kinds(recorded).count(CleanedUp) == 10_000
     assert len(shelf.sent) == 1
     assert "and 9998 more died: 10000 processes ended" in shelf.bodies[0]
+
+
+def removed(result=Result.REMOVED):
+    return LockRemoved("/srv/shop/server.pid", LockKind.PID_FILE, "process 9", Outcome("x", result), 0.3, 4)
+
+
+def test_a_lock_that_was_taken_away_is_told_as_clean_ups_are():
+    shelf = Shelf()
+    tell(removed(), shelf=shelf)
+    assert shelf.bodies == [
+        "process 9 (/srv/shop/server.pid) ended: 1 stale file removed.\nsentinel events --since 10m"
+    ]
+
+
+@pytest.mark.parametrize(("event", "manner"), [(removed(Result.REFUSED), Manner()), (removed(), Manner(min_things=2))])
+def test_a_lock_that_is_not_worth_it_is_not_told(event, manner):
+    shelf = Shelf()
+    tell(event, shelf=shelf, manner=manner)
+    assert shelf.sent == []
 
 
 def test_a_breaker_that_opens_is_told_at_once_and_what_it_holds_is_not():
