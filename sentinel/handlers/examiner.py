@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
@@ -105,7 +105,7 @@ class _Look:
                 for who in self._condemned():
                     around = neighbourhood.around(who.pid, inside, self._input)
                     self._again(replace(self.cases[who], surroundings=around), SECOND_LOOK)
-                self._ask_those_under(neighbourhood, inside)
+                self._ask_those_under(neighbourhood)
                 self._need()
                 self._shelter()
                 if len(list(self._condemned())) in {0, len(inside)}:
@@ -132,15 +132,18 @@ class _Look:
     def _condemned(self) -> list[ProcessId]:
         return [who for who, verdict in self._mercy.items() if verdict is None]
 
-    def _ask_those_under(self, neighbourhood: Neighbourhood, inside: Collection[int]) -> None:
-        """Whoever is spared for another reason may serve somebody as well, through those above it."""
-        condemned = set(self._condemned())
+    def _ask_those_under(self, neighbourhood: Neighbourhood) -> None:
+        """Whoever is spared for another reason may serve somebody as well, through those above it.
+
+        Its fellows of the dead session are nobody in that: a container's own pipes are no client's.
+        """
+        condemned, fellows = set(self._condemned()), [who.pid for who in self.cases]
         for who, verdict in self._mercy.items():
             case = self.cases[who]
             if not isinstance(verdict, Spared) or case.surroundings is not None or isinstance(case.chain, Unknown):
                 continue
             if any(link.id in condemned for link in case.chain):
-                around = neighbourhood.around(who.pid, inside, self._input)
+                around = neighbourhood.around(who.pid, fellows, self._input)
                 self.cases[who] = replace(case, surroundings=around)
 
     def _need(self) -> None:
