@@ -69,6 +69,9 @@ class ProcConnector:
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._newborn: set[int] = set()
+        """Whose births were told and may not be watched yet: who drains while something is being
+        answered has all of it answered later, and their own children and ends belong to it."""
 
     def open(self) -> None:
         """Subscribe, and prove with a child of our own that events arrive with our numbers.
@@ -130,6 +133,7 @@ class ProcConnector:
         return self._socket
 
     def _wake(self) -> None:
+        self._newborn.clear()  # nothing is being answered: all that was told was, too
         sock = self._open_socket()
         if self._read(sock) > _STORM and self._loop is not None and self._socket is not None:
             self._loop.remove_reader(sock)
@@ -138,6 +142,7 @@ class ProcConnector:
     def _storm(self) -> None:
         if self._socket is None or self._loop is None:
             return
+        self._newborn.clear()
         if self._read(self._socket):
             self._pause = self._loop.call_later(_STORM_PAUSE, self._storm)
         else:
@@ -146,18 +151,19 @@ class ProcConnector:
 
     def _read(self, sock: socket.socket) -> int:
         """Work off up to ``_BATCH`` datagrams; returns how many there were."""
-        receive, watched, publish = sock.recv, self._watched, self._bus.publish
+        receive, watched, newborn, publish = sock.recv, self._watched, self._newborn, self._bus.publish
         count = 0
         try:
             for count in range(1, _BATCH + 1):  # noqa: B007 - counts the datagrams
                 what, at, _, second, third, fourth = _HEAD.unpack_from(receive(_DATAGRAM), _WHAT)
                 if what == _FORK:
-                    if second in watched or fourth in watched:
+                    if second in watched or fourth in watched or second in newborn:
+                        newborn.add(fourth)
                         publish(ProcessForked(second, fourth, at / 1e9))
                 elif what == _EXEC:
                     publish(ProcessExecuted(second))
                 elif what == _EXIT:
-                    if second in watched:
+                    if second in watched or second in newborn:
                         publish(ProcessExited(second, Death(at / 1e9, third)))
                 else:
                     publish(ProcessRenamed(second))

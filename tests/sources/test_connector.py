@@ -107,6 +107,19 @@ def test_births_and_ends_of_others_are_dropped():
     assert not heard.of(ProcessExited)
 
 
+def test_what_is_born_and_gone_before_its_birth_is_answered_is_told_whole():
+    """A handler that catches up has all of it answered after itself."""
+    source, heard = listening({os.getpid()})
+    script = "import os; child = os.fork() or os._exit(0); os.waitpid(child, 0); print(child)"
+    process = subprocess.run([sys.executable, "-IS", "-c", script], capture_output=True, check=True)
+    grandchild = int(process.stdout)
+    until(source, heard, (ProcessExited, {"pid": grandchild}))
+    source.close()
+    (born,) = heard.of(ProcessForked, child=grandchild)
+    assert heard.of(ProcessForked, child=born.parent)[0].parent == os.getpid()
+    assert heard.of(ProcessExited, pid=born.parent)
+
+
 def test_the_birth_of_one_that_gets_a_watched_number_is_told():
     class Recycled:
         """Watches every number but our own: the end of whoever had it was not heard."""
