@@ -123,14 +123,14 @@ def _label(path: str) -> str:
 
 
 def _label_of_arguments(argv: Sequence[str]) -> str:
-    """The label by ``-L`` or ``-S``; a server has the arguments of its first client. Empty if none of them."""
+    """The label by ``-L`` or ``-S``; a server has the arguments of its first client. Empty if nobody can tell."""
     import getopt  # seldom wanted
 
     try:
         options = dict(getopt.getopt(list(argv[1:]), _OPTIONS)[0])
     except getopt.GetoptError:
         return ""
-    return _label(options["-S"]) if "-S" in options else options.get("-L", "")
+    return _label(options["-S"]) if "-S" in options else options.get("-L", _DEFAULT)
 
 
 async def list_panes(socket: SocketMark, deadline: float = 1.0, program: str = "tmux") -> list[Pane] | Unknown:

@@ -99,6 +99,7 @@ def test_killed_sessions_wait_for_nobody(stage, tmux, hooked, agent):
     for number in range(20):
         tmux("new-session", "-d", "-s", f"s{number}", "sleep 600")
     panes = [int(pid) for pid in tmux("list-panes", "-aF", "#{pane_pid}").split()]
+    until(lambda: len(told(stage, "tmux.opened")) == 21, "all of them being known")
     stage.kill(hooked[0].pid, signal.SIGSTOP if agent == "stopped" else signal.SIGTERM)
     if agent == "gone":
         until(lambda: hooked[0].poll() is not None, "its end")
