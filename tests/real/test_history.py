@@ -32,6 +32,7 @@ def history(stage):
         until(lambda pid=left[name][0]: not alive(pid), "its end")
         left[f"after {name}"] = time.time()
         time.sleep(0.01)
+    until(lambda: stage.journal("notification.sent"), "the notification")  # of both: they are told together
     return left
 
 
@@ -65,7 +66,7 @@ def test_the_history_is_shown_in_each_way(stage, source, history):
     assert kinds(events(stage, "--since", between, "--type", "session.died")) == ["session.died"]
     text = stage.sentinel("events").stdout
     assert "2026" in text or str(time.localtime().tm_year) in text
-    assert "2 processes ended" in text  # the command, and what it left
+    assert "4 processes ended" in text  # two commands, and what they left
     assert ("was killed by SIGKILL" if source == "connector" else "api-") in text
 
 
