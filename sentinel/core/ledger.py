@@ -90,8 +90,7 @@ class Ledger:
         doubted = root.unread
         for member in list(self._below(root)):
             self._hand_over(member, session.key)
-            if member.unread == doubted:
-                member.unread = None  # what it is, is told now
+            _believe(member, doubted)  # what it is, is told now
         self.on_change()
         return record
 
@@ -141,6 +140,7 @@ class Ledger:
         told = False if witness is Witness.FORK else None
         member = Member(child, owner.owner, parent, witness, since, executed=told)
         member.nohup, member.kept, member.unread = owner.nohup, owner.kept or child in self.wanted, owner.unread
+        member.also_unread = owner.also_unread
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -207,14 +207,16 @@ class Ledger:
     def doubt(self, member: Member) -> None:
         """Nobody could tell what ``member`` is. It may be a session of its own, with all that it bears."""
         for below in self._below(member):
-            below.unread = below.unread or member.id
+            if below.unread is None:
+                below.unread = member.id
+            elif member.id not in {below.unread, *below.also_unread}:
+                below.also_unread += (member.id,)
         self.on_change()
 
     def trust(self, who: ProcessId) -> None:
         """What ``who`` is could be told after all, or it has ended and is no session that lives."""
         for member in self._by_pid.values():
-            if member.unread == who:
-                member.unread = None
+            _believe(member, who)
         self.on_change()
 
     def manages(self, member: Member) -> None:
@@ -314,6 +316,13 @@ class Ledger:
         if (parent := self._by_pid.get(member.parent)) is not None:
             parent.children.discard(pid)
         self.on_change()
+
+
+def _believe(member: Member, who: ProcessId | None) -> None:
+    """``who`` is no reason to doubt what ``member`` is; others may be."""
+    doubts = [one for one in (member.unread, *member.also_unread) if one is not None and one != who]
+    member.unread = doubts[0] if doubts else None
+    member.also_unread = tuple(doubts[1:])
 
 
 def _nobody_asked() -> None:

@@ -43,6 +43,8 @@ class Member:
     """A person said `sentinel keep` of it, of one that it was born of, or of its session."""
     unread: ProcessId | None = None
     """It, or one that it was born of, of which nobody could tell what it was when that was asked."""
+    also_unread: tuple[ProcessId, ...] = ()
+    """Others of that sort."""
     left: Departure | None = None
     children: set[int] = field(default_factory=set)
 

@@ -339,7 +339,7 @@ def test_what_is_doubted_is_doubted_with_all_that_it_bears_until_it_is_trusted()
     assert [ledger.member(pid).unread for pid in (100, 5)] == [None, None]
     ledger.doubt(ledger.member(5))
     ledger.trust(who(1))
-    assert [ledger.member(pid).unread for pid in (1, 2, 3, 4, 5)] == [None, None, None, None, who(5)]
+    assert [ledger.member(pid).unread for pid in (1, 2, 3, 4, 5)] == [None, None, who(3), who(3), who(5)]
 
 
 def test_who_turns_out_to_be_a_session_is_not_in_doubt_any_more_nor_is_what_it_bore():
@@ -478,3 +478,23 @@ def test_doubt_trust_and_the_end_of_an_empty_session_are_told():
         told.clear()
         change()
         assert told
+
+
+def test_who_is_doubted_for_two_is_trusted_when_both_are_told():
+    ledger = family((100, 1), (1, 2))
+    for pid in (1, 2, 2, 1):
+        ledger.doubt(ledger.member(pid))
+    born = ledger.enter(who(3), 2, 1.0)
+    assert (born.unread, born.also_unread) == (who(1), (who(2),))
+    ledger.trust(who(1))
+    assert [ledger.member(pid).unread for pid in (1, 2, 3)] == [None, who(2), who(2)]
+    ledger.trust(who(2))
+    assert [ledger.member(pid).unread for pid in (1, 2, 3)] == [None, None, None]
+
+
+def test_a_session_that_is_told_takes_its_own_doubt_away_and_no_other():
+    ledger = family((100, 1), (1, 2))
+    ledger.doubt(ledger.member(1))
+    ledger.doubt(ledger.member(2))
+    ledger.open(root(1), 2.0)
+    assert (ledger.member(1).unread, ledger.member(2).unread) == (None, who(2))
