@@ -91,7 +91,7 @@ def test_a_cursor_goes_on_where_it_ended(stage, history):
 def test_what_was_ended_and_what_was_spared_is_explained(stage, history):
     ended, spared = history["api"]
     told = stage.sentinel("explain", str(ended)).stdout
-    assert "it has ended" in told
+    assert f"pid {ended} sleep: ended" in told
     assert "api" in told
     told = json.loads(stage.sentinel("explain", str(spared), "--json").stdout)
     assert "nohup" in {objection["guard"] for objection in told["against"]}
