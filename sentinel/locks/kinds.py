@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from sentinel.core.facts import Gone, Unknown
+from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.rules.locks import LockFacts, LockKind, Shape
 from sentinel.locks.holder import Holder, decode
 from sentinel.observe import locks
@@ -22,6 +22,8 @@ _PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_PID = 2**31 - 1
 _WHO = "who holds it"
 _HOST_AND_PID = re.compile(r"(?P<host>.+)-(?P<pid>\d{1,10})")
+_ROUNDING = 0.02
+"""Seconds: start times come in hundredths."""
 _PID_FILES = ("pid", ".pid")
 """Where scripts write the number of the holder, in a directory that is a lock."""
 
@@ -93,14 +95,22 @@ def _by_session(path: str, _: os.stat_result) -> Holder | Unknown:
     return Holder(it.pid, start)
 
 
-def _by_opener(path: str, status: os.stat_result) -> Holder | Unknown:
-    """Git keeps its lock open for as long as it holds it."""
-    for pid in locks.opened_by(path, status.st_dev, status.st_ino, status.st_uid, program="git"):
-        try:
-            return Holder.of(pid)
-        except ProcessLookupError:
-            continue
-    return Unknown(_WHO, "nobody was seen to have it open")
+def _by_git(path: str, status: os.stat_result) -> Holder | Unknown:
+    """Git has its lock open only while it writes, and holds it on while its hooks run (seen in 2.39).
+
+    So it is who has it open, else the one git that works in the tree, if that began before the lock.
+    """
+    opening = locks.opened_by(path, status.st_dev, status.st_ino, status.st_uid, program="git")
+    working = locks.outermost(opening or locks.at_work("git", _tree(path), status.st_uid))
+    if len(working) != 1:
+        return Unknown(_WHO, f"{len(working) or 'no'} gits work in its tree")
+    try:
+        holder = Holder.of(working[0])
+    except ProcessLookupError as error:
+        return Unknown(_WHO, str(error))
+    if locks.began(ProcessId(holder.pid, holder.start)) > status.st_mtime + _ROUNDING:
+        return Unknown(_WHO, "the git that works in its tree began after it")
+    return holder
 
 
 def _by_nobody(_path: str, _: os.stat_result) -> Holder | Unknown:
@@ -120,7 +130,7 @@ KINDS: tuple[Kind, ...] = (
         Shape.FILE,
         _by_nobody,
     ),
-    Kind(LockKind.GIT, (".git/index.lock", ".git/worktrees/*/index.lock"), Shape.FILE, _by_opener),
+    Kind(LockKind.GIT, (".git/index.lock", ".git/worktrees/*/index.lock"), Shape.FILE, _by_git),
     Kind(LockKind.LINK, ("SingletonLock",), Shape.LINK, _by_link),
     Kind(LockKind.AGENT, (".claude/sessions/*.json",), Shape.FILE, _by_session),
     Kind(LockKind.DIRECTORY, ("*",), Shape.DIRECTORY, _in_directory),
@@ -210,8 +220,12 @@ def _others(path: str, status: os.stat_result) -> tuple[str, ...]:
 def _workers(path: str, kind: Kind, status: os.stat_result) -> tuple[str, ...]:
     if kind.name is not LockKind.GIT:
         return ()
-    tree = path.partition("/.git/")[0]
-    return tuple(locks.name_of(pid) for pid in locks.at_work("git", tree, status.st_uid))
+    return tuple(locks.name_of(pid) for pid in locks.at_work("git", _tree(path), status.st_uid))
+
+
+def _tree(path: str) -> str:
+    """The work tree of git's lock. Of a further one that is the first one's, which is asked for in vain."""
+    return path.partition("/.git/")[0]
 
 
 def _is_named(path: str, patterns: tuple[str, ...]) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
+from collections.abc import Collection
 
-from sentinel.core.facts import Unknown
+from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.sanitise import clean
 from sentinel.observe import processes
 
@@ -73,6 +76,20 @@ def at_work(program: str, directory: str, uid: int) -> tuple[int, ...]:
     inside = directory.rstrip("/") + "/"
     found = [pid for pid in _pids_of(uid) if processes.comm(pid).startswith(program)]
     return tuple(pid for pid in found if f"{processes.working_directory(pid)}/".startswith(inside))
+
+
+def outermost(pids: Collection[int]) -> tuple[int, ...]:
+    """Those that no other one of them bore."""
+    links = [link for pid in pids if isinstance(link := processes.above(pid), Above) and not link.dead]
+    return tuple(link.id.pid for link in links if link.parent not in pids)
+
+
+def began(who: ProcessId) -> float:
+    """When a process began: wall-clock seconds since the epoch, a hundredth too early at most."""
+    if sys.platform != "linux":
+        return who.start / 1e6
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + who.start / processes.ticks_per_second()
 
 
 def name_of(pid: int) -> str:

@@ -183,3 +183,41 @@ def test_what_is_not_there_is_gone_and_a_link_in_place_of_a_file_is_not_followed
     pid_file(tmp_path / "theirs", sleeper.pid)
     (tmp_path / "x.pid").symlink_to(tmp_path / "theirs")
     assert not isinstance(look(str(tmp_path / "x.pid")), LockFacts)
+
+
+@pytest.fixture
+def git(tmp_path):
+    """Start a program called git that works in the tree and has nothing open."""
+    program = tmp_path / "git"
+    program.symlink_to("/bin/sleep")
+    (tmp_path / ".git").mkdir()
+    started = []
+
+    def git():
+        started.append(subprocess.Popen([program, "60"], cwd=tmp_path))
+        return started[-1]
+
+    yield git
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_while_hooks_run_git_has_its_lock_closed_and_holds_it_on(tmp_path, git):
+    holder = git()
+    (tmp_path / ".git" / "index.lock").touch()
+    facts = look(str(tmp_path / ".git" / "index.lock"))
+    assert (facts.holder, facts.ended) == (f"process {holder.pid}", False)
+
+
+@pytest.mark.parametrize(("gits", "age", "why"), [(1, 60, "began after"), (2, 0, "2 gits"), (0, 0, "no gits")])
+def test_mercy_a_git_that_may_be_another_is_not_called_the_holder(tmp_path, git, gits, age, why):
+    for _ in range(gits):
+        git()
+    path = tmp_path / ".git" / "index.lock"
+    path.touch()
+    then = path.stat().st_mtime - age
+    os.utime(path, (then, then))
+    facts = look(str(path))
+    assert facts.holder == ""
+    assert why in str(facts.ended)
