@@ -498,3 +498,13 @@ def test_a_session_that_is_told_takes_its_own_doubt_away_and_no_other():
     ledger.doubt(ledger.member(2))
     ledger.open(root(1), 2.0)
     assert (ledger.member(1).unread, ledger.member(2).unread) == (None, who(2))
+
+
+def test_each_reason_to_doubt_is_kept_once_and_in_its_order():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    for pid in (1, 2, 3):
+        ledger.doubt(ledger.member(pid))
+    ledger.trust(who(1))
+    assert (ledger.member(3).unread, ledger.member(3).also_unread) == (who(2), (who(3),))
+    ledger.trust(who(3))
+    assert (ledger.member(3).unread, ledger.member(3).also_unread) == (who(2), ())
