@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sentinel.errors import SentinelError
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
@@ -63,7 +64,7 @@ def put_in_place(quarantine: Path, it: Kept) -> None:
         raise CannotReturn(f"it could not be put back: {error}") from error
     finally:
         os.close(directory)
-    (entry / RETURNED).write_text(json.dumps([status.st_dev, status.st_ino, status.st_mtime_ns]), encoding="ascii")
+    (entry / RETURNED).write_bytes(msgspec.json.encode((status.st_dev, status.st_ino, status.st_mtime_ns)))
 
 
 def was_returned(quarantine: Path, identity: tuple[int, int, int]) -> bool:
@@ -75,9 +76,9 @@ def was_returned(quarantine: Path, identity: tuple[int, int, int]) -> bool:
     """
     for entry in _entries(quarantine):
         try:
-            if json.loads((entry / RETURNED).read_bytes()) == [*identity]:
+            if msgspec.json.decode((entry / RETURNED).read_bytes()) == [*identity]:
                 return True
-        except (OSError, ValueError):
+        except (OSError, msgspec.DecodeError):
             continue
     return False
 
@@ -91,6 +92,8 @@ def _entries(quarantine: Path) -> Iterator[Path]:
 
 
 def _read(entry: Path) -> Kept | None:
+    import json  # not msgspec, which refuses names that are not UTF-8
+
     if not os.path.lexists(entry / ITEM):
         return None
     try:

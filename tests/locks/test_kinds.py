@@ -17,6 +17,7 @@ from sentinel.locks import Lock
 from sentinel.locks.holder import Holder
 from sentinel.locks.kinds import look, recognise
 from sentinel.observe import processes
+from tests.lab.stage import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -157,12 +158,19 @@ def test_a_directory_that_holds_more_says_so(tmp_path, sleeper):
     assert look(str(tmp_path / "x.lock")).others == ("work.txt",)
 
 
+def called_git(process):
+    """The kernel names a program a moment after it let its starter go on."""
+    until(lambda: processes.comm(process.pid) == "git", "the program's name")
+    return process
+
+
 def test_gits_lock_is_whose_who_has_it_open(tmp_path):
     path = tmp_path / ".git" / "index.lock"
     path.parent.mkdir()
     git = tmp_path / "git"
     git.symlink_to("/bin/sleep")
     with open(path, "w") as file, subprocess.Popen([git, "60"], stdout=file, cwd="/") as holder:
+        called_git(holder)
         facts = look(str(path))
         assert facts.kind is LockKind.GIT
         assert str(holder.pid) in facts.holder
@@ -173,6 +181,7 @@ def test_gits_lock_is_whose_who_has_it_open(tmp_path):
     fallen = look(str(path), witnessed=witnessed)
     assert isinstance(judge_lock(fallen, path="x", uid=os.getuid()), Stale)
     with subprocess.Popen([git, "60"], cwd=tmp_path) as other:  # works in the tree
+        called_git(other)
         verdict = judge_lock(look(str(path), witnessed=witnessed), path="x", uid=os.getuid())
         other.kill()
     assert verdict.guard == "git"
@@ -194,7 +203,7 @@ def git(tmp_path):
     started = []
 
     def git():
-        started.append(subprocess.Popen([program, "60"], cwd=tmp_path))
+        started.append(called_git(subprocess.Popen([program, "60"], cwd=tmp_path)))
         return started[-1]
 
     yield git
