@@ -59,7 +59,7 @@ class Paths:
 
     @property
     def tmux_hooks(self) -> Path:
-        """tmux's hooks as lines of a tmux.conf. They are wanted on every server while it is there."""
+        """Tmux's hooks as lines of a tmux.conf. They are wanted on every server while it is there."""
         return self.state / "tmux.conf"
 
     @property

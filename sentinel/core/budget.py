@@ -72,7 +72,9 @@ class Budget:
 
     _spent: list[_Spent] = field(default_factory=list)
 
-    def refuses(self, cause: Cause, number: int, at: float, allowed: Allowance, population: Callable[[int], int]) -> str:
+    def refuses(
+        self, cause: Cause, number: int, at: float, allowed: Allowance, population: Callable[[int], int]
+    ) -> str:
         """Why ``number`` processes may not be ended for this cause now; empty, and written down, if they may.
 
         Args:
