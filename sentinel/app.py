@@ -46,6 +46,7 @@ from sentinel.observe.handles import raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals
 from sentinel.service.supervisor import Supervisor
+from sentinel.service.timeslice import ask_for_short_turns
 from sentinel.sources.choice import ProcessSource, open_source
 from sentinel.sources.clock import Clock
 from sentinel.sources.files import FileSource
@@ -92,7 +93,7 @@ class Agent:
     async def run(self, started: Callable[[Condition], None]) -> None:
         """Watch until ``stop`` is called. ``started`` is called once everything is watched."""
         loop = asyncio.get_running_loop()
-        raise_descriptor_limit()
+        _take_what_we_may_have()
         journal = Journal(self._paths.journal, processes.boot_id())
         bus, ledger = Bus(journal.record), Ledger()
         births, why = open_source(self._config, bus, ledger)
@@ -248,6 +249,12 @@ class Agent:
             loop.add_signal_handler(number, self.stop, f"it got {number.name}")
         if not _has_terminal():  # there a hang-up is what the name says
             loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def _take_what_we_may_have() -> None:
+    """Descriptors, one is held per watched process; and the processor as soon as there is something to hear."""
+    raise_descriptor_limit()
+    ask_for_short_turns()
 
 
 def _settle() -> None:

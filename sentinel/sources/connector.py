@@ -45,10 +45,13 @@ _DATAGRAM = 1024
 _BATCH = 512
 """Datagrams read in one go before the loop gets a turn."""
 _STORM = 3
-"""More datagrams than this in one wake-up is a storm: then the socket is read every
-``_STORM_PAUSE`` seconds, since a wake-up costs ten times what a datagram does. Deaths of
-roots do not wait for it: their pidfds wake the loop, and ``drain`` is called first."""
-_STORM_PAUSE = 0.008
+"""More datagrams than this in one wake-up may be a storm: then the socket is read in steps, since
+a wake-up costs ten times what a datagram does. Deaths of roots do not wait for it: their pidfds
+wake the loop, and ``drain`` is called first."""
+_STEPS = (0.001, 0.008)
+"""Seconds between two reads: at first, and at most. Each step is twice as long as the one before,
+so what a session bears at its start is over in one or two. A new session can be recognised only
+while its root lives, and may live for 20 ms."""
 
 
 class ProcConnector:
@@ -69,6 +72,7 @@ class ProcConnector:
         self._socket: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._step = 0.0
         self._newborn: set[int] = set()
         """Whose births were told and may not be watched yet: who drains while something is being
         answered has all of it answered later, and their own children and ends belong to it."""
@@ -137,14 +141,16 @@ class ProcConnector:
         sock = self._open_socket()
         if self._read(sock) > _STORM and self._loop is not None and self._socket is not None:
             self._loop.remove_reader(sock)
-            self._pause = self._loop.call_later(_STORM_PAUSE, self._storm)
+            self._step = _STEPS[0]
+            self._pause = self._loop.call_later(self._step, self._storm)
 
     def _storm(self) -> None:
         if self._socket is None or self._loop is None:
             return
         self._newborn.clear()
         if self._read(self._socket):
-            self._pause = self._loop.call_later(_STORM_PAUSE, self._storm)
+            self._step = min(2 * self._step, _STEPS[1])
+            self._pause = self._loop.call_later(self._step, self._storm)
         else:
             self._pause = None
             self._loop.add_reader(self._socket, self._wake)

@@ -216,6 +216,36 @@ def test_a_storm_is_read_in_steps_and_the_calm_after_it_at_once():
     assert asyncio.run(scenario())
 
 
+class Steps:
+    """A loop that writes down how long it is asked to wait."""
+
+    def __init__(self):
+        self.waits = []
+
+    def call_later(self, delay, call):
+        self.waits.append(delay)
+        return self
+
+    def add_reader(self, *_):
+        self.waits.append("wakes")
+
+    def remove_reader(self, _):
+        pass
+
+
+def test_the_steps_through_a_storm_begin_short():
+    fork = datagram(1, 5, 5, 6, 6)
+    some, nothing = [fork] * 4, BlockingIOError()
+    source, loop = ProcConnector(Heard(), Everybody()), Steps()
+    source._socket = Socket(*[answer for _ in range(6) for answer in (*some, nothing)], nothing, *some, nothing)
+    source.start(loop)
+    source._wake()
+    for _ in range(6):
+        source._storm()
+    source._wake()
+    assert loop.waits == ["wakes", 0.001, 0.002, 0.004, 0.008, 0.008, 0.008, "wakes", 0.001]
+
+
 def test_a_kernel_that_keeps_silent_is_not_believed(monkeypatch):
     def deaf():
         pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
