@@ -15,6 +15,7 @@ def nowhere_real(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CONFIG", "STATE", "RUNTIME"):
             patch.setenv(f"SENTINEL_{name}_DIR", str(base / name.lower()))
+        patch.setenv("XDG_CONFIG_HOME", str(base / "dotfiles"))  # where a service of theirs would be found
         for name in ("TMUX", "TMUX_PANE", "TMUX_TMPDIR"):
             patch.delenv(name, raising=False)
         yield

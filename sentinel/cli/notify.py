@@ -14,7 +14,7 @@ from sentinel.core.sanitise import clean
 if TYPE_CHECKING:
     from sentinel.config import Notify
     from sentinel.core.sessions import SocketMark
-    from sentinel.notify import Way
+    from sentinel.notify import Delivery, Way
 
 _NO_WAY = 1
 
@@ -29,7 +29,7 @@ def command(*, trial: bool) -> None:
     wishes = config.load(paths.find().config_file).notify
     ways = _ways(wishes)
     found = _try(ways) if trial else _look(ways)
-    for line in _wishes(wishes):
+    for line in (*_wishes(wishes), *_of_the_agent(wishes)):
         click.echo(line)
     sys.exit(0 if found else _NO_WAY)
 
@@ -71,8 +71,24 @@ def _try(ways: list[Way]) -> bool:
         # Each has a notifier to itself: all are to be tried, and what it says is what the agent would hear.
         delivery = asyncio.run(Notifier([way]).send(message))
         click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+        if delivery.shown and way.name == "desktop":
+            click.echo(f"{'':<10}{_abilities(delivery)}")
         worked |= delivery.shown
     return worked
+
+
+def _abilities(delivery: Delivery) -> str:
+    if delivery.mark:
+        return "one popup can take the place of another; no buttons, the last line is the command that tells more"
+    return "popups stack, since this way cannot replace one (pip install 'session-sentinel[notify]'); no buttons"
+
+
+def _of_the_agent(wishes: Notify) -> Iterable[str]:
+    """What is another way for the agent than for who asks here."""
+    from sentinel.service.installed import is_installed
+
+    if "terminal" in wishes.ways and is_installed():
+        yield "The agent is a service, and has no terminal: that way is for one in the foreground."
 
 
 def _wishes(wishes: Notify) -> Iterable[str]:

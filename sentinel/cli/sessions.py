@@ -13,6 +13,7 @@ from sentinel.cli import screen
 from sentinel.cli.switching import held, switches_of
 from sentinel.core.sessions import Kind
 from sentinel.errors import NotRunning
+from sentinel.service.installed import how_to_start
 
 Session = dict[str, object]
 """As the agent tells of one."""
@@ -37,7 +38,7 @@ def command(*, as_json: bool) -> None:
     try:
         answer = client.ask(where.inbox, wire.Sessions())
     except NotRunning as error:
-        raise NotRunning(f"{error}: nothing is watched. Start it with: sentinel agent") from error
+        raise NotRunning(f"{error}: nothing is watched. Start it with: {how_to_start()}") from error
     sessions = answer if isinstance(answer, list) else []
     if as_json:
         click.echo(json.dumps(sessions))

@@ -13,6 +13,7 @@ from sentinel.cli.switching import held, switches_of
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.errors import NotRunning
+from sentinel.service.installed import how_to_start
 
 _RUNNING, _CRASHED, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
 
@@ -70,9 +71,9 @@ def _look(where: paths.Paths) -> tuple[int, dict[str, object]]:
 def _lines(data: dict[str, object]) -> list[str]:
     match data["state"]:
         case "stopped":
-            return ["The agent is not running. Start it with: sentinel agent", *held(data)]
+            return [f"The agent is not running. Start it with: {how_to_start()}", *held(data)]
         case "crashed":
-            died = f"The agent (pid {data['pid']}) has died without a word. Start it again with: sentinel agent"
+            died = f"The agent (pid {data['pid']}) has died without a word. Start it again with: {how_to_start()}"
             return [died, *held(data)]
         case "unknown":
             return [f"It cannot be told whether the agent runs: {data['error']}"]

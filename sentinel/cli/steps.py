@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sentinel import instance, paths
+from sentinel import __version__, instance, paths
 from sentinel.cli.hooks import INTEGRATIONS
 from sentinel.core.sentences import count
 from sentinel.errors import SentinelError
@@ -69,17 +69,19 @@ class Service(_Files):
         keeper = manager.find(host.state, host.environ)
         files = {keeper.file: keeper.text(words)}
         missing, state = self._missing(files), keeper.state()
-        if not missing and state.enabled and state.running:
+        old = state.running and _is_of_another_version(state.pid)
+        if not missing and state.enabled and state.running and not old:
             return None
 
         def make() -> None:
             changed = self._put(files)
             if sys.platform == "linux":  # systemctl makes a directory for its link
                 self._footprint.expect(keeper.file.parent / "default.target.wants")
-            keeper.put_up(changed=changed)
+            keeper.put_up(changed=changed or old)
             _see_that_it_runs(keeper.state())
 
-        return Change([*(f"write {host.show(path)}" for path in missing), *map("run {}".format, keeper.plan())], make)
+        lines = [*(f"write {host.show(path)}" for path in missing), *map("run {}".format, keeper.plan())]
+        return Change([*lines, *(["start the agent anew: it is of another version"] if old else [])], make)
 
     def uninstall(self, host: Host) -> Change | None:
         """End it, and have it forgotten."""
@@ -143,6 +145,12 @@ def step(name: str, footprint: Footprint) -> Integration | Service | Shell:
             return Shell(footprint)
     integration: Integration = importlib.import_module(INTEGRATIONS[name]).integration
     return integration
+
+
+def _is_of_another_version(pid: int) -> bool:
+    """Whether the agent of this pid was started before an upgrade, and would go on as it was until the next log-in."""
+    agent = instance.look(paths.find())
+    return agent.condition is instance.Condition.RUNNING and agent.pid == pid and agent.version != __version__
 
 
 def _see_that_it_runs(state: manager.State) -> None:

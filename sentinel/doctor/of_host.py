@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from sentinel import client, instance, wire
+from sentinel import __version__, client, instance, wire
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
 from sentinel.errors import NotRunning
 from sentinel.notify import session_bus
 from sentinel.observe import message_bus
+from sentinel.service.installed import how_to_start, is_installed
 
 _NOTIFICATIONS = "org.freedesktop.Notifications"
 _PATIENCE = 0.7
@@ -40,7 +41,7 @@ def agent(patient: Patient) -> Iterator[Trouble]:
         case instance.Condition.STOPPED | instance.Condition.CRASHED:
             died = state.condition is instance.Condition.CRASHED
             what = f"the agent (pid {state.pid}) has died without a word" if died else "no agent runs"
-            yield Trouble(what, ("nothing that dies now is cleaned up after",), hint="start it: sentinel agent")
+            yield Trouble(what, ("nothing that dies now is cleaned up after",), hint=f"start it: {how_to_start()}")
             return
     try:
         told = client.ask(patient.where.inbox, wire.Status(), _PATIENCE)
@@ -55,6 +56,11 @@ def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
         yield Trouble("the agent is in safe mode, and ends nothing", (str(why),), hint="sentinel service restart")
     elif why := told.get("why_not_better"):
         yield Trouble(f"the agent hears of births and deaths by {told.get('source')} only", (str(why),))
+    if (version := told.get("version")) != __version__:
+        again = "sentinel service restart" if is_installed() else "end it, then: sentinel agent"
+        yield Trouble(
+            "the agent that runs is of another version", (f"it is {version}, this is {__version__}",), hint=again
+        )
     for key in ("trouble", "switch_trouble"):
         if why := told.get(key):
             yield Trouble(

@@ -13,6 +13,7 @@ from sentinel.doctor.patient import Patient
 from sentinel.doctor.sockets import stale_sockets
 from sentinel.observe import sockets
 from sentinel.observe.ports import ports_of
+from sentinel.service.installed import how_to_start
 
 
 def processes(patient: Patient) -> Iterator[Trouble]:
@@ -72,7 +73,7 @@ def _agents_own(patient: Patient) -> Iterator[Trouble]:
     state = instance.look(patient.where)
     if state.condition is instance.Condition.CRASHED:
         what = f"{patient.where.lock} still names an agent that died (pid {state.pid})"
-        yield Trouble(what, ("the kernel has given the lock back",), hint="start it again: sentinel agent")
+        yield Trouble(what, ("the kernel has given the lock back",), hint=f"start it again: {how_to_start()}")
 
 
 LOCKS: tuple[Callable[[Patient], Iterable[Trouble]], ...] = (_agents_own,)

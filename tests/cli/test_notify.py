@@ -59,7 +59,19 @@ def test_one_way_that_works_is_enough(place, tmp_path, monkeypatch):
     with_notify_send(tmp_path, monkeypatch, 0)
     status, lines = notify("--test")
     assert (status, lines[0]) == (0, "desktop   shown by desktop (notify-send)")
-    assert len(lines) == 3
+    assert "popups stack" in lines[1]
+    assert "no buttons" in lines[1]
+    assert len(lines) == 4
+
+
+def test_a_service_has_no_terminal(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    unit = tmp_path / "systemd" / "user" / "sentinel.service"
+    unit.parent.mkdir(parents=True)
+    assert len(notify()[1]) == 3
+    unit.touch()
+    assert notify()[1][3:] == ["The agent is a service, and has no terminal: that way is for one in the foreground."]
 
 
 def test_what_a_desktop_says_cannot_draw_on_the_terminal(place, tmp_path, monkeypatch):

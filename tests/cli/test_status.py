@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import time
 
 import pytest
@@ -84,6 +85,17 @@ def test_no_agent_is_3():
     assert status() == (3, "The agent is not running. Start it with: sentinel agent\n")
     code, out = status("--json")
     assert (code, json.loads(out)["state"]) == (3, "stopped")
+
+
+def test_where_the_service_is_installed_that_is_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))  # a Mac's is found by it
+    monkeypatch.setattr(sys, "platform", "linux")
+    unit = tmp_path / "systemd" / "user" / "sentinel.service"
+    unit.parent.mkdir(parents=True)
+    assert "with: sentinel agent\n" in status()[1]
+    unit.touch()
+    assert status() == (3, "The agent is not running. Start it with: sentinel service start\n")
 
 
 def test_one_that_died_without_a_word_is_1(where):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sentinel import instance
+from sentinel import __version__, instance
 from sentinel.config import Config, Notify
 from sentinel.doctor import of_host
 from sentinel.doctor.check import CouldNotCheck
@@ -75,10 +75,14 @@ def test_a_limit_that_cannot_be_read_is_no_answer():
         ({"switch_trouble": "the disk is full"}, "what the agent does is not written down"),
         ({"held": "paused"}, "the agent ends nothing"),
         ({"source": "proc connector", "why_not_better": ""}, None),
+        ({"version": "0.0.1"}, "the agent that runs is of another version"),
     ],
 )
 def test_an_agent_that_does_less_than_it_could_says_so(patient, told, what):
-    with instance.claim(patient.where), contextlib.closing(StandIn(patient.where.inbox, lambda _: told)):
+    with (
+        instance.claim(patient.where),
+        contextlib.closing(StandIn(patient.where.inbox, lambda _: {"version": __version__, **told})),
+    ):
         assert found(of_host.agent, patient) == ([what] if what else [])
 
 
