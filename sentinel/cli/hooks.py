@@ -56,7 +56,8 @@ def install(program: str, *, yes: bool) -> None:
     from sentinel.service.command import ours
 
     host = _host()
-    change = _integration(program).install(host, ours(host.environ))
+    integration = _integration(program)
+    change = integration.install(host, ours(host.environ) if integration.starts_us else ())
     _carry_out(change, f"{program}: the hooks are there as they should be.", f"{program}: done", yes=yes)
 
 

@@ -41,6 +41,7 @@ class HookFile:
     trust: Callable[[Host, Path, Mapping[str, int]], tuple[bool, str]]
     """Whether it will run our entries, which stand at these places in the arrays of their events, and why not."""
     hint: str = ""
+    starts_us: bool = True
 
     # -- what is asked of an integration ------------------------------------------------
 

@@ -50,13 +50,15 @@ class Integration(Protocol):
     """One program that Sentinel can be written into."""
 
     name: str
+    starts_us: bool
+    """Whether what is written there starts this Sentinel, which must then be found again."""
 
     def install(self, host: Host, words: Sequence[str]) -> Change | None:
         """What there is to do; None when it is installed as it should be.
 
         Args:
             host: For whom.
-            words: What starts this Sentinel.
+            words: What starts this Sentinel; empty for one that does not.
 
         Raises:
             SentinelError: It cannot be done, and why.

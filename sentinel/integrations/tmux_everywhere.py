@@ -28,6 +28,7 @@ _DEADLINE = 1.0
 
 class _Tmux:
     name = "tmux"
+    starts_us = False
 
     def install(self, host: Host, words: Sequence[str]) -> Change | None:  # noqa: ARG002 - the hooks start nothing of ours
         """Have them on every server that can be asked, and wanted on those to come."""

@@ -96,7 +96,10 @@ def servers() -> list[TmuxServer] | Unknown:
         return everyone
     pids = [pid for pid in everyone if processes.comm(pid) == TMUX_SERVER and processes.owner(pid) == ours]
     bound = bound_inodes()
-    return [found for pid in pids if isinstance(found := server_of(pid, bound), TmuxServer)]
+    found = [server for pid in pids if isinstance(server := server_of(pid, bound), TmuxServer)]
+    # What a server has just forked still is like it, the socket included.
+    once = {server.socket: server for server in found if server.socket is not None}
+    return [*once.values(), *(server for server in found if server.socket is None)]
 
 
 def server_of(pid: int, bound: Bound | Unknown | None = None) -> TmuxServer | Unknown:
@@ -129,6 +132,8 @@ def _label_of_arguments(argv: Sequence[str]) -> str:
     try:
         options = dict(getopt.getopt(list(argv[1:]), _OPTIONS)[0])
     except getopt.GetoptError:
+        return ""
+    if not argv:  # nobody may read them
         return ""
     return _label(options["-S"]) if "-S" in options else options.get("-L", _DEFAULT)
 

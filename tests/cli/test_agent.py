@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def nobody_serves(monkeypatch):
         coroutine.close()
         pytest.fail("an agent was run")
 
-    monkeypatch.setattr(agent.asyncio, "run", run)
+    monkeypatch.setattr(asyncio, "run", run)
 
 
 def invoke(*options):
@@ -74,7 +75,7 @@ def test_an_agent_that_fails_leaves_the_word_that_it_crashed(where, monkeypatch)
         assert instance.look(where).condition is instance.Condition.RUNNING
         raise OSError("a test says so")
 
-    monkeypatch.setattr(agent.asyncio, "run", run)
+    monkeypatch.setattr(asyncio, "run", run)
     assert isinstance(invoke().exception, OSError)
     assert instance.look(where).condition is instance.Condition.CRASHED
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -248,7 +249,7 @@ def test_a_label_is_told_from_a_path(place, monkeypatch, label, overminds):
         ),
         (["tmux", "-Lwork", "-u", "new", "-S", "/not/this"], "work"),
         (["tmux", "-2", "-f", "x.conf", "-S", "/run/my.sock", "attach"], "/run/my.sock"),
-        (["tmux", "new", "-L", "not-this"], ""),
+        (["tmux", "new", "-L", "not-this"], "default"),
         (["tmux", "-Z"], ""),
         ([], ""),
     ],
@@ -258,7 +259,7 @@ def test_arguments_tell_the_label_when_nothing_else_does(argv, label):
 
 
 def test_what_listens_on_nothing_is_unknown():
-    with subprocess.Popen(["sleep", "1000"]) as it:
+    with subprocess.Popen([sys.executable, "-E", "-c", "import time; time.sleep(1000)"]) as it:
         assert "listens on none" in str(tmux.server_of(it.pid))
         it.kill()
     assert isinstance(tmux.server_of(it.pid), Unknown)
@@ -270,3 +271,24 @@ def test_the_directory_of_sockets_is_tmuxs_own(place):
     assert tmux.socket_directory({}) == f"{usual}/tmux-{uid}"
     assert tmux.socket_directory({"TMUX_TMPDIR": f"{place}/link"}) == f"{place}/tmux-{uid}"
     assert tmux.socket_directory({"TMUX_TMPDIR": f"{place}/none"}) == f"{usual}/tmux-{uid}"
+
+
+FORKED = """
+import ctypes, os, signal, socket, sys
+ctypes.CDLL(None).prctl(15, b"tmux: server", 0, 0, 0)
+it = socket.socket(socket.AF_UNIX); it.bind(sys.argv[1]); it.listen()
+child = os.fork()
+if child: print(child, flush=True)
+signal.pause()
+"""
+
+
+def test_what_a_server_has_just_forked_is_no_second_one(place):
+    """A stand-in: with tmux it lasts until the exec of a job."""
+    with subprocess.Popen([sys.executable, "-c", FORKED, f"{place}/s"], stdout=subprocess.PIPE) as it:
+        child = os.pidfd_open(int(it.stdout.readline()))
+        found = [server for server in tmux.servers() if server.bound_to == f"{place}/s"]
+        signal.pidfd_send_signal(child, signal.SIGKILL)
+        os.close(child)
+        it.kill()
+    assert len(found) == 1
