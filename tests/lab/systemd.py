@@ -178,6 +178,10 @@ class UserManager:
         """Run a verb of the installed program."""
         return self.run(f"{PREFIX}/bin/sentinel", *words, **environ)
 
+    def pip_install(self, wheel: Path) -> None:
+        """Put a wheel into the program's environment, as ``pip install`` and ``pipx upgrade`` do."""
+        self.as_root(f"{PREFIX}/bin/python3", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wheel)
+
     def control(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``systemctl --user``."""
         return self.run("systemctl", "--user", *words)
@@ -205,14 +209,39 @@ class UserManager:
         return True
 
 
-def install_program(where: Path) -> Path:
-    """A Python environment of its own with Sentinel in it, as pipx makes one; found at ``PREFIX`` in the lab."""
+def build_wheel(where: Path, version: str) -> Path:
+    """What a release of this checkout with that version would be."""
+    source = where / version
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(sentinel.__file__).parent, source / "sentinel", ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(Path(sentinel.__file__).parents[1] / name, source)
+    module = source / "sentinel" / "__init__.py"
+    module.write_text(module.read_text().replace(f'"{sentinel.__version__}"', f'"{version}"'))
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(where)]
+    subprocess.run(build, cwd=source, capture_output=True, timeout=60, check=True)
+    (wheel,) = where.glob(f"session_sentinel-{version}-*.whl")
+    wheel.chmod(0o644)
+    return wheel
+
+
+def make_environment(where: Path) -> Path:
+    """A Python environment with all that Sentinel needs, and without it; found at ``PREFIX`` in the lab."""
     program = where / "program"
     python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
     subprocess.run([python, "-m", "venv", "--without-pip", "--copies", str(program)], check=True)
     site = next((program / "lib").glob("python*")) / "site-packages"
-    ignored = shutil.ignore_patterns("__editable__*", "__pycache__")
+    ignored = shutil.ignore_patterns("__editable__*", "session_sentinel-*", "__pycache__")
     shutil.copytree(sysconfig.get_paths()["purelib"], site, dirs_exist_ok=True, ignore=ignored)
+    subprocess.run(["chmod", "-R", "a+rX", str(where)], check=True)
+    return program
+
+
+def install_program(where: Path) -> Path:
+    """Such an environment with this very Sentinel in it."""
+    program = make_environment(where)
+    site = next((program / "lib").glob("python*")) / "site-packages"
+    ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(sentinel.__file__).parent, site / "sentinel", dirs_exist_ok=True, ignore=ignored)
     script = program / "bin" / "sentinel"
     script.write_text(f"#!{PREFIX}/bin/python3\nimport sys\nfrom sentinel.__main__ import main\nsys.exit(main())\n")

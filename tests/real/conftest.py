@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.stage import Stage, lab_user, until
-from tests.lab.systemd import UserManager, install_program
+from tests.lab.systemd import UserManager, install_program, make_environment
 from tests.lab.terminal import Terminal
 
 INITIAL = 0xEFFFFFFC
@@ -57,6 +57,18 @@ def program():
 @pytest.fixture
 def manager(program):
     """A real systemd of the lab's user, who has just logged in."""
+    yield from _logged_in(program)
+
+
+@pytest.fixture
+def bare_manager(program, tmp_path):
+    """The same, with an environment of its own in which there is no Sentinel yet."""
+    where = Path(tempfile.mkdtemp(prefix="sentinel-program-", dir="/tmp"))
+    yield from _logged_in(make_environment(where))
+    shutil.rmtree(where)
+
+
+def _logged_in(program):
     root = Path(tempfile.mkdtemp(prefix="sentinel-stage-", dir="/tmp"))
     try:
         manager = UserManager(Stage(root), program)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import grp
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.lab.absent import without
 from tests.lab.stage import alive, until
+from tests.lab.systemd import PREFIX, build_wheel
 
 pytestmark = pytest.mark.real
 
@@ -191,8 +194,8 @@ def test_after_three_crashes_it_only_observes_and_says_so(service):
     assert status(service)["safe"] == ""
 
 
-def left_behind(manager, command):
-    """A ``sentinel run`` is killed, and leaves a child that runs this; its pid."""
+def left_behind(manager, command, *, kill_it=True):
+    """A ``sentinel run`` is killed, if not now then later, and leaves a child that runs this; its pid."""
     file = manager.stage.home / "tmp" / "child"
     script = f"{command} & echo $! > {file}.new; mv {file}.new {file}; wait"
     wrapper = manager.start("sentinel", "run", "--name", "api", "--", "bash", "-c", script)
@@ -202,7 +205,8 @@ def left_behind(manager, command):
         return "owned by" in manager.sentinel("explain", str(child), "--json").stdout
 
     until(known, "the agent knowing it")
-    kill(manager, wrapper.pid)
+    if kill_it:
+        kill(manager, wrapper.pid)
     return child
 
 
@@ -252,6 +256,79 @@ def test_beside_an_agent_in_a_terminal_it_waits_for_its_turn(manager):
     until(lambda: manager.show("ActiveState") == "inactive", "the end of the second one")
     assert manager.show("NRestarts") == "0"
     assert "An agent runs without it (pid " in manager.sentinel("service", "status").stdout
+
+
+def test_an_upgrade_keeps_what_is_watched(bare_manager, tmp_path):
+    manager = bare_manager
+    manager.pip_install(build_wheel(tmp_path, "0.0.9"))
+    assert manager.sentinel("install", "--only", "service", "--yes").returncode == 0
+    unit = (manager.stage.home / ".config/systemd/user/sentinel.service").read_text()
+    assert f"ExecStart={PREFIX}/bin/python" in unit
+    server, pane = start_tmux(manager)
+    child = left_behind(manager, "sleep 600", kill_it=False)
+    wait_for(manager, "watching 3 sessions, nothing to clean")
+    first = status(manager)
+    assert first["version"] == "0.0.9"
+
+    manager.pip_install(build_wheel(tmp_path, "1.0.0"))
+    told = manager.sentinel("doctor").stdout
+    assert "the agent that runs is of another version" in told
+    assert "start the agent anew: it is of another version" in manager.sentinel("install", "--dry-run").stdout
+    done = manager.sentinel("install", "--only", "service", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    wait_for(manager, "watching 3 sessions, nothing to clean")
+    assert status(manager)["version"] == "1.0.0"
+    assert records(manager, "ledger.restored")[-1]["sessions"] == 3
+    assert manager.sentinel("install", "--only", "service", "--yes").stdout == "Everything is as it should be.\n"
+    assert [alive(pid) for pid in (server, pane, child)] == [True] * 3
+    manager.stage.kill(parent_of(parent_of(child)))
+    until(lambda: not alive(child), "the end of what was left")
+
+
+NO_WAY_NAMED = """
+[Service]
+UnsetEnvironment=DBUS_SESSION_BUS_ADDRESS DISPLAY WAYLAND_DISPLAY
+Environment={more}
+"""
+
+
+@pytest.mark.parametrize("way", ["D-Bus", "notify-send"])
+def test_a_popup_needs_neither_a_display_nor_a_bus_in_the_services_environment(manager, way):
+    raise_desktop(manager)
+    hidden = "" if way == "D-Bus" else f"PYTHONPATH={without('jeepney', manager.stage.home / 'hidden')['PYTHONPATH']}"
+    place = manager.stage.home / ".config/systemd/user/sentinel.service.d/bare.conf"
+    script = 'mkdir -p "${0%/*}" && printf "%s" "$1" > "$0"'
+    assert manager.run("sh", "-c", script, place, NO_WAY_NAMED.format(more=hidden)).returncode == 0
+    assert manager.sentinel("install", "--only", "service", "--yes").returncode == 0
+    environ = Path(f"/proc/{pid_of(manager)}/environ").read_text()
+    assert "DISPLAY" not in environ
+    assert "DBUS_SESSION_BUS_ADDRESS" not in environ
+    left_behind(manager, "sleep 600")
+    (told,) = until(lambda: records(manager, "notification.sent"), "the notification")
+    assert (told["shown"], told["by"]) == (True, f"desktop ({way})"), told
+    manager.run("dunstctl", "close-all")
+    [popup] = json.loads(manager.run("dunstctl", "history").stdout)["data"][0]
+    assert popup["summary"]["data"] == "Sentinel cleaned up"
+    assert '"api" in ~ was killed by SIGKILL' in popup["body"]["data"]
+
+
+def raise_desktop(manager):
+    """A screen that the service is not told of, and dunst on the user's bus."""
+    for program in ("Xvfb", "dunst", "dunstctl", "dbus-send", "notify-send"):
+        if shutil.which(program) is None:
+            pytest.skip(f"missing: {program}")
+    told = manager.stage.home / "tmp" / "display"
+    manager.start("sh", "-c", f"exec Xvfb -displayfd 9 -nolisten tcp 9>{told}")
+    number = until(lambda: told.exists() and told.read_text().strip(), "the screen")
+    manager.start("env", f"DISPLAY=:{number}", "dunst", "-conf", "/dev/null")
+    question = "--dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.freedesktop.Notifications"
+    ask = ["dbus-send", "--session", "--print-reply", *question.split()]
+    until(lambda: "boolean true" in manager.run(*ask).stdout, "dunst on the bus")
+
+
+def parent_of(pid):
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def test_its_words_are_in_the_journal_and_its_history_outlives_it(service):
