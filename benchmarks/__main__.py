@@ -41,7 +41,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "files": (files, 200, 40),
     "locks": (locks, 3000, 300),
     "projects": (projects, 25, 5),
-    "notices": (notices, 400, 40),
+    "notices": (notices, 400, 50),
     "hooks": (hooks, 500, 60),
     "registry": (registry, 1000, 200),
 }

@@ -62,9 +62,10 @@ def play(
     floor: bool = True,
     root: Sequence[str] = (),
     environment: dict[str, str] | None = None,
+    settle: int = _SETTLE,
 ) -> Deaths:
     """Have the driver kill so many roots, and read what it wrote down."""
-    argv = [lab.actor("deaths"), str(rounds + _WARM_UP), str(int(floor)), str(CHILDREN), shape, str(_SETTLE)]
+    argv = [lab.actor("deaths"), str(rounds + _WARM_UP), str(int(floor)), str(CHILDREN), shape, str(settle)]
     driver = lab.start([*argv, lab.actor("worker"), "--", *(root or [lab.actor("claude")])], environment)
     played: list[Round] = []
     hurt = None
