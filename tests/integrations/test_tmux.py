@@ -20,7 +20,7 @@ from tests.lab.tmuxes import VERSIONS, Server, program
 
 HANG = 20.0
 
-PLUGIN = Path(__file__).parents[2] / "service_files" / "tmux" / "sentinel.tmux"
+PLUGIN = Path(__file__).parents[2] / "sentinel.tmux"
 THEIRS = """
 set-hook -g session-closed 'display-message closed'
 set-hook -g session-created[3] { display-message created }
@@ -179,7 +179,8 @@ def test_the_plugin_sets_them_where_the_user_has_said_so_and_does_nothing_elsewh
     server = Server(found, place / "s")
     before = shown(server)
     for _ in range(3):
-        done = server("run-shell", str(PLUGIN))
+        # As the plugin manager does it: each *.tmux file in the root of the clone.
+        done = server("run-shell", f"for each in {PLUGIN.parent}/*.tmux; do $each; done")
         assert (done.stdout, done.stderr) == ("", "")
     assert missing(server) == (() if said else tmux.HOOKS)
     assert (shown(server) == before) is not said

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Sentinel for tmux's plugin manager, which runs each *.tmux file of a plugin.
 #
-#     run-shell ~/path/to/service_files/tmux/sentinel.tmux      # without the plugin manager
-#     set -g status-right '#{@sentinel_status} %H:%M'           # if you like: no process runs for it
+#     set -g @plugin 'OWNER/sentinel'          # with the plugin manager: it looks in the root of the clone
+#     run-shell ~/path/to/sentinel.tmux          # without it
+#     set -g status-right '#{@sentinel_status} %H:%M'    # if you like: no process runs for it
 #
 # Sets what `sentinel hooks install tmux` has said are the hooks of this user: at indexes of
 # their own, so that yours stay and that running it ten times is running it once. Does nothing
