@@ -48,7 +48,10 @@ def inside_tmux(project, terminal, *words):
     assert until(lambda: status.exists() and status.read_text(), f"the end of {words}", 60) == "0\n"
 
 
-@pytest.mark.parametrize("say", [by_itself, at_a_terminal, inside_tmux], ids=lambda way: way.__name__)
+in_each_way = pytest.mark.parametrize("say", [by_itself, at_a_terminal, inside_tmux], ids=lambda way: way.__name__)
+
+
+@in_each_way
 def test_scenario_1_normal_operation(project, terminal, say):
     say(project, terminal, "start")
     assert project.state() == "healthy"
@@ -61,7 +64,8 @@ def test_scenario_1_normal_operation(project, terminal, say):
     project.nothing_left()
 
 
-def test_scenario_2_terminal_force_close(project, terminal):
+@in_each_way
+def test_scenario_2_terminal_force_close(project, terminal, say):
     window = terminal("bash", "--norc", "-i")
     window.type(f"cd {project.home}; PATH={project.path}; overmind start -p {project.ports[0]}\n")
     until(lambda: project.state() == "healthy", "Overmind at the terminal")
@@ -73,10 +77,10 @@ def test_scenario_2_terminal_force_close(project, terminal):
     assert shown.returncode == 1
     assert "whose Overmind has ended" in shown.stdout
     assert "sentinel stop" in shown.stdout
-    project.right("stop")
+    say(project, terminal, "stop")
     project.nothing_left()
     assert not alive(orphan)
-    project.right("start")
+    say(project, terminal, "start")
     assert project.state() == "healthy"
 
 
@@ -91,8 +95,9 @@ def test_scenario_2_what_was_started_outlives_the_terminal_and_is_stopped_from_a
     project.nothing_left()
 
 
-def test_scenario_3_system_crash_simulation(project):
-    project.right("start")
+@in_each_way
+def test_scenario_3_system_crash_simulation(project, terminal, say):
+    say(project, terminal, "start")
     manager, server = project.manager(), project.server()
     project.socket.unlink()
     project.kill(server)
@@ -101,23 +106,23 @@ def test_scenario_3_system_crash_simulation(project):
     shown = project.sentinel("status", ".")
     assert shown.returncode == 1
     assert "PARTIAL" in shown.stdout
-    project.right("restart")
+    say(project, terminal, "restart")
     assert not alive(orphan)
     assert project.state() == "healthy"
 
 
-def test_scenario_4_multiple_zombie_sessions(project):
+@in_each_way
+def test_scenario_4_multiple_zombie_sessions(project, terminal, say):
     zombies = [project.zombie(number) for number in range(4)]
     project.stale_socket()
     shown = project.sentinel("status", ".").stdout
     assert "4 tmux servers whose Overmind has ended" in shown
     assert all(f"overmind-shop-{number:021d}" in shown for number in range(4))
     assert "a stale socket" in shown
-    said = project.right("stop")
-    assert "4 tmux servers ended" in said
+    say(project, terminal, "stop")
     assert not any(map(alive, zombies))
     project.nothing_left()
-    project.right("start")
+    say(project, terminal, "start")
     assert project.state() == "healthy"
 
 
@@ -147,17 +152,18 @@ def test_scenario_5_nuclear_option(project, terminal):
     assert project.state() == "healthy"
 
 
-def test_automated_test_1_clean_start_and_stop(project):
-    started = project.stage.start(*project.command("start"))
-    assert started.wait(60) == 0
-    project.right("stop")
+@in_each_way
+def test_automated_test_1_clean_start_and_stop(project, terminal, say):
+    say(project, terminal, "start")
+    say(project, terminal, "stop")
     assert "STOPPED" in project.sentinel("status", ".").stdout
 
 
-def test_automated_test_2_stale_socket_handling(project):
+@in_each_way
+def test_automated_test_2_stale_socket_handling(project, terminal, say):
     project.right("start")
     project.socket.rename(f"{project.socket}.old")
     project.stage.file("shop/.overmind.sock")
-    project.right("restart")
+    say(project, terminal, "restart")
     assert "HEALTHY" in project.sentinel("status", ".").stdout
-    project.right("stop", "--level", "aggressive")
+    say(project, terminal, "stop", "--level", "aggressive")
