@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -12,7 +13,7 @@ from sentinel import client, instance, paths, wire
 from sentinel.cli.switching import held, switches_of
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
-from sentinel.errors import NotRunning
+from sentinel.errors import NotRunning, SentinelError
 from sentinel.service.installed import how_to_start
 
 _RUNNING, _CRASHED, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
@@ -36,7 +37,7 @@ def command(*, project: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(data))
     else:
-        for line in _lines(data):
+        for line in [*_lines(data), *_of_a_project()]:
             click.echo(line)
     sys.exit(code)
 
@@ -98,6 +99,17 @@ def _lines(data: dict[str, object]) -> list[str]:
         lines.append(f"The configuration is wrong, and the one before it holds: {clean(str(data['refused']), 400)}")
     lines += [f"Trouble: {clean(str(data[key]), 400)}" for key in ("trouble", "switch_trouble") if data.get(key)]
     return lines
+
+
+def _of_a_project() -> list[str]:
+    """Who stands in a project may have meant that one."""
+    from sentinel.environments.project import find
+
+    try:
+        project = find(os.getcwd())
+    except (SentinelError, OSError):
+        return []
+    return [f"For the project {clean(project.name)}, in which you are: sentinel status ."]
 
 
 def _because(data: dict[str, object]) -> str:

@@ -87,6 +87,18 @@ def test_no_agent_is_3():
     assert (code, json.loads(out)["state"]) == (3, "stopped")
 
 
+def test_who_stands_in_a_project_is_told_how_to_ask_for_that_one(tmp_path, monkeypatch):
+    shop, nothing = tmp_path / "shop", tmp_path / "nothing"
+    shop.mkdir()
+    nothing.mkdir()
+    shop.joinpath("Procfile").write_text("web: true\n")
+    monkeypatch.chdir(nothing)
+    assert "sentinel status ." not in status()[1]
+    monkeypatch.chdir(shop)
+    assert status()[1].endswith("For the project shop, in which you are: sentinel status .\n")
+    assert json.loads(status("--json")[1])["state"] == "stopped"
+
+
 def test_where_the_service_is_installed_that_is_started(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))  # a Mac's is found by it
