@@ -91,6 +91,7 @@ class Leftovers:
 
     def judge(self) -> dict[ProcessId, ProcessVerdict]:
         """Judge those who are offered, or may be, from a fresh look at all of them."""
+        self._heed_wishes()
         verdicts: dict[ProcessId, ProcessVerdict] = {}
         for record in self._records_of(self._chosen):
             verdicts.update((verdict.id, verdict) for verdict in self._examiner.left_by(record))
@@ -107,6 +108,15 @@ class Leftovers:
                 verdict = replace(verdict, grade=found.grade, evidence=found.evidence)
             decided[found.id] = verdict
         return decided
+
+    def _heed_wishes(self) -> None:
+        """Have the ledger know who is to be kept as of now: what an agent has saved of that is seconds old."""
+        self._core.keeping.apply()
+        wanted = self._ledger.wanted
+        for member in [member for record in self._ledger.sessions() for member in record.members.values()]:
+            chain = processes.chain(member.id.pid)
+            if not member.kept and isinstance(chain, tuple) and any(link.id in wanted for link in chain):
+                self._ledger.keep(member)
 
     def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
         return mercy_after_a_yes(case, guards, named=case.id in self._named)

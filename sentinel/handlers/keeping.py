@@ -32,8 +32,8 @@ class Keeping:
         self._uid = uid
         self._applied: tuple[Keep, ...] | None = None
         self._pids: frozenset[int] = frozenset()
-        self._apply()
-        bus.subscribe(SessionDied, lambda _: self._apply())  # a wish that nobody told us of counts too
+        self.apply()
+        bus.subscribe(SessionDied, lambda _: self.apply())  # a wish that nobody told us of counts too
         bus.subscribe(ProcessExited, self.exited)
         bus.subscribe(EventsLost, lambda _: self.refresh())
         bus.subscribe(LookDue, lambda _: self.refresh())
@@ -50,7 +50,7 @@ class Keeping:
         """
         keeps = [self._process(int(what))] if is_pid(what) else self._session(what)
         self._switches.change(lambda switches: switches.keeping(keeps))
-        self._apply()
+        self.apply()
         return self._told(keeps, kept=True)
 
     def release(self, what: str) -> Data:
@@ -75,7 +75,7 @@ class Keeping:
         for member in [*members, *self._members(keeps)]:
             self._ledger.keep(member, kept=False)
         self._applied = None
-        self._apply()
+        self.apply()
         return self._told(keeps, kept=False)
 
     def _told(self, keeps: list[Keep], *, kept: bool) -> Data:
@@ -119,13 +119,13 @@ class Keeping:
         kept = self._switches.now().kept
         if not kept:
             return
-        self._apply()
+        self.apply()
         whole = {keep.session for keep in kept}
         heirs = [_kept(m.id, m.owner if m.owner in whole else "") for m in self._tops()]
         sessions = {record.session.key for record in self._ledger.sessions()}
         gone = [keep.id for keep in kept if keep.session not in sessions and _has_ended(keep.id)]
         self._switches.change(lambda switches: switches.keeping(heirs).releasing(gone))
-        self._apply()
+        self.apply()
 
     def _tops(self) -> Iterable[Member]:
         """Whoever is kept and hangs under nobody who is."""
@@ -135,7 +135,7 @@ class Keeping:
                 if member.kept and member.id.start and (above is None or not above.kept):
                     yield member
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
         """Have the ledger know whom the list names, those that are in it already and those to come."""
         kept = self._switches.now().kept
         if kept is self._applied:

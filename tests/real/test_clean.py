@@ -157,6 +157,36 @@ def test_who_is_named_goes_with_all_that_it_bore_but_not_when_its_parent_lives(s
     assert wreck.clean("--yes", str(top)).returncode == 1
 
 
+def test_what_is_on_the_list_of_the_kept_stays_with_all_that_it_bears_whoever_is_named(stage, wreck):
+    (top,) = wreck.left_by_an_agent("top", script="bash -c 'echo $$ > below; exec sleep 1000' & exec sleep 1000")
+    below = stage.pid("below")
+    assert stage.sentinel("keep", str(top)).returncode == 0
+    assert wreck.found()[top]["guard"] == "kept"
+    for words in ((str(top),), (str(below),), ()):
+        assert " 1 ended" not in wreck.clean("--yes", *words).stdout
+    assert alive(top)
+    assert alive(below)
+    assert stage.sentinel("keep", "--off", str(top)).returncode == 0
+    wreck.clean("--yes", str(top))
+    ended(top, below)
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)  # what is saved is the same
+def test_a_wish_counts_before_the_agent_has_saved_it(stage, wreck):
+    stage.configure('[policy.default]\nsurvivors = "report"\n')
+    stage.agent()
+    wrapper = stage.start_run("api", "sleep 1000 & echo $! > left.tmp; mv left.tmp left; exec sleep 1000")
+    left = stage.pid("left")
+    stage.watched("api")
+    stage.kill(wrapper.pid)
+    stage.record("session.judged", "api")
+    until(lambda: left in wreck.found(), "the saved ledger")
+    assert stage.sentinel("keep", str(left)).returncode == 0
+    for _ in range(3):
+        assert " 1 ended" not in wreck.clean("--yes", str(left)).stdout
+    assert alive(left)
+
+
 def test_nothing_is_ended_while_paused_or_observing(stage, wreck):
     (lost,) = wreck.left_by_an_agent("lost")
     assert stage.sentinel("pause").returncode == 0
