@@ -173,17 +173,15 @@ def test_what_is_on_the_list_of_the_kept_stays_with_all_that_it_bears_whoever_is
 
 @pytest.mark.parametrize("source", ["connector"], indirect=True)  # what is saved is the same
 def test_a_wish_counts_before_the_agent_has_saved_it(stage, wreck):
-    stage.configure('[policy.default]\nsurvivors = "report"\n')
     stage.agent()
-    wrapper = stage.start_run("api", "sleep 1000 & echo $! > left.tmp; mv left.tmp left; exec sleep 1000")
-    left = stage.pid("left")
-    stage.watched("api")
+    job = "nohup sleep 1000 > /dev/null 2>&1 < /dev/null & echo $! > left.tmp; mv left.tmp left; exec sleep 1000"
+    wrapper = stage.start_run("api", job)
+    (left,) = settled(stage, "left", session="api")
     stage.kill(wrapper.pid)
-    stage.record("session.judged", "api")
-    until(lambda: left in wreck.found(), "the saved ledger")
+    until(lambda: wreck.found(str(left)).get(left, {}).get("grade") == "proven", "the saved ledger")
     assert stage.sentinel("keep", str(left)).returncode == 0
-    for _ in range(3):
-        assert " 1 ended" not in wreck.clean("--yes", str(left)).stdout
+    assert wreck.found(str(left))[left]["guard"] == "kept"
+    assert " 1 ended" not in wreck.clean("--yes", str(left)).stdout
     assert alive(left)
 
 
