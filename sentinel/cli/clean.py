@@ -63,7 +63,7 @@ def command(
     room = open_room()
     findings = room.leftovers.find(asked)
     places = {asked.project or os.getcwd(), *(finding.portrait.directory for finding in findings)}
-    ended = [] if pids or pattern else stale_sockets(os.getuid(), places, asked.older_than)
+    ended = [] if pids or pattern else stale_sockets(os.getuid(), places, room.where.quarantine, asked.older_than)
     ended += [session for session in room.leftovers.ended if session.belongings.sockets]
     held = forbidden(room.core.policy())
     offered = sum(finding.target is not None for finding in findings) + len(ended)

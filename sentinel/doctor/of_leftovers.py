@@ -42,7 +42,7 @@ def stale(patient: Patient) -> Iterator[Trouble]:
         raise CouldNotCheck(str(bound))
     places = {os.getcwd(), *(finding.portrait.directory for finding in patient.findings())}
     places |= {project.path for project in patient.config.policy.projects}
-    for session in stale_sockets(patient.uid, places):
+    for session in stale_sockets(patient.uid, places, patient.where.quarantine):
         path = session.belongings.sockets[0].path
         evidence = (f"it was made by {session.title}", "no living socket is bound to this inode, and nobody answers")
         remedy = Remedy(f"move {path} into quarantine", removes=(session,))

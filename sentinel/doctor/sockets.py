@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from sentinel.core.facts import ProcessId, SocketFacts
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -11,13 +13,14 @@ from sentinel.handlers.dead_sockets import FRESH, deserted
 from sentinel.observe import sockets, tmux
 from sentinel.observe.files import names_in
 from sentinel.observe.sockets import Bound
+from sentinel.reaper.returns import Returned, returned
 
 _OVERMINDS = ".overmind.sock"
 _NOBODY_KNOWS = ProcessId(0, 0)
 """Who made a socket that nobody watched being made."""
 
 
-def stale_sockets(uid: int, directories: Iterable[str], older_than: float = 0.0) -> list[Session]:
+def stale_sockets(uid: int, directories: Iterable[str], quarantine: Path, older_than: float = 0.0) -> list[Session]:
     """Sessions that have ended and left a socket: each has the one that is stale among its belongings.
 
     Looked at are tmux's own directory, and ``.overmind.sock`` in the others.
@@ -25,18 +28,20 @@ def stale_sockets(uid: int, directories: Iterable[str], older_than: float = 0.0)
     Args:
         uid: Whose files.
         directories: Where an Overmind may have worked.
+        quarantine: Tells what a person has put back: that is not offered.
         older_than: Seconds since the socket was made.
     """
     bound = sockets.bound_inodes()
     if not isinstance(bound, Bound):
         return []
     age = max(older_than, FRESH)
-    return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, age)]
+    put_back = returned(quarantine, time.time())
+    return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, put_back, age)]
 
 
-def _is_stale(session: Session, uid: int, bound: Bound, age: float) -> bool:
+def _is_stale(session: Session, uid: int, bound: Bound, put_back: Returned, age: float) -> bool:
     (mark,) = session.belongings.sockets
-    found = deserted(mark.path, uid, bound, age)
+    found = deserted(mark.path, uid, bound, put_back, age)
     return found is not None and (found.device, found.inode) == (mark.device, mark.inode)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Result, SweepSockets
@@ -27,6 +28,7 @@ from sentinel.observe import sockets
 from sentinel.observe.files import names_in
 from sentinel.observe.sockets import Bound
 from sentinel.observe.tmux import socket_directory
+from sentinel.reaper.returns import Returned, returned
 from sentinel.reaper.sweeping import BATCH, sweep
 
 FRESH = 2.0
@@ -38,13 +40,14 @@ _AFTER_A_START = 0.2
 _OF_TMUX = re.compile(r"tmux-\d+")
 
 
-def deserted(path: str, uid: int, bound: Bound, age: float = FRESH) -> Stale | None:
+def deserted(path: str, uid: int, bound: Bound, put_back: Returned, age: float = FRESH) -> Stale | None:
     """A socket file that is nobody's by all that can be asked.
 
     Args:
         path: Of the file.
         uid: Whose it must be.
         bound: Every bound socket, of a moment ago.
+        put_back: What a person wants to stay.
         age: Seconds that it must be old.
     """
     facts = sockets.look_at_socket(path, bound)
@@ -52,7 +55,9 @@ def deserted(path: str, uid: int, bound: Bound, age: float = FRESH) -> Stale | N
         return None
     verdict = judge_socket(SocketMark(path, facts.device, facts.inode), facts, uid, "nobody watched who made it")
     # Nobody in this network namespace holds it. Somebody in another one would answer.
-    return verdict if isinstance(verdict, Stale) and sockets.answers(path) is False else None
+    if not isinstance(verdict, Stale) or path in put_back or sockets.answers(path) is not False:
+        return None
+    return verdict
 
 
 class DeadSockets:
@@ -70,12 +75,14 @@ class DeadSockets:
         journal: Journal,
         policy: Callable[[], Policy],
         later: Callable[..., object],
+        quarantine: Path,
     ) -> None:
         self._bus = bus
         self._ledger = ledger
         self._journal = journal
         self._policy = policy
         self._later = later
+        self._quarantine = quarantine
         self._task: asyncio.Task[None] | None = None
         self._places = {socket_directory()}
         bus.subscribe(SessionDied, self._died)
@@ -126,10 +133,10 @@ class DeadSockets:
         found: list[Stale] = []
         if not isinstance(names, list) or not isinstance(bound, Bound):
             return found
-        spoken_for = self._spoken_for()
+        spoken_for, put_back = self._spoken_for(), returned(self._quarantine, time.time())
         for number, name in enumerate(names, 1):
             path = os.path.join(directory, name)
-            if path not in spoken_for and (stale := deserted(path, os.getuid(), bound)) is not None:
+            if path not in spoken_for and (stale := deserted(path, os.getuid(), bound, put_back)) is not None:
                 found.append(stale)
             if number % BATCH == 0:
                 await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from sentinel.core.verdicts import FileVerdict, Kept, Stale
 from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 from sentinel.observe import overmind, sockets
-from sentinel.reaper import removals
+from sentinel.reaper import removals, returns
 
 _SLACK = 2.0
 """Seconds: file times are wall-clock, coarse, and written a little before and after."""
@@ -36,7 +36,7 @@ class Leftovers:
 
     def verdicts(self, session: Session) -> list[FileVerdict]:
         """Judge every file that the dead session owns or may have left."""
-        return [*self._sockets(session), *self._directories(session)]
+        return list(self._but_returned([*self._sockets(session), *self._directories(session)]))
 
     def remove(self, session: Session, policy: Policy, tried: Collection[str] = ()) -> list[Outcome]:
         """Judge now, move what is stale into quarantine, and say why the rest stays.
@@ -48,10 +48,11 @@ class Leftovers:
         # One kind after the other: a directory is judged by the sockets that are there then.
         outcomes = [
             self._perform(RemoveSocket(session, verdict)) if isinstance(verdict, Stale) else _kept(verdict)
-            for verdict in list(self._sockets(session))
+            for verdict in self._but_returned(list(self._sockets(session)))
             if verdict.path not in tried
         ]
-        for verdict in [found for found in self._directories(session) if found.path not in tried]:
+        found = list(self._directories(session))
+        for verdict in self._but_returned([one for one in found if one.path not in tried]):
             if isinstance(verdict, Stale):
                 outcomes.append(self._perform(RemoveDirectory(session, verdict)))
             elif verdict.path in session.belongings.directories:
@@ -66,6 +67,13 @@ class Leftovers:
             reason = f"nothing is removed that cannot be recorded: {error}"
             return Outcome(action.target.path, Result.REFUSED, reason)
         return removals.remove(action, self._quarantine)
+
+    def _but_returned(self, verdicts: Iterable[FileVerdict]) -> Iterator[FileVerdict]:
+        """What a person has put back stays."""
+        put_back = returns.returned(self._quarantine, time.time())
+        for verdict in verdicts:
+            stays = isinstance(verdict, Stale) and verdict.path in put_back
+            yield Kept(verdict.path, "returned", returns.PUT_BACK) if stays else verdict
 
     def _owner(self, session: Session) -> str:
         record = self._ledger.record(session.key)

@@ -241,8 +241,8 @@ class StaleLocks:
         if not policy.acts:
             self._keep(facts, Kept(facts.path, "held-back", policy.held or 'mode = "observe"'))
             return
-        if returns.was_returned(self._kept_in, (facts.device, facts.inode, facts.modified)):
-            self._keep(facts, Kept(facts.path, "returned", "its user has put it back"))
+        if facts.path in returns.returned(self._kept_in, time.time()):
+            self._keep(facts, Kept(facts.path, "returned", returns.PUT_BACK))
             return
         action = RemoveLock(verdict, facts.kind, facts.shape)
         try:

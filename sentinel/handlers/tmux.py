@@ -42,7 +42,9 @@ class Tmux:
         ReopenServers(
             bus, ledger=ledger, signaller=signaller, policy=policy, later=later, look_for_sockets=look_for_sockets
         )
-        self._dead_sockets = DeadSockets(bus, ledger=ledger, journal=journal, policy=policy, later=later)
+        self._dead_sockets = DeadSockets(
+            bus, ledger=ledger, journal=journal, policy=policy, later=later, quarantine=where.quarantine
+        )
         self._status = TmuxStatus(bus, where, policy)
         self._visits = TmuxVisits(bus, ledger, (TmuxHooks(bus, where), self.sessions, self._status), later)
 

@@ -20,6 +20,8 @@ from sentinel.reaper.openat import Refused
 
 KEPT_SECONDS = 24 * 3600.0
 NOTE, ITEM = "note.json", "item"
+RETURNED = "returned"
+"""Beside the note of what was put back: its device, its inode, and its time of writing."""
 ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
 """The name of an entry."""
 
@@ -134,7 +136,10 @@ def _kind(action: RemoveSocket | RemoveDirectory | RemoveLock) -> str:
 
 
 def prune(quarantine: Path, now: float) -> int:
-    """Delete what was kept long enough; what is not ours to name is left. Returns how many."""
+    """Delete what was kept long enough, counted anew from its return; what is not ours to name is left.
+
+    Returns how many.
+    """
     deleted = 0
     try:
         names = os.listdir(quarantine)
@@ -142,10 +147,18 @@ def prune(quarantine: Path, now: float) -> int:
         return 0
     for name in names:
         entry = ENTRY.fullmatch(name)
-        if entry is not None and now - _seconds(entry["stamp"]) > KEPT_SECONDS:
+        if entry is not None and now - max(_seconds(entry["stamp"]), returned_at(quarantine / name)) > KEPT_SECONDS:
             remove_tree(quarantine / name)
             deleted += not (quarantine / name).exists()
     return deleted
+
+
+def returned_at(entry: Path) -> float:
+    """When what was in it was put back, in wall-clock seconds since the epoch; 0 when it was not."""
+    try:
+        return (entry / RETURNED).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _seconds(stamp: str) -> float:

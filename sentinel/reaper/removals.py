@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from sentinel.core.rules.locks import Shape
 from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, open_entry, prune
+from sentinel.reaper.returns import PUT_BACK, returned
 
 __all__ = ["prune", "remove", "still_dead", "still_unclaimed"]
 
@@ -75,9 +77,12 @@ def _remove(action: Removal, quarantine: Path, recheck: Recheck) -> Outcome:
         return Outcome(path, Result.GONE)
     try:
         try:
-            _check(action, status_of(directory, name))
+            status = status_of(directory, name)
+            _check(action, status)
         except FileNotFoundError:
             return Outcome(path, Result.GONE)
+        if returned(quarantine, time.time()).knows(status):
+            raise Refused(PUT_BACK)
         aside = f".sentinel-{os.urandom(8).hex()}"
         entry = open_entry(quarantine, action, aside)
         try:

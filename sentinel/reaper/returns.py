@@ -1,4 +1,8 @@
-"""Gives removed things back: what lies in quarantine gets its name again, and nothing is overwritten."""
+"""Gives removed things back: what lies in quarantine gets its name again, and nothing is overwritten.
+
+What a person has put back stays for a day, whoever would remove it: ``removals.remove`` asks for
+itself, and who offers or sweeps asks before.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,10 @@ import msgspec
 
 from sentinel.errors import SentinelError
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import ENTRY, ITEM, KEPT_SECONDS, NOTE, remove_tree
+from sentinel.reaper.quarantine import ENTRY, ITEM, KEPT_SECONDS, NOTE, RETURNED, remove_tree, returned_at
 
-RETURNED = "returned"
-"""Beside the note of what was put back: its device, inode and time of writing."""
+PUT_BACK = "its user has put it back"
+"""Why it stays."""
 _LARGEST = 64 * 1024
 
 
@@ -64,23 +68,45 @@ def put_in_place(quarantine: Path, it: Kept) -> None:
         raise CannotReturn(f"it could not be put back: {error}") from error
     finally:
         os.close(directory)
-    (entry / RETURNED).write_bytes(msgspec.json.encode((status.st_dev, status.st_ino, status.st_mtime_ns)))
+    # Writing into a script directory makes no other of it; a file or a socket would be another's by then.
+    written = None if it.kind == "directory" else status.st_mtime_ns
+    (entry / RETURNED).write_bytes(msgspec.json.encode((status.st_dev, status.st_ino, written)))
 
 
-def was_returned(quarantine: Path, identity: tuple[int, int, int]) -> bool:
-    """Whether somebody put this very thing back within the last day: it is not removed twice.
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What was put back within the last day: it is not removed twice."""
 
-    Args:
-        quarantine: Where removed things are kept.
-        identity: Device, inode, and time of writing in nanoseconds.
-    """
-    for entry in _entries(quarantine):
+    _marks: frozenset[tuple[int, int, int | None]]
+
+    def __contains__(self, path: str) -> bool:
+        """Whether the very thing that was put back lies there."""
+        if not self._marks:
+            return False
         try:
-            if msgspec.json.decode((entry / RETURNED).read_bytes()) == [*identity]:
-                return True
-        except (OSError, msgspec.DecodeError):
+            return self.knows(os.lstat(path))
+        except OSError:
+            return False
+
+    def knows(self, status: os.stat_result) -> bool:
+        """Whether it is one of these."""
+        which = status.st_dev, status.st_ino
+        return not self._marks.isdisjoint({(*which, None), (*which, status.st_mtime_ns)})
+
+
+def returned(quarantine: Path, now: float) -> Returned:
+    """What is to stay because somebody put it back."""
+    return Returned(frozenset(_marks(quarantine, now)))
+
+
+def _marks(quarantine: Path, now: float) -> Iterator[tuple[int, int, int | None]]:
+    for entry in _entries(quarantine):
+        if now - returned_at(entry) > KEPT_SECONDS:
             continue
-    return False
+        try:
+            yield msgspec.json.decode((entry / RETURNED).read_bytes(), type=tuple[int, int, int | None])
+        except (OSError, msgspec.MsgspecError):
+            continue
 
 
 def _entries(quarantine: Path) -> Iterator[Path]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from sentinel.core.actions import RemoveSocket, Result
+from sentinel.core.verdicts import Stale
 from sentinel.doctor.sockets import stale_sockets
+from sentinel.reaper import removals, returns
+from tests.handlers.room import moves_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -40,8 +46,8 @@ def bind():
         one.close()
 
 
-def paths(*directories, **options):
-    found = stale_sockets(os.geteuid(), [str(directory) for directory in directories], **options)
+def paths(*directories, quarantine=Path("/not/there"), **options):
+    found = stale_sockets(os.geteuid(), [str(directory) for directory in directories], quarantine, **options)
     return [session.belongings.sockets[0].path for session in found]
 
 
@@ -69,13 +75,13 @@ def test_each_says_whose_it_was(tmux, bind, tmp_path):
     shop = tmp_path / "shop"
     shop.mkdir()
     bind(shop / ".overmind.sock")
-    titles = [session.title for session in stale_sockets(os.geteuid(), [str(shop)])]
+    titles = [session.title for session in stale_sockets(os.geteuid(), [str(shop)], tmp_path / "none")]
     assert titles == ['tmux server "work"', 'Overmind "shop"']
 
 
-def test_another_users_are_not_looked_at(tmux, bind):
+def test_another_users_are_not_looked_at(tmux, bind, tmp_path):
     bind(tmux / "dead")
-    assert stale_sockets(os.geteuid() + 1, []) == []
+    assert stale_sockets(os.geteuid() + 1, [], tmp_path / "none") == []
 
 
 def test_where_nobody_can_tell_who_is_bound_nothing_is_stale(tmux, bind, monkeypatch):
@@ -94,3 +100,16 @@ def test_who_answers_from_another_network_is_there(tmux, bind, monkeypatch):
     bind(tmux / "dead")
     monkeypatch.setattr(sockets.sockets, "answers", lambda _: True)
     assert paths() == []
+
+
+@moves_files
+def test_mercy_what_a_person_put_back_is_not_offered(tmux, bind, tmp_path):
+    bind(tmux / "wanted")
+    bind(tmux / "other")
+    quarantine = tmp_path / "quarantine"
+    (session,) = [one for one in stale_sockets(os.geteuid(), [], quarantine) if one.name == "wanted"]
+    (mark,) = session.belongings.sockets
+    action = RemoveSocket(session, Stale(mark.path, mark.device, mark.inode, ("nobody holds it",)))
+    assert removals.remove(action, quarantine).result is Result.REMOVED
+    returns.put_in_place(quarantine, returns.kept(quarantine, time.time())[0])
+    assert paths(quarantine=quarantine) == [str(tmux / "other")]

@@ -12,13 +12,15 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.actions import Result
+from sentinel.core.actions import RemoveSocket, Result
 from sentinel.core.events import AgentStarted, LookDue, SessionDied, SocketsSwept
 from sentinel.core.facts import Death
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
+from sentinel.core.verdicts import Stale
 from sentinel.handlers import dead_sockets
 from sentinel.handlers.dead_sockets import DeadSockets
 from sentinel.observe import processes
+from sentinel.reaper import removals, returns
 from tests.handlers.room import HANG, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace, moves_files]
@@ -43,6 +45,7 @@ def swept(room, place):
         journal=room.journal,
         policy=room.wishes,
         later=lambda _, call, *words: calls.append((call, words)),
+        quarantine=room.where.quarantine,
     )
 
     def swept(event):
@@ -76,6 +79,16 @@ def bound(path):
     owner.bind(path.name)
     os.chdir(here)
     return owner
+
+
+def put_back(room, path):
+    """Have it removed as that of a session that has died, and put back by a person."""
+    status = os.lstat(path)
+    stale = Stale(str(path), status.st_dev, status.st_ino, ("its owner has ended",))
+    session = Session(Kind.TMUX, "x", processes.identify(os.getpid()))
+    assert removals.remove(RemoveSocket(session, stale), room.where.quarantine).result is Result.REMOVED
+    (kept,) = returns.kept(room.where.quarantine, time.time())
+    returns.put_in_place(room.where.quarantine, kept)
 
 
 @pytest.mark.parametrize("event", [STARTED, LookDue("it is time")])
@@ -112,7 +125,7 @@ def test_a_directory_that_is_not_of_tmux_is_not_swept(room, tmp_path, swept):
     assert os.listdir(other) == ["app.sock"]
 
 
-@pytest.mark.parametrize("spared", ["bound", "listening", "young", "a session's", "no socket", "paused"])
+@pytest.mark.parametrize("spared", ["bound", "listening", "young", "a session's", "no socket", "paused", "put back"])
 def test_these_stay(room, place, swept, spared):
     """Each is a dead socket but for one thing."""
     path, keep = place / "s", None
@@ -134,6 +147,9 @@ def test_these_stay(room, place, swept, spared):
         case "paused":
             dead(path)
             room.policy = replace(room.policy, held="it is paused")
+        case "put back":
+            dead(path)
+            put_back(room, path)
     assert swept(STARTED) == []
     assert os.listdir(place) == ["s"]
     if keep is not None:

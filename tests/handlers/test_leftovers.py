@@ -19,6 +19,7 @@ from sentinel.errors import JournalUnwritable
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.history import History
 from sentinel.observe import overmind, sockets
+from sentinel.reaper import returns
 from tests.handlers.room import killed, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -140,6 +141,25 @@ def test_a_session_without_files_costs_no_look(room, leftovers, monkeypatch):
     monkeypatch.setattr(sockets, "bound_inodes", lambda: pytest.fail("it looked"))
     monkeypatch.setattr(overmind, "script_directories", lambda *_: pytest.fail("it looked"))
     assert leftovers.remove(die(room, Belongings(), kind=Kind.AGENT), Policy()) == []
+
+
+@moves_files
+@pytest.mark.parametrize("what", ["socket", "directory"])
+def test_mercy_what_a_person_put_back_stays_and_is_said_to(room, leftovers, place, what):
+    directory = script_directory(place) if what == "directory" else None
+    with bind(place / "o.sock"):
+        had = Belongings((mark(place / "o.sock"),)) if directory is None else shop(place, directories=(str(directory),))
+    (removed,) = leftovers.remove(die(room, had), Policy())
+    assert removed.result is Result.REMOVED
+    for it in returns.kept(room.where.quarantine, time.time()):
+        returns.put_in_place(room.where.quarantine, it)
+    if directory is not None:
+        (directory / "notes").write_text("of one who looks at it")  # which makes it no other
+    session = die(room, had, pid=4243)
+    (outcome,) = leftovers.remove(session, Policy())
+    assert (outcome.target, outcome.result, outcome.reason) == (removed.target, Result.KEPT, "its user has put it back")
+    assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["returned"]
+    assert os.path.lexists(removed.target)
 
 
 # -- script directories ----------------------------------------------------------------------

@@ -104,14 +104,40 @@ def test_nothing_is_overwritten(place, kept, make, there):
     assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
 
 
-def test_what_was_put_back_is_known_and_its_successor_is_not(place, kept):
+def put_back(place, kept):
     path = place / "it"
     file(path)
     remove(path, kept)
     returns.put_in_place(kept, returns.kept(kept, time.time())[0])
-    status = path.lstat()
-    assert returns.was_returned(kept, (status.st_dev, status.st_ino, status.st_mtime_ns))
-    assert not returns.was_returned(kept, (status.st_dev, status.st_ino, status.st_mtime_ns + 1))
+    return path
+
+
+def test_what_was_put_back_is_known_and_its_successor_is_not(place, kept):
+    path = put_back(place, kept)
+    known = returns.returned(kept, time.time())
+    assert str(path) in known
+    assert str(place / "none") not in known
+    os.utime(path, (0, 0))
+    assert str(path) not in known
+
+
+def test_mercy_what_was_put_back_is_not_removed_again(place, kept):
+    path = put_back(place, kept)
+    outcome = remove(path, kept)
+    assert (outcome.result, outcome.reason) == (Result.REFUSED, "its user has put it back")
+    path.write_text("another's\n")
+    assert remove(path, kept).result is Result.REMOVED
+
+
+def test_it_stays_for_a_day_from_when_it_was_put_back(place, kept):
+    path = put_back(place, kept)
+    (entry,) = kept.iterdir()
+    old = kept / f"20200101T000000Z-{'0' * 16}"  # removed long ago, put back just now
+    entry.rename(old)
+    removals.prune(kept, time.time())
+    assert str(path) in returns.returned(kept, time.time())
+    assert str(path) not in returns.returned(kept, time.time() + 25 * 3600)
+    assert removals.prune(kept, time.time() + 25 * 3600) == 1
 
 
 def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
