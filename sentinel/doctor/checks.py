@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.doctor import of_host, of_leftovers, of_service, of_tmux
+from sentinel.doctor import of_host, of_leftovers, of_notifications, of_service, of_tmux
 from sentinel.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -11,7 +11,7 @@ CHECKS: tuple[Check, ...] = (
     Check("service", "Sentinel", "the service, if it is installed, serves", of_service.installed),
     Check("linger", "Sentinel", "what lives on after your log-out is watched", of_service.lingers),
     Check("places", "Sentinel", "what is done can be written down", of_host.places),
-    Check("notifications", "Sentinel", "you can be told", of_host.notifications),
+    Check("notifications", "Sentinel", "you can be told", of_notifications.notifications),
     Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),
     Check("tmux-unreachable", "tmux", "every server can be reached", of_tmux.unreachable),
     Check("tmux-orphaned", "tmux", "no session was left behind by what made it", of_tmux.orphaned),

@@ -6,20 +6,15 @@ import ctypes
 import errno
 import os
 import resource
-import shutil
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from sentinel import __version__, client, instance, wire
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
 from sentinel.errors import NotRunning
-from sentinel.notify import session_bus
-from sentinel.observe import message_bus
 from sentinel.service.installed import how_to_start, is_installed
 
-_NOTIFICATIONS = "org.freedesktop.Notifications"
 _PATIENCE = 0.7
 """Seconds to wait for an answer: within the deadline of a check, to say who did not give one."""
 _INOTIFY = "/proc/sys/fs/inotify"
@@ -105,28 +100,6 @@ def _refused_inotify() -> int | None:
         return ctypes.get_errno() or errno.EMFILE
     os.close(fd)
     return None
-
-
-def notifications(patient: Patient) -> Iterator[Trouble]:
-    """Whether a person could be told."""
-    if not patient.config.notify.enabled or sys.platform != "linux":
-        return
-    if not shutil.which("notify-send") and find_spec("dbus") is None and find_spec("jeepney") is None:
-        hint = "apt install libnotify-bin, or set notify.enabled = false"
-        evidence = ("neither jeepney nor notify-send nor dbus-python is installed",)
-        yield Trouble("no notification can be shown", evidence, hint=hint)
-    if not (address := session_bus.find(os.environ)):
-        hint = "set notify.enabled = false where there is no desktop"
-        yield Trouble("no notification can be shown", ("this log-in has no D-Bus session bus",), hint=hint)
-        return
-    serves = message_bus.serves(address, _NOTIFICATIONS, _PATIENCE)
-    if serves is False:
-        evidence = (f"nobody serves {_NOTIFICATIONS} on the session bus",)
-        yield Trouble(
-            "no notification can be shown", evidence, hint="start a notification service: dunst, mako, a desktop"
-        )
-    elif serves is not True:
-        raise CouldNotCheck(str(serves))
 
 
 def places(patient: Patient) -> Iterator[Trouble]:

@@ -18,6 +18,7 @@ from sentinel.observe.tmux import ask_server
 
 _SHOWN_FOR = 5000
 """Milliseconds. The default, 750, is too short to read a line."""
+_NOBODY = "no client is attached"
 _MOST = 16
 """Clients that are told at a time."""
 # display-message expands #{formats}, #(commands) and #[styles], then strftime(3)'s letters.
@@ -54,26 +55,41 @@ class Tmux:
                 told += answer
         if told:
             return Delivery(shown=True, by=self.name)
-        return Delivery(shown=False, why=troubles[0] if troubles else "no client is attached")
+        return Delivery(shown=False, why=troubles[0] if troubles else _NOBODY)
+
+    async def nobody_looks(self) -> str:
+        """Why nobody would see a line now; empty when somebody would. Nothing is shown."""
+        answers = await asyncio.gather(*map(self._clients, self._servers()))
+        if any(isinstance(answer, list) and answer for answer in answers):
+            return ""
+        troubles = [answer.why for answer in answers if isinstance(answer, Unknown)]
+        return self.obstacle() or (troubles[0] if troubles else _NOBODY)
 
     async def _tell(self, server: SocketMark, text: str) -> int | Unknown:
         """How many clients of one server were told; ``Unknown`` when it does not answer in time."""
-        question = f"who looks at {server.path}"
         began = asyncio.get_running_loop().time()
-        # The flag comes first: a control-mode client (a terminal that draws tmux itself) has no foot to show a line at.
-        listed = await ask_server(
-            question, server, self._deadline, ["tmux", "list-clients", "-F", "#{client_control_mode} #{client_name}"]
-        )
-        if isinstance(listed, Unknown):
-            return listed
-        clients = [
-            name for flag, _, name in (row.partition(" ") for row in listed.splitlines()) if flag != "1" and name
-        ]
+        clients = await self._clients(server)
+        if isinstance(clients, Unknown):
+            return clients
+        question = _question(server)
         left = self._deadline - (asyncio.get_running_loop().time() - began)
         said = [ask_server(question, server, left, display(client, text)) for client in clients[:_MOST]]
         answers = await asyncio.gather(*said)
         failed = [answer for answer in answers if isinstance(answer, Unknown)]
         return failed[0] if failed and len(failed) == len(answers) else len(answers) - len(failed)
+
+    async def _clients(self, server: SocketMark) -> list[str] | Unknown:
+        """Names of those who can be shown a line."""
+        # The flag comes first: a control-mode client (a terminal that draws tmux itself) has no foot to show a line at.
+        words = ["tmux", "list-clients", "-F", "#{client_control_mode} #{client_name}"]
+        listed = await ask_server(_question(server), server, self._deadline, words)
+        if isinstance(listed, Unknown):
+            return listed
+        return [name for flag, _, name in (row.partition(" ") for row in listed.splitlines()) if flag != "1" and name]
+
+
+def _question(server: SocketMark) -> str:
+    return f"who looks at {server.path}"
 
 
 def display(client: str, text: str) -> list[str]:

@@ -109,6 +109,11 @@ def ticks_per_second() -> int:
     return _MICROSECONDS
 
 
+def in_foreground(pid: int) -> bool | Unknown:
+    """The system knows (e_tpgid), and psutil does not ask it."""
+    return Unknown(f"where process {pid} runs", "psutil cannot ask the system")
+
+
 def only_forked(pid: int) -> bool | Unknown:
     """The system knows (P_EXEC), and psutil does not ask it."""
     return Unknown(f"whether process {pid} is a copy of its parent", "psutil does not tell")

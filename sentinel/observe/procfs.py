@@ -46,7 +46,7 @@ def ticks_per_second() -> int:
 class _Stat:
     """The fields of /proc/PID/stat that are used. The name may hold anything, also ``)``."""
 
-    __slots__ = ("flags", "group", "memory", "name", "parent", "session", "start", "state", "terminal")
+    __slots__ = ("flags", "foreground", "group", "memory", "name", "parent", "session", "start", "state", "terminal")
 
     def __init__(self, raw: bytes) -> None:
         opened, closed = raw.index(b"("), raw.rindex(b")")
@@ -54,6 +54,7 @@ class _Stat:
         fields = raw[closed + 2 :].split(b" ", 22)
         self.state = fields[0].decode("ascii")
         self.parent, self.group, self.session, self.terminal = (int(field) for field in fields[1:5])
+        self.foreground = int(fields[5])
         self.flags = int(fields[6])
         self.start = int(fields[19])
         self.memory = int(fields[21]) * _PAGE
@@ -187,6 +188,14 @@ def comm(pid: int) -> str:
         return _read(f"/proc/{pid}/comm", 64)[:-1].decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+
+
+def in_foreground(pid: int) -> bool | Unknown:
+    """Whether it is what its terminal attends to now; not so where it has none."""
+    stat = _stat(pid)
+    if not isinstance(stat, _Stat):
+        return stat if isinstance(stat, Unknown) else Unknown(f"where process {pid} runs", "it has ended")
+    return stat.terminal != 0 and stat.group == stat.foreground
 
 
 def only_forked(pid: int) -> bool | Unknown:

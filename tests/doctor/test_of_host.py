@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from sentinel import __version__, instance
-from sentinel.config import Config, Notify
+from sentinel.config import Config
 from sentinel.doctor import of_host
 from sentinel.doctor.check import CouldNotCheck
 from tests.cli.standin import StandIn
@@ -96,29 +96,6 @@ def test_no_agent_and_a_dead_one_are_told_apart(patient):
     with pytest.raises(ZeroDivisionError), instance.claim(patient.where):
         raise ZeroDivisionError
     assert "has died without a word" in found(of_host.agent, patient)[0]
-
-
-def test_no_bus_no_tool_and_nobody_who_shows_anything_are_told(patient, monkeypatch):
-    monkeypatch.setattr(of_host.shutil, "which", lambda _: None)
-    monkeypatch.setattr(of_host, "find_spec", lambda _: None)
-    monkeypatch.setattr(of_host.session_bus, "find", lambda _: "")
-    evidence = [trouble.evidence[0] for trouble in of_host.notifications(patient)]
-    assert evidence == [
-        "neither jeepney nor notify-send nor dbus-python is installed",
-        "this log-in has no D-Bus session bus",
-    ]
-    monkeypatch.setattr(of_host.shutil, "which", lambda _: "/usr/bin/notify-send")
-    monkeypatch.setattr(of_host.session_bus, "find", lambda _: "unix:path=/somewhere")
-    monkeypatch.setattr(of_host.message_bus, "serves", lambda *_: False)
-    assert "nobody serves" in next(of_host.notifications(patient)).evidence[0]
-    monkeypatch.setattr(of_host.message_bus, "serves", lambda *_: True)
-    assert found(of_host.notifications, patient) == []
-
-
-def test_who_wants_no_notifications_lacks_nothing(patient, monkeypatch):
-    monkeypatch.setattr(of_host.session_bus, "find", lambda _: "")
-    patient.config = Config(notify=Notify(enabled=False))
-    assert found(of_host.notifications, patient) == []
 
 
 def test_little_room_is_told(patient, monkeypatch):
