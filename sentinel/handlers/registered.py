@@ -130,8 +130,10 @@ class RegisteredSessions:
     def enlisted(self, session: str) -> Data:
         """Something about this session has changed: take it in, or let it go.
 
+        Tells the session's key, and under ``doubts`` by pid which of its children are not believed, and why.
+
         Raises:
-            SentinelError: It is not believed, or the registry cannot be read.
+            SentinelError: It has ended, or the registry cannot be read.
         """
         try:
             entry = self._registry.get(session)
@@ -149,11 +151,9 @@ class RegisteredSessions:
         if taken is None:
             raise SentinelError(f"process {entry.root.pid} has ended, or nobody can tell")
         key, doubts = taken
-        if doubts:
-            raise SentinelError(doubts[0])
-        return {"session": key}
+        return {"session": key, "doubts": doubts} if doubts else {"session": key}
 
-    def _take_in(self, entry: Entry) -> tuple[str, list[str]] | None:
+    def _take_in(self, entry: Entry) -> tuple[str, dict[str, str]] | None:
         """Watch a session, and what it calls its own. Its key, and what is not believed; None when it has ended."""
         self._discovery.consider(entry.root.pid, REGISTERED)  # it may be what is watched anyway
         session = self._ledger.rooted_at(entry.root.pid)
@@ -167,7 +167,7 @@ class RegisteredSessions:
         self._ids.setdefault(entry.root, set()).add(entry.id)
         key = session.key
         self._forget_unnamed(key, entry)
-        return key, [doubt for child in entry.children if (doubt := self._believe(child, key))]
+        return key, {str(child.id.pid): doubt for child in entry.children if (doubt := self._believe(child, key))}
 
     def _believe(self, child: Child, key: str) -> str:
         """Enter what a living session calls its own; why not, when it is not believed."""

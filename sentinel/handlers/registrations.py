@@ -47,7 +47,7 @@ class Registrations:
         """Something about this session has changed.
 
         Raises:
-            SentinelError: It is not believed, or the registry cannot be read.
+            SentinelError: It has ended, or the registry cannot be read.
         """
         return {"session": ""} if self._shut else self._opened().enlisted(session)
 

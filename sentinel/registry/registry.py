@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.observe import place, processes
 from sentinel.observe.sleep import slept
-from sentinel.registry import looks
+from sentinel.registry import hearing, looks
 from sentinel.registry.entries import Child, Entry, Place, Proof, Status
 from sentinel.registry.errors import RegistryBusy, RegistryDamaged
 from sentinel.registry.standing import Clocks, Standing, standing
@@ -41,8 +42,6 @@ PATIENCE = 5.0
 """Seconds to wait for others who have the registry in hand."""
 STALE_AFTER = 60.0
 """Seconds without a heartbeat after which a session that nobody can look at counts as stale."""
-_AGENTS_PATIENCE = 0.3
-"""Seconds for the agent to say that it has heard. It looks at the registry at its start, too."""
 _TRIES = 3
 """How often an operation is begun, when the registry is exchanged under it."""
 
@@ -53,7 +52,8 @@ class Registry:
     Args:
         where: The directories; by default those of this user, which are made if need be.
         record: Called with what has happened; by default it goes into the journal.
-        tell: Called with the id of a session of which something has changed; by default the agent is told.
+        tell: Called with the id of a session of which something has changed; by default the agent is told,
+            and what it answers comes back.
         patience: Seconds to wait for others who have the registry in hand.
         mends: Whether a damaged registry is rebuilt. Who only looks leaves that to others.
 
@@ -185,7 +185,15 @@ class Registry:
             raise NoSuchThing(f"process {pid} has ended")
         self._done(lambda store: store.add_child(session, who, proof))
         self._record(ChildNamed(session, entry.generation, who, proof, own=True))
-        self._tell(session)
+        try:
+            answer = self._tell(session)
+        except SentinelError:
+            if who not in {child.id for child in entry.children}:
+                self._take_back(entry, who)
+            raise
+        if why := hearing.doubt(answer, pid):
+            self._take_back(entry, who)
+            raise SentinelError(why)
         return Child(who, proof)
 
     def remove_child(self, session: str, pid: int) -> bool:
@@ -194,12 +202,9 @@ class Registry:
         Raises:
             NoSuchThing: No session of that id is active.
         """
-        generation = self.get(session).generation
-        removed = self._done(lambda store: store.remove_child(session, pid))
-        for who in removed:
-            self._record(ChildNamed(session, generation, who, Proof.NONE, own=False))
+        removed = self._strike(self.get(session), pid)
         self._tell(session)
-        return bool(removed)
+        return removed
 
     def end(self, session: str, why: str = "it said so", root: ProcessId | None = None) -> Entry:
         """Note that a session is over. With ``root``, only if it is still the session of that process.
@@ -263,6 +268,18 @@ class Registry:
 
     # -- steps ---------------------------------------------------------------------
 
+    def _take_back(self, entry: Entry, who: ProcessId) -> None:
+        """The agent, which knows more than we do, refuses a child: it is not to stay in the book."""
+        with suppress(NoSuchThing):  # its session has ended meanwhile
+            self._strike(entry, who.pid)
+
+    def _strike(self, entry: Entry, pid: int) -> bool:
+        """Take a child out. Whether it was there."""
+        removed = self._done(lambda store: store.remove_child(entry.id, pid))
+        for who in removed:
+            self._record(ChildNamed(entry.id, entry.generation, who, Proof.NONE, own=False))
+        return bool(removed)
+
     def _done(self, action: Callable[[Store], T]) -> T:
         """Do something with the registry; once more, if it was exchanged before."""
         from sentinel.registry.rebuild import turn
@@ -315,16 +332,10 @@ class Registry:
         journal.record(event)
         journal.close()
 
-    def _tell_agent(self, session: str) -> None:
-        from sentinel import client, wire
-        from sentinel.errors import NotRunning
-
-        self.heard = False
-        try:
-            client.ask(self._where.inbox, wire.Enlisted(session), _AGENTS_PATIENCE)
-        except NotRunning:
-            return
-        self.heard = True
+    def _tell_agent(self, session: str) -> object:
+        answer = hearing.tell(self._where.inbox, session)
+        self.heard = answer is not None
+        return answer
 
 
 def _of(store: Store, who: ProcessId) -> list[Entry]:

@@ -145,6 +145,33 @@ def test_a_child_is_taken_off_the_list(sleeper):
     assert "is none of nightly's children" in session("child", "nightly", sleeper.pid, "--remove", fails=NoSuchThing)
 
 
+def test_a_child_that_the_agent_refuses_does_not_stay_in_the_book(where, sleeper):
+    session("register", "nightly", "--pid", os.getpid())
+    refusal = f"process {sleeper.pid} is a session of its own"
+    for answer in ({"session": "x", "doubts": {str(sleeper.pid): refusal}}, SentinelError(refusal)):
+        with contextlib.closing(StandIn(where.inbox, lambda _, answer=answer: answer)):
+            assert session("child", "nightly", sleeper.pid, fails=SentinelError) == refusal
+        where.inbox.unlink()
+        assert shown("show", "nightly")["children"] == []
+
+
+def test_an_agent_that_cannot_say_costs_no_child_that_was_there_before(where, sleeper):
+    session("register", "nightly", "--pid", os.getpid())
+    session("child", "nightly", sleeper.pid)
+    with contextlib.closing(StandIn(where.inbox, lambda _: SentinelError("the registry is busy"))):
+        assert session("child", "nightly", sleeper.pid, fails=SentinelError) == "the registry is busy"
+    assert [child["pid"] for child in shown("show", "nightly")["children"]] == [sleeper.pid]
+
+
+def test_what_the_agent_doubts_of_another_child_is_no_error_of_this_one(where, sleeper):
+    session("register", "nightly", "--pid", os.getpid())
+    answer = {"session": "x", "doubts": {"7": "process 7 is a session of its own"}}
+    with contextlib.closing(StandIn(where.inbox, lambda _: answer)):
+        assert session("child", "nightly", sleeper.pid) == ""
+        assert session("child", "nightly", sleeper.pid, "--remove") == ""
+    assert shown("show", "nightly")["children"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
