@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
 _CANNOT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""A group was called without a command: the message is our own help, in lines. Click 8.1 prints it itself."""
 _SENTENCE = 2000
 """Characters that an error may have."""
 
@@ -134,6 +136,8 @@ def main(group: click.Group = sentinel) -> int:
             sys.stdout.flush()
     except SentinelError as error:
         return _say(str(error), error.exit_code)
+    except _HELP as error:
+        return _say_lines(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -159,6 +163,12 @@ def _status(group: click.Group) -> int:
 def _say(sentence: str, status: int) -> int:
     with suppress(OSError):
         click.echo(f"sentinel: {sanitise.clean(sentence, _SENTENCE)}", err=True)
+    return status
+
+
+def _say_lines(text: str, status: int) -> int:
+    with suppress(OSError):
+        click.echo(text, err=True)
     return status
 
 

@@ -108,6 +108,13 @@ def test_a_wrong_call_gets_one_line_and_status_2(argv, said):
     assert said in {None, done.stderr}
 
 
+@pytest.mark.parametrize("group", ["hooks", "lock", "service", "session"])
+def test_a_group_without_a_command_shows_its_help(group):
+    done = sentinel(group)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == sentinel(group, "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [(SentinelError("no"), 1), (ConfigError("f:1: no"), 78), (AlreadyRunning("no"), 0)],
