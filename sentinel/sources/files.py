@@ -85,6 +85,8 @@ class _Wish:
     writes: bool = False
     identity: tuple[int, int] | None = None
     """Device and inode of what was taken up; None when that failed."""
+    was_there: bool = False
+    """It was there once since it was wished for: somebody may have looked at what it held."""
 
 
 class FileSource:
@@ -184,21 +186,37 @@ class FileSource:
     # -- wish and fact -------------------------------------------------------------
 
     def _verify(self, directory: str, wish: _Wish) -> bool:
-        """Whether it is watched; if it was not, it is taken up, and what happened before is lost."""
+        """Whether it is watched; if it was not, it is taken up, and what happened before is lost.
+
+        Nothing is lost of one that was never there before: all that happened is what is in it now.
+        """
         held = wish.identity is not None and self._watcher is not None and self._watcher.holds(directory)
         if held and wish.identity == _identity(directory):
             return True
         if self._watcher is not None:
             self._watcher.remove(directory)
+        is_new = not wish.was_there
         if not self._take_up(directory, wish):
             return False
-        self._lost(_LATE)
+        if not is_new or not self._tell_all_of(directory):
+            self._lost(_LATE)
+        return True
+
+    def _tell_all_of(self, directory: str) -> bool:
+        """Tell of everything in it. False: it cannot be listed."""
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            return False
+        for name in names:
+            self._changed(os.path.join(directory, name))
         return True
 
     def _take_up(self, directory: str, wish: _Wish) -> bool:
         wish.identity = None
         # Asked before it is watched: should it be replaced in between, the next check sees that.
         identity = _identity(directory)
+        wish.was_there |= identity is not None
         if identity is None or not self._running:
             return False
         try:

@@ -559,6 +559,31 @@ def test_a_directory_that_vanishes_is_told_and_taken_up_when_it_is_there_again(t
     asyncio.run(scenario())
 
 
+def test_of_one_that_was_not_there_before_all_is_told_and_nothing_is_lost(tmp_path, watcher):
+    """What `git init` makes in a project is no reason to look at everything, and to say so."""
+    outer, inner = tmp_path / "tmp", tmp_path / "tmp" / "pids"
+
+    async def scenario():
+        async with listening(watcher) as (source, heard):
+            assert source.watch(str(tmp_path))
+            assert not source.watch(str(outer))
+            assert not source.watch(str(inner))
+            inner.mkdir(parents=True)
+            (inner / "a.pid").touch()
+            await until(lambda: str(inner / "a.pid") in heard.paths())
+            (inner / "b.pid").touch()
+            await until(lambda: str(inner / "b.pid") in heard.paths())
+            source.check()
+            await asyncio.sleep(0.05)
+            assert heard.of(EventsLost) == []
+            shutil.rmtree(outer)  # once it was there, somebody may know what it held
+            await until(lambda: str(outer) in heard.paths())
+            outer.mkdir()
+            await until(lambda: heard.of(EventsLost))
+
+    asyncio.run(scenario())
+
+
 def test_a_directory_replaced_while_a_process_works_in_it_is_found_by_the_check(tmp_path):
     """The kernel tells nothing: the old one lives until the process leaves it."""
     watched = tmp_path / "watched"
