@@ -90,13 +90,19 @@ def explain(where: Paths, what: str) -> dict[str, object]:
     return {**core.explanations.explain(what), "alone": True}
 
 
-def look_around(where: Paths, ledger: Ledger) -> Core:
-    """Enter what one look from here shows into the ledger; nothing is written into the journal."""
-    wishes = config.load(where.config_file)
+def look_around(where: Paths, ledger: Ledger, wishes: config.Config | None = None) -> Core:
+    """Enter what one look from here shows into the ledger; nothing is written into the journal.
+
+    The wishes are those of the file, unless others are given.
+
+    Raises:
+        ConfigError: The file is wanted and cannot be used.
+    """
+    policy = (wishes or config.load(where.config_file)).policy
     journal = Journal(where.journal, processes.boot_id())
     core = build(
         where,
-        lambda: wishes.policy,
+        lambda: policy,
         bus=Bus(lambda _, cause: cause),
         ledger=ledger,
         journal=journal,

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from sentinel import config
+from sentinel import config, paths
 from sentinel.cli.surgery import UNDONE, Room, agreed, open_room, outcome_as_data, summary
+from sentinel.config import Config
 from sentinel.core.actions import Outcome
+from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Kind
@@ -18,6 +20,7 @@ from sentinel.doctor.check import Remedy, Report, Status, Trouble, examine
 from sentinel.doctor.checks import CHECKS
 from sentinel.doctor.clearing import forbidden
 from sentinel.doctor.patient import Patient
+from sentinel.errors import ConfigError
 
 _MARKS = {Status.WELL: "ok", Status.FOUND: "!!", Status.UNKNOWN: "??"}
 _CANNOT_TELL = 2
@@ -36,8 +39,9 @@ def command(*, fix: bool, yes: bool, as_json: bool) -> None:
     Exit status: 0 all is well (with --fix: or was mended), 1 something was found, 2 something
     could not be checked.
     """
-    room = open_room()
-    patient = Patient(room.where, config.load(room.where.config_file), room.leftovers)
+    wishes, refused = _wishes()
+    room = open_room(wishes)
+    patient = Patient(room.where, wishes, room.leftovers, refused)
     reports = examine(patient, CHECKS)
     if not as_json:
         click.echo("\n".join(_lines(reports)))
@@ -48,6 +52,14 @@ def command(*, fix: bool, yes: bool, as_json: bool) -> None:
     elif outcomes:
         click.echo("\n".join(summary(outcomes)))
     sys.exit(_status(reports, outcomes))
+
+
+def _wishes() -> tuple[Config, str]:
+    """What the person wishes; where that cannot be read the defaults with nothing ended, and why it cannot."""
+    try:
+        return config.load(paths.find().config_file), ""
+    except ConfigError as error:
+        return Config(Policy(held="the configuration cannot be used")), str(error)
 
 
 def _status(reports: Sequence[Report], outcomes: Sequence[Outcome]) -> int:

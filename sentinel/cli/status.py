@@ -13,7 +13,7 @@ from sentinel import client, instance, paths, wire
 from sentinel.cli.switching import held, switches_of
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
-from sentinel.errors import NotRunning, SentinelError
+from sentinel.errors import ConfigError, NotRunning, SentinelError
 from sentinel.service.installed import how_to_start
 
 _RUNNING, _CRASHED, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
@@ -37,7 +37,7 @@ def command(*, project: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(data))
     else:
-        for line in [*_lines(data), *_of_a_project()]:
+        for line in [*_lines(data), *_of_the_configuration(where, data), *_of_a_project()]:
             click.echo(line)
     sys.exit(code)
 
@@ -99,6 +99,18 @@ def _lines(data: dict[str, object]) -> list[str]:
         lines.append(f"The configuration is wrong, and the one before it holds: {clean(str(data['refused']), 400)}")
     lines += [f"Trouble: {clean(str(data[key]), 400)}" for key in ("trouble", "switch_trouble") if data.get(key)]
     return lines
+
+
+def _of_the_configuration(where: paths.Paths, data: dict[str, object]) -> list[str]:
+    """One that the agent has not read yet is wrong all the same: the next start fails."""
+    from sentinel import config
+
+    try:
+        config.load(where.config_file)
+    except ConfigError as error:
+        told = data.get("refused") == str(error)
+        return [] if told else [f"The configuration on the disk cannot be used: {clean(str(error), 400)}"]
+    return []
 
 
 def _of_a_project() -> list[str]:

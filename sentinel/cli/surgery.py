@@ -16,6 +16,7 @@ from sentinel import instance, paths
 from sentinel.assembly import Core
 from sentinel.bus import Bus
 from sentinel.cli.alone import look_around
+from sentinel.config import Config
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.ledger import Ledger
 from sentinel.core.sanitise import clean
@@ -51,8 +52,11 @@ class Room:
         return [*outcomes, *self.clearing.remove(ended)]
 
 
-def open_room() -> Room:
+def open_room(wishes: Config | None = None) -> Room:
     """Look at everything. Nothing is changed, and nothing written.
+
+    Args:
+        wishes: Instead of those of the configuration.
 
     Raises:
         SentinelError: There is no place for the journal, without which nothing may be ended.
@@ -62,7 +66,7 @@ def open_room() -> Room:
         raise SentinelError(trouble)
     raise_descriptor_limit()
     ledger = Ledger()
-    core = look_around(where, ledger)
+    core = look_around(where, ledger, wishes)
     agent_runs = instance.look(where).condition in {instance.Condition.RUNNING, instance.Condition.UNKNOWN}
     leftovers = Leftovers(where, core, ledger, os.getuid(), agent_runs=agent_runs)
     journal = Journal(where.journal, processes.boot_id())

@@ -7,6 +7,7 @@ from sentinel.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
     Check("agent", "Sentinel", "the agent runs, and hears of everything", of_host.agent),
+    Check("configuration", "Sentinel", "the configuration can be used", of_host.configuration),
     Check("crashes", "Sentinel", "it did not crash", of_service.crashed),
     Check("service", "Sentinel", "the service, if it is installed, serves", of_service.installed),
     Check("linger", "Sentinel", "what lives on after your log-out is watched", of_service.lingers),

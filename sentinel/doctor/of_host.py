@@ -67,6 +67,13 @@ def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
         yield Trouble("the agent ends nothing", (str(why),), hint="go on: sentinel resume")
 
 
+def configuration(patient: Patient) -> Iterator[Trouble]:
+    """Whether the configuration on the disk can be used, whatever the agent goes by."""
+    if patient.refused:
+        evidence = (patient.refused, "what is checked here is checked by the defaults, and --fix changes nothing")
+        yield Trouble("the configuration cannot be used", evidence, hint="mend that line; sentinel doctor tells again")
+
+
 def limits(_: Patient) -> Iterator[Trouble]:
     """Whether there are enough watches, watchers and descriptors."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -23,6 +23,8 @@ class Patient:
     where: Paths
     config: Config
     leftovers: Leftovers
+    refused: str = ""
+    """Why the configuration cannot be used, so that ``config`` has the defaults; empty when it can."""
     uid: int = field(default_factory=os.getuid)
     _found: list[Finding] | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)

@@ -11,8 +11,9 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from sentinel import instance
+from sentinel import config, instance
 from sentinel.cli.status import command
+from sentinel.errors import ConfigError
 from tests.cli.standin import StandIn
 
 ANSWER = {
@@ -79,6 +80,26 @@ def test_what_is_not_as_it_should_be_is_said_besides(agent):
     assert 'It only observes: nothing is ended (mode = "observe").' in out
     assert "Of 1 dead session something is left: see sentinel sessions." in out
     assert "Trouble: the disk\\x1b[2J is full" in out
+
+
+def test_a_configuration_that_is_wrong_on_the_disk_is_said_before_anybody_reads_it_again(agent, where):
+    where.config.mkdir(exist_ok=True)
+    where.config_file.write_text("\nmodus = 1\n")
+    agent(ANSWER)
+    code, out = status()
+    assert code == 0
+    assert f"The configuration on the disk cannot be used: {where.config_file}:2: " in out
+    where.config_file.write_text("")
+    assert "cannot be used" not in status()[1]
+
+
+def test_what_the_agent_says_of_the_configuration_is_not_said_twice(agent, where):
+    where.config.mkdir(exist_ok=True)
+    where.config_file.write_text("modus = 1\n")
+    with pytest.raises(ConfigError) as refused:
+        config.load(where.config_file)
+    agent({**ANSWER, "refused": str(refused.value)})
+    assert status()[1].count(f"{where.config_file}:1: ") == 1
 
 
 def test_no_agent_is_3():

@@ -104,6 +104,20 @@ def test_it_is_not_mended_while_paused(doctor, stage):
     assert alive(lost)
 
 
+def test_a_configuration_that_cannot_be_used_is_a_finding_and_nothing_is_mended_by_the_defaults(doctor, stage):
+    (lost,) = Wreck(stage).left_by_an_agent("lost")
+    stage.configure('mode = "act"\n\nmodus = 1\n')
+    done = doctor("--fix", "--yes")
+    assert "!! not so: the configuration can be used" in done.stdout
+    assert f"{stage.config}/sentinel.toml:3: " in done.stdout
+    assert f"(pid {lost}) was left behind" in done.stdout
+    assert "nothing is ended: the configuration cannot be used" in done.stderr
+    assert done.returncode in {1, 2}
+    assert alive(lost)
+    stage.configure(QUIET)
+    assert doctor.found("configuration") == []
+
+
 def test_an_agent_that_lost_its_terminal_is_found(doctor, stage, terminal):
     claude = stage.file(
         "bin/claude",
