@@ -50,6 +50,9 @@ def command(*, yes: bool, grace: float) -> None:
 
 
 def _show(nuke: Nuke, shown: list[Listed]) -> None:
+    for project in nuke.projects:
+        if project.trouble:
+            say(f"{project.trouble}; of project {project.name} only what shows without it is listed")
     for line in nuke.sessions():
         say(line)
     for title, stays in (("To be ended:", False), ("Spared:", True)):

@@ -23,7 +23,7 @@ from sentinel.doctor.clearing import forbidden
 from sentinel.doctor.sightings import Look
 from sentinel.environments import notes
 from sentinel.environments.ending import Ending, LookAround
-from sentinel.environments.project import Project, at
+from sentinel.environments.project import Project, known
 from sentinel.environments.scene import Claim
 from sentinel.environments.survey import survey
 from sentinel.errors import SentinelError
@@ -58,10 +58,10 @@ class Nuke:
         self.projects = tuple(_projects(where))
         ledger = Ledger()
         look_around(ledger)
-        known = dict(self._known(where, ledger))
-        self._near = {who: why for who, claim in known.items() if (why := self._belongs_to_us(claim.facts))}
-        self._claims = {who: claim for who, claim in known.items() if who not in self._near}
-        self._all = known
+        everyone = dict(self._known(where, ledger))
+        self._near = {who: why for who, claim in everyone.items() if (why := self._belongs_to_us(claim.facts))}
+        self._claims = {who: claim for who, claim in everyone.items() if who not in self._near}
+        self._all = everyone
         roots = [one.session.root for one in ledger.sessions() if one.session.root in self._claims]
         self._ending = Ending(
             where,
@@ -156,9 +156,9 @@ def _chain() -> Iterator[int]:
 
 
 def _projects(where: Paths) -> Iterator[Project]:
-    """Every project that was started here, and is still there."""
+    """Every project that was started here, and is still there; with a broken Procfile, as far as known without."""
     for note in notes.every(where):
-        if os.path.isdir(note.directory) and (project := at(note.directory)) is not None:
+        if os.path.isdir(note.directory) and (project := known(note.directory)) is not None:
             yield project
 
 

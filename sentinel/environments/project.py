@@ -45,6 +45,8 @@ class Project:
     wishes: Wishes = field(default_factory=Wishes)
     file: str = ""
     """The project file's path; empty where there is none."""
+    trouble: str = ""
+    """Why its Procfile, or a file of settings, cannot be used; empty when they can, or there are none."""
 
     @property
     def id(self) -> str:
@@ -82,7 +84,19 @@ def at(directory: str) -> Project | None:
     """The project of this very directory; None where there is none, or somebody else's.
 
     Raises:
-        ConfigError: Its file cannot be used.
+        ConfigError: One of its files cannot be used.
+    """
+    project = known(directory)
+    if project is not None and project.trouble:
+        raise ConfigError(project.trouble)
+    return project
+
+
+def known(directory: str) -> Project | None:
+    """The same, with a Procfile that cannot be used told as the project's ``trouble``.
+
+    Raises:
+        ConfigError: The project file cannot be used: what it protects is not known.
     """
     try:
         if os.stat(directory).st_uid != os.geteuid():
@@ -117,17 +131,18 @@ def _is_ours(path: Path) -> bool:
 
 def _described(directory: str, file: str, wishes: Wishes) -> Project:
     settings: dict[str, str] = {}
-    for name in _SETTINGS:
-        settings.update(procfile.parse_settings(_text(Path(directory, name))))
-    path = os.path.join(directory, wishes.procfile or settings.get("OVERMIND_PROCFILE") or "Procfile")
     processes: dict[str, str] = {}
-    if os.path.isfile(path):
-        try:
-            processes = procfile.parse_procfile(_text(Path(path)))
-        except ValueError as error:
-            raise ConfigError(f"{path}: {error}") from error
-    elif wishes.procfile:
-        raise ConfigError(f"{file}: there is no Procfile at {path}")
+    trouble = path = ""
+    try:
+        for name in _SETTINGS:
+            settings.update(procfile.parse_settings(_text(Path(directory, name))))
+        path = os.path.join(directory, wishes.procfile or settings.get("OVERMIND_PROCFILE") or "Procfile")
+        if os.path.isfile(path):
+            processes = _processes(path)
+        elif wishes.procfile:
+            trouble = f"{file}: there is no Procfile at {path}"
+    except ConfigError as error:
+        trouble = str(error)
     folder = os.path.basename(directory)
     title = settings.get("OVERMIND_TITLE", "")
     name = wishes.name or title or folder
@@ -144,7 +159,15 @@ def _described(directory: str, file: str, wishes: Wishes) -> Project:
         titles=frozenset(slug(one) for one in (name, title, folder) if one),
         wishes=wishes,
         file=file,
+        trouble=trouble,
     )
+
+
+def _processes(path: str) -> dict[str, str]:
+    try:
+        return procfile.parse_procfile(_text(Path(path)))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _inside(directory: str, path: str) -> str:

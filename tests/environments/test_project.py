@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from sentinel.environments.project import at, find, innermost
+from sentinel.environments.project import at, find, innermost, known
 from sentinel.errors import ConfigError, NoSuchThing
 
 
@@ -100,3 +100,19 @@ def test_its_id_is_its_directorys(shop):
     assert find(str(shop)).id == before
     os.rename(shop, shop.parent / "other")
     assert find(str(shop.parent / "other")).id != before
+
+
+def test_all_else_is_known_of_a_project_whose_procfile_is_broken(shop):
+    (shop / "Procfile").write_text("garbage\n")
+    (shop / "sentinel.toml").write_text('[project]\nname = "Store"\nports = [4000]\nprotected = ["postgres"]\n')
+    project = known(str(shop))
+    assert project.trouble == f"{shop}/Procfile: no line of it reads NAME: COMMAND"
+    assert (project.name, project.ports, project.wishes.protected) == ("Store", (4000,), ("postgres",))
+    with pytest.raises(ConfigError, match="no line of it reads"):
+        at(str(shop))
+
+
+def test_of_a_project_file_that_is_broken_nobody_knows_what_it_protects(shop):
+    (shop / "sentinel.toml").write_text("[project]\nprotect = 1\n")
+    with pytest.raises(ConfigError, match="unknown key"):
+        known(str(shop))

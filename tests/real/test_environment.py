@@ -320,6 +320,18 @@ def test_nuke_asks_and_where_nobody_can_answer_it_ends_nothing(stage, project):
     assert alive(zombie)
 
 
+def test_nuke_needs_no_procfile_that_can_be_read(stage, project):
+    project.right("start")
+    manager = project.manager()
+    stage.file("shop/Procfile", "garbage\n")
+    done = project.sentinel("nuke", "--yes")
+    said = "shop/Procfile: no line of it reads NAME: COMMAND; of project shop only what shows without it is listed"
+    assert said in done.stdout, done
+    assert "all clear" in done.stdout
+    assert done.returncode == 0
+    assert not alive(manager)
+
+
 def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, project):
     project.zombie()
     kept = project.orphan(project.ports[0], "kept")
