@@ -88,9 +88,7 @@ def _list(where: paths.Paths, *, as_json: bool) -> None:
 
 
 def _entry(keep: Keep) -> Data:
-    from sentinel.core.facts import Above
     from sentinel.observe import processes
 
-    now = processes.above(keep.id.pid)
-    alive = isinstance(now, Above) and now.id == keep.id and not now.dead
+    alive = processes.ended(keep.id) is False
     return {"pid": keep.id.pid, "name": clean(keep.name), "session": clean(keep.session), "alive": alive}

@@ -243,11 +243,11 @@ def _data(registry: Registry, entry: Entry, wishes: Wishes) -> Data:
 def _lives(registry: Registry, entry: Entry, who: object) -> bool | None:
     """None: nobody here can tell."""
     from sentinel.core.facts import ProcessId
-    from sentinel.registry import looks
+    from sentinel.observe import processes
 
     if entry.place != registry.here or not isinstance(who, ProcessId):
         return None
-    ended = looks.ended(who)
+    ended = processes.ended(who)
     return not ended if isinstance(ended, bool) else None
 
 

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum, auto
 
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.consent import BY_STOPPING, BY_STOPPING_ITS_OWN
-from sentinel.core.facts import Above, ProcessFacts, ProcessId, SocketFacts, Unknown
+from sentinel.core.facts import ProcessFacts, ProcessId, SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -102,7 +102,7 @@ class Stop:
         seen = before
         for _ in range(_ROUNDS):
             seen = survey(self._where, self._project)
-            claims = {**seen.claims, **{who: one for who, one in self._known.items() if _lives(who)}}
+            claims = {**seen.claims, **{who: one for who, one in self._known.items() if processes.ended(who) is False}}
             if not claims:
                 break
             self._known.update(claims)
@@ -236,11 +236,6 @@ class Stop:
         if left:
             self._say(f"still there: {count(len(left), 'process')} ({', '.join(map(str, left))})")
         return not left and not seen.stale_socket
-
-
-def _lives(who: ProcessId) -> bool:
-    now = processes.above(who.pid)
-    return isinstance(now, Above) and now.id == who and not now.dead
 
 
 def _step(facts: ProcessFacts, listening: set[int]) -> Step:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from sentinel.core.events import IntentAbandoned, Left
-from sentinel.core.facts import Above, Gone, ProcessId
+from sentinel.core.facts import ProcessId
 from sentinel.journalfile import rotated
 from sentinel.observe import processes
 from sentinel.records import INTENDED, PREFIX
@@ -102,8 +102,10 @@ def _left(intents: list[Data], *, here: bool) -> Iterator[Left]:
 def _now(identity: str) -> str:
     """What became of ``PID@START``."""
     pid, _, start = identity.partition("@")
-    who = ProcessId(int(pid), int(start))
-    now = processes.above(who.pid)
-    if isinstance(now, Gone) or (isinstance(now, Above) and (now.id != who or now.dead)):
-        return "gone"
-    return "alive" if isinstance(now, Above) else "unknown"
+    match processes.ended(ProcessId(int(pid), int(start))):
+        case True:
+            return "gone"
+        case False:
+            return "alive"
+        case _:
+            return "unknown"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, KeepSaid, LookDue, ProcessExited, SessionDied, Woke
-from sentinel.core.facts import Above, Gone, ProcessId, Unknown
+from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Member
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Keep
@@ -123,7 +123,7 @@ class Keeping:
         whole = {keep.session for keep in kept}
         heirs = [_kept(m.id, m.owner if m.owner in whole else "") for m in self._tops()]
         sessions = {record.session.key for record in self._ledger.sessions()}
-        gone = [keep.id for keep in kept if keep.session not in sessions and _has_ended(keep.id)]
+        gone = [keep.id for keep in kept if keep.session not in sessions and processes.ended(keep.id) is True]
         self._switches.change(lambda switches: switches.keeping(heirs).releasing(gone))
         self.apply()
 
@@ -150,11 +150,6 @@ class Keeping:
         found = [self._ledger.member(keep.id.pid) for keep in keeps]
         ids = {keep.id for keep in keeps}
         return [member for member in found if member is not None and member.id in ids]
-
-
-def _has_ended(who: ProcessId) -> bool:
-    now = processes.above(who.pid)
-    return isinstance(now, Gone) or (isinstance(now, Above) and (now.id != who or now.dead))
 
 
 def _kept(who: ProcessId, session: str = "") -> Keep:

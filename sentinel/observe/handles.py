@@ -184,10 +184,7 @@ class Handles:
         """Whether that very process has ended. Never true because something was not found."""
         if (fd := self._fds.get(who)) is not None:
             return readable(fd)
-        now = processes.above(who.pid)
-        if isinstance(now, Unknown):
-            return now
-        return isinstance(now, Gone) or now.id != who or now.dead
+        return processes.ended(who)
 
     def status(self, who: ProcessId) -> int | None:
         """How it ended, as a wait status; None when the kernel does not tell."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from sentinel.core.facts import Above, Unknown
+from sentinel.core.facts import Above, Gone, ProcessId, Unknown
 
 if sys.platform == "linux":
     from sentinel.observe.procfs import (
@@ -62,6 +62,7 @@ __all__ = [
     "children",
     "comm",
     "descendants",
+    "ended",
     "environment",
     "everyone",
     "identify",
@@ -80,6 +81,14 @@ __all__ = [
 ]
 
 _CHAIN_LIMIT = 256
+
+
+def ended(who: ProcessId) -> bool | Unknown:
+    """Whether that very process has ended. A zombie has; so has one whose number is another's now."""
+    now = above(who.pid)
+    if isinstance(now, Unknown):
+        return now
+    return isinstance(now, Gone) or now.id != who or now.dead
 
 
 def tree() -> dict[int, list[Above]]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sentinel.core.actions import Outcome, Reopen, Result, Terminate, Unstick
-from sentinel.core.facts import Above, Gone, ProcessId, Unknown
+from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.guards import Ourselves
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.errors import JournalUnwritable
@@ -191,8 +191,7 @@ async def _await_ends(strike: Strike, patience: float, result: Result) -> None:
         return
     while strike.grips and time.monotonic() < deadline:
         for who in list(strike.grips):
-            now = processes.above(who.pid)
-            if isinstance(now, Gone) or (isinstance(now, Above) and (now.id != who or now.dead)):
+            if processes.ended(who) is True:
                 strike.settle(who, result)
         await asyncio.sleep(_LOOK_EVERY)
 

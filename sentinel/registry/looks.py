@@ -28,14 +28,6 @@ def ours(pid: int) -> ProcessId:
     return now.id
 
 
-def ended(who: ProcessId) -> bool | Unknown:
-    """Whether that very process has ended."""
-    now = processes.above(who.pid)
-    if isinstance(now, Unknown):
-        return now
-    return isinstance(now, Gone) or now.id != who or now.dead
-
-
 def hangs_under(pid: int, root: ProcessId) -> bool:
     """Whether a process is that very root, or hangs under it now."""
     chain = processes.chain(pid)
@@ -60,7 +52,7 @@ def why_over(entry: Entry, here: Place) -> str:
         return ""
     if entry.place.boot != here.boot:
         return "the machine was started anew"
-    return "its process has ended" if ended(entry.root) is True else ""
+    return "its process has ended" if processes.ended(entry.root) is True else ""
 
 
 def _is_gone(pid: int) -> bool:

@@ -168,7 +168,7 @@ class Registry:
             SentinelError: It is not believed, with the reason.
         """
         entry, who = self.get(session), looks.ours(pid)
-        if entry.place != self.here or looks.ended(entry.root) is not False:
+        if entry.place != self.here or processes.ended(entry.root) is not False:
             raise SentinelError(f"the process of session {clean(session)} cannot be seen from here: it may have ended")
         if roots := self._done(lambda store: [one.id for one in store.find(who) if one.root == who]):
             raise SentinelError(f"process {pid} is the process of session {clean(roots[0])} itself")
@@ -254,7 +254,7 @@ class Registry:
         """What is known of the life of a session."""
         now = Clocks(time.time(), time.monotonic(), slept())
         looked = entry.status is Status.ACTIVE and entry.place == self.here
-        root_ended = looks.ended(entry.root) if looked else False
+        root_ended = processes.ended(entry.root) if looked else False
         return standing(entry, self.here, now, root_ended=root_ended, stale_after=stale_after)
 
     def stale(self, stale_after: float = STALE_AFTER) -> list[Entry]:
@@ -318,7 +318,7 @@ class Registry:
             self._where.journal,
             open_store=self._open,
             is_over=lambda entry: looks.why_over(entry, self.here),
-            lives=lambda who: looks.ended(who) is not True,
+            lives=lambda who: processes.ended(who) is not True,
             patience=self._patience,
         )
         if rebuilt is not None:

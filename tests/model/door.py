@@ -32,7 +32,7 @@ OURSELVES = Ourselves(US, US, UID, frozenset({OUR_SHELL}))
 OVERMINDS = "overmind-app-"
 """How the labels of its tmux servers begin here."""
 _BOOT = "a-boot"
-_BUILT_ON_THEM = frozenset({"chain", "descendants", "tree"})
+_BUILT_ON_THEM = frozenset({"chain", "descendants", "ended", "tree"})
 """What ``observe.processes`` makes of the other looks: the agent's own."""
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sentinel.core.facts import Above, Gone, ProcessFacts, Stdio, Unknown
+from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.observe import processes, procfs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
@@ -54,6 +54,21 @@ def test_a_copy_is_told_from_what_has_replaced_its_program(child):
     os.close(told)
     os.close(tell)
     assert isinstance(processes.only_forked(copy), Unknown)
+
+
+def test_one_has_ended_that_is_a_zombie_or_whose_number_is_anothers_and_nobody_of_whom_nothing_is_known(monkeypatch):
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    who = processes.identify(child.pid)
+    assert processes.ended(who) is False
+    assert processes.ended(ProcessId(child.pid, who.start - 1)) is True
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.above(child.pid).dead
+    assert processes.ended(who) is True
+    child.wait()
+    assert processes.ended(who) is True
+    monkeypatch.setattr(processes, "above", lambda pid: Unknown(f"what {pid} is", "a test says so"))
+    assert isinstance(processes.ended(who), Unknown)
 
 
 def test_identity_has_a_start_time_that_a_later_process_does_not_share(child):
