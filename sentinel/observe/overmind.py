@@ -23,8 +23,6 @@ _SETTINGS = {
     "procfile": (("f", "procfile"), "OVERMIND_PROCFILE"),
     "root": (("d", "root"), "OVERMIND_ROOT"),
 }
-_DAEMON_FLAGS = frozenset(("-D", "--D", "-daemonize", "--daemonize"))  # Go's flags take one dash or two
-_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))  # what Go reads as true
 _TEMPORARY = "/tmp"  # noqa: S108 - where Overmind writes when TMPDIR is not set
 
 
@@ -40,8 +38,6 @@ class Overmind:
     """Where it makes its socket; absolute, symlinks on the way resolved."""
     script_root: str
     """The directory in which it makes its script directory."""
-    daemonized: bool
-    """It was asked to: the process that was started ends, and a child goes on in its place."""
 
 
 def describe(pid: int) -> Overmind | Unknown:
@@ -60,11 +56,8 @@ def describe(pid: int) -> Overmind | Unknown:
             return value
         settings[setting] = value
     temporary = processes.environment(pid, "TMPDIR")
-    daemonize = processes.environment(pid, "OVERMIND_DAEMONIZE")
     if isinstance(temporary, Unknown):
         return temporary
-    if isinstance(daemonize, Unknown):
-        return daemonize
     procfile = os.path.join(directory, settings["procfile"] or "Procfile")
     root = os.path.join(directory, settings["root"] or os.path.dirname(os.path.normpath(procfile)))
     return Overmind(
@@ -72,7 +65,6 @@ def describe(pid: int) -> Overmind | Unknown:
         directory=directory,
         socket_path=_resolved(os.path.join(directory, settings["socket"] or _SOCKET)),
         script_root=os.path.realpath(os.path.join(directory, temporary or _TEMPORARY)),
-        daemonized=not _DAEMON_FLAGS.isdisjoint(argv) or daemonize in _TRUE,
     )
 
 

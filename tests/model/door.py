@@ -173,7 +173,7 @@ class Door:
         found = self._there(pid, "what it is")
         if not isinstance(found, Process):
             return Unknown("what Overmind it is", "no answer")
-        return Overmind("app", "/srv/app", "/srv/app/.overmind.sock", "/tmp", daemonized=False)  # noqa: S108
+        return Overmind("app", "/srv/app", "/srv/app/.overmind.sock", "/tmp")  # noqa: S108 - a word of the model, no file
 
     def around(self, pid: int, inside, own_input: str) -> Surroundings | Unknown:
         """The second look."""

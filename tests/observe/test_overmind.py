@@ -50,7 +50,6 @@ def test_everything_has_overminds_default(place, start):
         directory=str(project),
         socket_path=f"{project}/.overmind.sock",
         script_root=os.path.realpath("/tmp"),  # noqa: S108 - where Overmind writes
-        daemonized=False,
     )
 
 
@@ -64,21 +63,19 @@ def test_everything_has_overminds_default(place, start):
 )
 def test_arguments_are_read_in_every_form(place, start, arguments):
     said = start("start", *arguments)
-    assert (said.title, said.socket_path, said.daemonized) == ("The App", f"{place}/run/o.sock", True)
+    assert (said.title, said.socket_path) == ("The App", f"{place}/run/o.sock")
 
 
 def test_the_environment_is_read_and_arguments_win(place, start):
     environ = {
         "OVERMIND_SOCKET": "/run/o.sock",
         "OVERMIND_TITLE": "env",
-        "OVERMIND_DAEMONIZE": "true",
         "TMPDIR": f"{place}/scratch",
     }
     said = start("start", **environ)
-    assert (said.title, said.socket_path, said.daemonized) == ("env", "/run/o.sock", True)
+    assert (said.title, said.socket_path) == ("env", "/run/o.sock")
     assert said.script_root == f"{place}/scratch"
     assert start("start", "-w", "argument", **environ).title == "argument"
-    assert start("start", OVERMIND_DAEMONIZE="0").daemonized is False
 
 
 @pytest.mark.parametrize(
