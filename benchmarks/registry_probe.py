@@ -42,7 +42,7 @@ def main(way: str, directory: Path, what: str, count: int) -> None:
         elif way == "sentinel":
             operation = lambda: registry.heartbeat(what)  # noqa: E731 - one of two ways
         else:
-            operation = lambda: _their_heartbeat(directory, what)  # noqa: E731
+            operation = lambda: _their_heartbeat(directory, what)  # noqa: E731 - the other
         operation()
         print("ready", flush=True)
         sys.stdin.readline()

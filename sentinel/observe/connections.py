@@ -59,7 +59,9 @@ class Place(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether it is a loopback address: the other end is on this machine."""
-        return self.address[0] == 127 if len(self.address) == 4 else self.address == b"\0" * 15 + b"\1"  # noqa: PLR2004
+        if len(self.address) == 4:  # noqa: PLR2004 - of IPv4
+            return self.address[0] == 127  # noqa: PLR2004 - 127.0.0.0/8
+        return self.address == b"\0" * 15 + b"\1"
 
 
 class Tcp(NamedTuple):

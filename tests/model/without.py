@@ -41,7 +41,8 @@ def main() -> None:
     with player() as histories:
         for guard in GUARDS:
             found = misses(histories, guard, most)
-            print(f"| `{guard.id}` | {f'model ({found})' if found else 'mercy only'} |", flush=True)  # noqa: T201
+            seen_by = f"model ({found})" if found else "mercy only"
+            print(f"| `{guard.id}` | {seen_by} |", flush=True)  # noqa: T201 - what it is run for
 
 
 if __name__ == "__main__":
