@@ -122,6 +122,13 @@ def test_a_payload_that_says_nothing_is_told_all_the_same(fire, runtime, payload
     assert [(call.event, call.trouble) for call in left(runtime)] == [("Stop", trouble)]
 
 
+def test_where_there_is_no_input_at_all_the_hook_is_told_all_the_same(runtime):
+    environ = {"PATH": "/usr/bin:/bin", "SENTINEL_RUNTIME_DIR": str(runtime)}
+    words = [sys.executable, "-m", "sentinel", "hook", "claude", "Stop"]
+    subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *words], cwd=ROOT, env=environ, timeout=30, check=True)
+    assert [call.event for call in left(runtime)] == ["Stop"]
+
+
 def test_a_payload_that_never_ends_is_not_waited_for(runtime):
     waiting = subprocess.Popen(
         [sys.executable, "-m", "sentinel", "hook", "claude", "Stop"],

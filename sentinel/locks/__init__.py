@@ -9,6 +9,6 @@ with Lock("/home/me/shop/.deploy.lock", timeout=5):
 from __future__ import annotations
 
 from sentinel.locks.holder import Holder
-from sentinel.locks.lock import Lock, LockHeld
+from sentinel.locks.lock import CannotLock, Lock, LockHeld
 
-__all__ = ["Holder", "Lock", "LockHeld"]
+__all__ = ["CannotLock", "Holder", "Lock", "LockHeld"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 
 import msgspec
 
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.sanitise import clean
-from sentinel.observe import locks, processes
+from sentinel.observe import locks, place, processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class Holder:
     session: str = ""
     since: float = 0.0
     """Wall-clock seconds since the epoch."""
+    machine: str = ""
+    """See ``place.machine``: names of machines are not unique, and file systems may be shared."""
 
     @classmethod
     def of(cls, pid: int, *, session: str = "", since: float = 0.0) -> Holder:
@@ -39,7 +39,8 @@ class Holder:
         if not isinstance(who, ProcessId):
             why = who if isinstance(who, Unknown) else "it has ended"
             raise ProcessLookupError(f"process {pid} cannot hold a lock: {why}")
-        return cls(pid, who.start, processes.boot_id(), socket.gethostname(), _namespace(), session, since)
+        where = place.host(), place.pid_namespace()
+        return cls(pid, who.start, processes.boot_id(), *where, session, since, place.machine())
 
     def __str__(self) -> str:
         session = f", session {clean(self.session)}" if self.session else ""
@@ -52,17 +53,19 @@ class Holder:
         was a process here; when it is nobody's, it may never have been.
         """
         if self.boot or self.host:
-            return not self.namespace or self.namespace == _namespace()
+            return not self.namespace or self.namespace == place.pid_namespace()
         return not isinstance(processes.above(self.pid), (Gone, Unknown))
 
     def ended(self) -> bool | Unknown:
         """Whether it has ended. True is a proof; what cannot be proven is ``Unknown``."""
         question = f"whether process {self.pid} still holds it"
-        if self.host and self.host != socket.gethostname():
+        if self.host and self.host != place.host():
             return Unknown(question, f"it is on another machine ({clean(self.host)})")
         if self.boot and self.boot != processes.boot_id():
+            if not self.machine or self.machine != place.machine():
+                return Unknown(question, "it is of another boot, and perhaps of another machine of this name")
             return True  # of this machine, before it was started anew
-        if self.namespace and self.namespace != _namespace():
+        if self.namespace and self.namespace != place.pid_namespace():
             return Unknown(question, "its number belongs to another pid namespace")
         return _gone(self.pid, self.start)
 
@@ -76,13 +79,6 @@ def _gone(pid: int, start: int) -> bool | Unknown:
     if (start and now.id.start != start) or locks.is_thread(pid):
         return True
     return now.dead
-
-
-def _namespace() -> int:
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return 0
 
 
 def decode(content: bytes) -> Holder | None:

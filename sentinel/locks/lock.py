@@ -39,6 +39,12 @@ class LockHeld(SentinelError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
 
+class CannotLock(SentinelError):
+    """No lock can be made there, whoever waits for it."""
+
+    exit_code = 73  # EX_CANTCREAT of sysexits.h
+
+
 class Lock:
     """A lock at a path, to be used once at a time.
 
@@ -77,7 +83,7 @@ class Lock:
 
         Raises:
             LockHeld: It was held for the whole timeout.
-            SentinelError: No lock can be made there.
+            CannotLock: No lock can be made there.
         """
         deadline = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE
@@ -117,8 +123,8 @@ class Lock:
         self._mine = None if trouble else me
         return trouble or me
 
-    def _refused(self, error: OSError) -> SentinelError:
-        return SentinelError(f"no lock can be made at {clean(str(self.path))}: {error.strerror or error}")
+    def _refused(self, error: OSError) -> CannotLock:
+        return CannotLock(f"no lock can be made at {clean(str(self.path))}: {error.strerror or error}")
 
 
 def look(path: Path) -> Holder | Unknown | None:
@@ -262,7 +268,9 @@ def _write_aside(path: Path, content: bytes) -> str:
     fresh = f"{path}.{os.getpid()}-{os.urandom(6).hex()}"
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, content)
-    finally:
-        os.close(fd)
+        with open(fd, "wb") as file:  # writes all of it, or fails
+            file.write(content)
+    except OSError:
+        os.unlink(fresh)
+        raise
     return fresh

@@ -12,9 +12,11 @@ import pytest
 
 from sentinel.core.facts import Unknown
 from sentinel.errors import SentinelError
-from sentinel.locks import Lock, LockHeld
+from sentinel.locks import CannotLock, Lock, LockHeld
 from sentinel.locks.lock import give_back, look
+from sentinel.observe import place
 
+ROOT = Path(__file__).parents[2]
 HANG = 60
 RACER = """
 import os, sys, time
@@ -119,6 +121,27 @@ def test_the_lock_of_a_dead_holder_is_taken_over_at_once_whatever_its_age(path, 
     assert os.listdir(path.parent) == []
 
 
+FILL = """
+import resource, signal, sys
+from sentinel.errors import SentinelError
+from sentinel.locks import Lock
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+try:
+    Lock(sys.argv[1], timeout=0).acquire()
+except SentinelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 20])
+def test_where_a_lock_cannot_be_written_whole_there_is_none_and_nothing_is_left(path, room):
+    script = [sys.executable, "-c", FILL, str(path), str(room)]  # the limit stands for a full disk
+    said = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.startswith(f"no lock can be made at {path}: ")
+    assert os.listdir(path.parent) == []
+
+
 def test_a_zombie_holds_nothing(path, start):
     holder = start(HOLD, path)
     holder.stdout.readline()
@@ -135,7 +158,8 @@ def test_a_number_that_went_to_another_process_holds_nothing(path, dead):
         pass
 
 
-def test_a_holder_of_another_boot_is_dead(path):
+def test_a_holder_of_another_boot_of_this_machine_is_dead(path, monkeypatch):
+    monkeypatch.setattr(place, "machine", lambda: "4b1d")
     with Lock(path) as lock:
         says(path, boot="another")
         with Lock(path, timeout=0):
@@ -148,6 +172,8 @@ def test_a_holder_of_another_boot_is_dead(path):
     [
         ({"host": "elsewhere"}, "another machine"),
         ({"host": "elsewhere", "boot": "another"}, "another machine"),
+        ({"machine": "a twin of the same name", "boot": "another"}, "another machine of this name"),
+        ({"machine": "", "boot": "another"}, "another machine of this name"),
         ({"namespace": 1}, "another pid namespace"),
     ],
 )
@@ -187,7 +213,7 @@ def test_a_link_is_not_followed(path, tmp_path, dead):
 
 
 def test_where_no_file_can_be_made_that_is_said(tmp_path):
-    with pytest.raises(SentinelError, match="no lock can be made"):
+    with pytest.raises(CannotLock, match="no lock can be made"):
         Lock(tmp_path / "missing" / "x.lock").acquire()
 
 
