@@ -18,6 +18,7 @@ from sentinel.environments import notes, wording
 from sentinel.environments.health import Health, faults, health, leftovers
 from sentinel.environments.scene import Survey
 from sentinel.environments.survey import survey
+from sentinel.errors import NoSuchThing
 
 _RUNS, _DEAD_BUT_LEFT, _STOPPED, _UNKNOWN = 0, 1, 3, 4  # LSB: exit status of the status action
 _KINDS = 8
@@ -25,10 +26,25 @@ _KINDS = 8
 _MARKS = {Health.HEALTHY: "HEALTHY", Health.PARTIAL: "PARTIAL", Health.STOPPED: "STOPPED", Health.UNKNOWN: "UNKNOWN"}
 
 
+class Unheard(NoSuchThing):
+    """There is no such project: how it is, nobody can say."""
+
+    exit_code = _UNKNOWN
+
+
 def show(said: str, *, as_json: bool) -> int:
-    """Show how a project is. The exit status, as LSB has it: 0 healthy, 1 in part or something left, 3, 4 unknown."""
+    """Show how a project is. The exit status, as LSB has it: 0 healthy, 1 in part or something left, 3, 4 unknown.
+
+    Raises:
+        Unheard: There is none.
+        ConfigError: Its file cannot be used.
+    """
     where = paths.find()
-    seen = survey(where, chosen(said, where))
+    try:
+        project = chosen(said, where)
+    except NoSuchThing as error:
+        raise Unheard(str(error)) from error
+    seen = survey(where, project)
     how, left = health(seen), list(leftovers(seen))
     if as_json:
         click.echo(json.dumps(_data(seen, how, left)))
@@ -61,11 +77,11 @@ def _lines(seen: Survey, how: Health, left: list[str]) -> Iterator[str]:
     for thing in left:
         yield f"  left over: {thing}"
     if left:
-        yield "clean it up with: sentinel stop"
+        yield f"clean it up with: {wording.command('stop', seen.project)}"
     if how is Health.PARTIAL:
-        yield "mend it with: sentinel restart"
+        yield f"mend it with: {wording.command('restart', seen.project)}"
     elif how is Health.STOPPED and not left:
-        yield "start it with: sentinel start"
+        yield f"start it with: {wording.command('start', seen.project)}"
 
 
 def _managers(seen: Survey) -> Iterator[str]:

@@ -13,6 +13,7 @@ from sentinel.environments import notes
 from sentinel.environments.exclusion import alone
 from sentinel.environments.project import Project
 from sentinel.environments.scene import Survey
+from sentinel.environments.wording import command as command_for
 from sentinel.errors import SentinelError
 
 
@@ -46,7 +47,8 @@ def refuse_unless_allowed(where: paths.Paths, project: Project) -> None:
     wanted = project.wishes.start or project.wishes.procfile
     since = "has changed since you allowed it" if note.allowed else "says what is to be run"
     raise SentinelError(
-        f"{clean(project.file, 400)} {since} ({clean(wanted)}): look at it, and when you trust it say: sentinel allow"
+        f"{clean(project.file, 400)} {since} ({clean(wanted)}):"
+        f" look at it, and when you trust it say: {command_for('allow', project)}"
     )
 
 
@@ -66,5 +68,5 @@ def started(where: paths.Paths, project: Project) -> bool:
 
     for line in diagnostics(where, survey(where, project)):
         click.echo(line, err=True)
-    indented("what runs of it runs on; end it with: sentinel stop")
+    indented(f"what runs of it runs on; end it with: {command_for('stop', project)}")
     return False

@@ -26,7 +26,7 @@ def command(*, project: str | None, as_json: bool) -> None:
     """Show whether the agent runs, and what it watches; or how a PROJECT is: a directory (.) or a name.
 
     Exit status: 0 it runs, 1 it died and left its lock file, 3 it does not run, 4 unknown.
-    Of a project: 0 healthy, 1 in part, or something is left over, 3 stopped, 4 unknown.
+    Of a project: 0 healthy, 1 in part, or something is left over, 3 stopped, 4 unknown, or there is none.
     """
     if project is not None:
         from sentinel.cli.project_status import show

@@ -77,7 +77,8 @@ def find(start: str) -> Project:
         if (project := at(directory)) is not None:
             return project
         directory = os.path.dirname(directory)
-    raise NoSuchThing(f"there is no project in {here}: neither there nor above it is a sentinel.toml or a Procfile")
+    marks = "a sentinel.toml, a Procfile or a [tool.sentinel] in a pyproject.toml"
+    raise NoSuchThing(f"there is no project in {here}: neither there nor above it is {marks}")
 
 
 def at(directory: str) -> Project | None:

@@ -82,7 +82,7 @@ class Start:
         for fault in faults(seen):
             self._say(f"  but {fault}")
         self._say(f"{clean(self._project.name)} runs: {count(len(self._project.processes) or 1, 'process')}")
-        for line in (*wording.urls(seen), "logs: sentinel logs"):
+        for line in (*wording.urls(seen), f"logs: {wording.command('logs', self._project)}"):
             self._say(f"  {line}")
         return True
 
@@ -103,7 +103,7 @@ class Start:
         if known and started is not None:
             self._say(f"  logs: {clean(started.logs, 400)}")
         for fault in faults(seen):
-            self._say(f"  but {fault}; mend it with: sentinel restart")
+            self._say(f"  but {fault}; mend it with: {wording.command('restart', self._project)}")
 
     def _clear_the_way(self, seen: Survey) -> None:
         """End and remove what is left of the project itself; a stranger is named and not touched."""

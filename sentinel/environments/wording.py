@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
+from sentinel.environments.project import Project, find
 from sentinel.environments.scene import Claim, Holder, Survey
+from sentinel.errors import SentinelError
 
 MANAGERS = {"overmind": "Overmind", "honcho": "honcho", "command": "its start command"}
 _SHOWN = 6
 """Of a long list, so many are named."""
+
+
+def command(verb: str, project: Project) -> str:
+    """What to type where this command runs: ``sentinel stop`` in the project itself, else with its directory."""
+    try:
+        if find(os.getcwd()).directory == project.directory:
+            return f"sentinel {verb}"
+    except (SentinelError, OSError):
+        pass
+    option = "--project " if verb == "logs" else ""
+    return f"sentinel {verb} {option}{clean(shlex.quote(project.directory), 400)}"
 
 
 def ports(numbers: Sequence[int]) -> str:

@@ -366,6 +366,17 @@ def test_nuke_spares_what_runs_on_its_own_terminal(stage, project, terminal):
     assert alive(pid)
 
 
+def test_what_to_type_works_where_it_is_said(stage, project):
+    assert project.sentinel("status", ".").stdout.endswith("start it with: sentinel start\n")
+    elsewhere = stage.sentinel("status", str(project.home)).stdout
+    assert elsewhere.endswith(f"start it with: sentinel start {project.home}\n")
+    stage.file("shop/Procfile", "web: sleep 60\n")
+    stage.file("shop/sentinel.toml", '[project]\nname = "shop"\n')
+    started = stage.run("env", f"PATH={project.path}", *interpreter(), "start", str(project.home))
+    assert f"  logs: sentinel logs --project {project.home}\n" in started.stdout
+    project.right("stop")
+
+
 # -- what is asked --------------------------------------------------------------------------
 
 
@@ -375,6 +386,7 @@ def test_what_cannot_be_is_said_in_one_sentence(stage, project):
     assert "there is no project in" in nowhere.stderr
     unknown = stage.sentinel("status", "nonesuch")
     assert "no project called nonesuch was started here before" in unknown.stderr
+    assert unknown.returncode == 4
     stage.file("shop/sentinel.toml", '[project]\nname = "shop"\nport = [1]\n')
     broken = project.sentinel("stop")
     assert broken.returncode == 78
