@@ -55,7 +55,7 @@ def command() -> None:
 def acquire(path: str, *, timeout: str, pid: int | None, session: str) -> None:
     """Take the lock at PATH for the shell that runs this.
 
-    Exit status: 75 somebody else holds it.
+    Exit status: 75 somebody else holds it; 73 no lock can be made there.
     """
     from sentinel.locks import Lock
 
@@ -89,8 +89,8 @@ def run(path: str, argv: tuple[str, ...], *, timeout: str, session: str) -> None
 
     The command itself is the holder: ending only this command frees nothing before its time.
 
-    Exit status: the command's own; 75 somebody else holds the lock, 127 the command was not found,
-    126 it cannot be run.
+    Exit status: the command's own; 75 somebody else holds the lock, 73 none can be made there, 127 the
+    command was not found, 126 it cannot be run.
     """
     from sentinel.cli.run import end_alike
     from sentinel.locks import Lock
@@ -135,6 +135,9 @@ def check(path: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 def list_(directories: Sequence[str], *, as_json: bool) -> None:
     """List the locks of projects, by default of the one around you, and those that are watched anyway."""
+    for directory in directories:
+        if not os.path.isdir(directory):
+            raise click.UsageError(f"{clean(directory)} is no directory")
     found = [(path, kind, *_standing(path)) for path, kind in _locks(directories or (os.getcwd(),))]
     if as_json:
         keys = ("path", "kind", "standing", "why")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -119,7 +120,8 @@ def test_the_command_holds_the_lock_not_the_one_that_waits_for_it(tmp_path, numb
         while not (held := path.exists() and look(path)) and time.monotonic() < deadline:
             time.sleep(0.02)
         command = os.pidfd_open(held.pid)
-        time.sleep(0.1)  # the command begins
+        while Path(f"/proc/{held.pid}/comm").read_text() != "sleep\n" and time.monotonic() < deadline:
+            time.sleep(0.02)  # it has not begun
         waiting.send_signal(number)
         waiting.wait(HANG)
     if number == signal.SIGKILL:
@@ -154,5 +156,18 @@ def test_mistakes_are_told_in_a_sentence(sh):
 
 def test_where_everybody_may_write_no_lock_is_made(sh):
     done = sh("mkdir open; chmod 777 open; $lock acquire open/a.lock")
-    assert done.returncode == 1
+    assert done.returncode == 73
     assert "everybody may write" in done.stderr
+
+
+def test_where_no_lock_can_be_made_neither_begins_a_command(sh):
+    done = sh("$lock run none/a.lock -- echo begun")
+    assert (done.returncode, done.stdout) == (73, "")
+    assert "no lock can be made at none/a.lock" in done.stderr
+
+
+def test_what_is_no_directory_is_not_said_to_have_no_locks(sh):
+    for place in ("none", "file"):
+        done = sh(f"touch file; $lock list . {place}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{place} is no directory" in done.stderr
