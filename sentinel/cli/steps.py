@@ -122,8 +122,12 @@ class Shell(_Files):
         lines = [f"write {host.show(path)}" for path in few]
         if more := len(missing) - len(few):
             lines.append(f"write {count(more, 'file')} more: completion, and the manual (man sentinel)")
-        zsh = f"for zsh, put this before compinit into your .zshrc: fpath=({places['zsh'].parent} $fpath)"
-        return Change(lines, lambda: _done(self._put(files)), zsh if "zsh" in here else "")
+        hints = []
+        if "zsh" in here:
+            hints.append(f"for zsh, put this before compinit into your .zshrc: fpath=({places['zsh'].parent} $fpath)")
+        if shutil.which("man", path=host.environ.get("PATH")) and not _man_looks_in(data / "man", host.environ):
+            hints.append(f'for man, put this into your profile: export MANPATH="$MANPATH:{data / "man"}"')
+        return Change(lines, lambda: _done(self._put(files)), "; ".join(hints))
 
     def uninstall(self, host: Host) -> Change | None:
         """The same files."""
@@ -167,6 +171,16 @@ def _base(host: Host, variable: str, default: str) -> Path:
     """A directory of the XDG base directory specification."""
     value = host.environ.get(variable, "")
     return Path(value) if value.startswith("/") else host.home / default
+
+
+def _man_looks_in(place: Path, environ: Mapping[str, str]) -> bool:
+    """Whether man finds pages there: it looks where ``MANPATH`` says, and beside the directories of ``PATH``.
+
+    An empty part of ``MANPATH`` stands for the latter (manpath(1), "search path").
+    """
+    told = environ.get("MANPATH", "").split(":")
+    beside = [Path(part).parent / "share" / "man" for part in environ.get("PATH", "").split(":") if part]
+    return str(place) in told or ("" in told and place in beside)
 
 
 def _holds(path: Path, content: bytes) -> bool:
