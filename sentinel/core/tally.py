@@ -17,6 +17,10 @@ _PORTS = 3
 _REMEMBERED = 1024
 """Keys of sessions that are told apart. What comes beyond them counts as another session each time."""
 _LONGEST_PLACE = 40
+COLUMNS = 80
+"""Of the one line that tmux has for a message, on a terminal as wide as most are at least."""
+_LONGEST_SUBJECT = 24
+_LONGEST_COMMAND = 36
 _GB, _MB = 1_000_000_000, 1_000_000
 _WORTH_SAYING = _MB
 """Bytes. Less than that is nothing to be glad of."""
@@ -112,6 +116,39 @@ def sentence(it: Tally, taken: Iterable[int] = ()) -> str:
     return f"{_who(it)}: {', '.join(parts) or 'nothing was done'}."
 
 
+def brief(it: Tally, more: str, taken: Iterable[int] = ()) -> str:
+    """Say what matters most in `COLUMNS`, and at the end the command that tells ``more``.
+
+    What there is no room for is left out. A command that would take most of it gives way to a shorter one.
+    """
+    more = more if len(more) <= _LONGEST_COMMAND else "sentinel events"
+    who = f"Sentinel: {clean(_subject(it), _LONGEST_SUBJECT)} died"
+    parts: list[str] = []
+    room = COLUMNS - len(who) - len(". ") - len(more)
+    for part in (*_counts(it), *_ports(it, set(taken)), *_memory(it)):
+        if len(part) + 2 <= room:
+            parts.append(part)
+            room -= len(part) + 2
+    return f"{': '.join([who, *([', '.join(parts)] if parts else [])])}. {more}"
+
+
+def _subject(it: Tally) -> str:
+    if it.sessions > 1:
+        return f"{it.sessions} sessions"
+    return it.first.title if it.first else it.names[0]
+
+
+def _counts(it: Tally) -> Iterable[str]:
+    if ended := it.results[Result.ENDED] + it.results[Result.KILLED]:
+        yield f"{ended} ended"
+    if left := it.results[Result.SURVIVED] + it.results[Result.REFUSED]:
+        yield f"{left} not cleaned"
+    if held := it.results[Result.HELD]:
+        yield f"{held} not ended"
+    if files := it.results[Result.REMOVED]:
+        yield f"{count(files, 'stale file')} removed"
+
+
 def _who(it: Tally) -> str:
     others = it.sessions - len(it.names)
     if it.sessions == 1:
@@ -135,13 +172,21 @@ def _done(it: Tally) -> Iterable[str]:
 
 
 def _freed(it: Tally, taken: set[int]) -> Iterable[str]:
+    yield from _memory(it)
+    yield from _ports(it, taken)
+    if it.spared:
+        yield f"{it.spared} left alone"
+
+
+def _memory(it: Tally) -> Iterable[str]:
     if it.memory >= _WORTH_SAYING:
         yield f"about {size(it.memory)} freed"
+
+
+def _ports(it: Tally, taken: set[int]) -> Iterable[str]:
     if free := sorted(it.ports - taken):
         shown = ", ".join(map(str, free[:_PORTS])) + (f" and {len(free) - _PORTS} more" if len(free) > _PORTS else "")
         yield f"port{'s' if len(free) > 1 else ''} {shown} free"
-    if it.spared:
-        yield f"{it.spared} left alone"
 
 
 def size(number: int) -> str:

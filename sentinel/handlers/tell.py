@@ -13,7 +13,7 @@ from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified
 from sentinel.core.facts import Death, Unknown
 from sentinel.core.notices import Bulletin, Manner, Outbox
 from sentinel.core.sentences import how_it_died
-from sentinel.core.tally import Holdings, Tally, of_lock, sentence, tally
+from sentinel.core.tally import Holdings, Tally, brief, of_lock, sentence, tally
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.notify import Message, Notifier
 from sentinel.observe import ports
@@ -105,11 +105,13 @@ class Tell:
 
     def stopped(self, event: BreakerOpened) -> None:
         """Say at once, and whatever the hour, that from now on nothing is ended."""
-        self._say_now(Message(_STOPPED, f"It only reports now: {event.why}.\nsentinel resume", urgent=True))
+        body = f"It only reports now: {event.why}.\nsentinel resume"
+        self._say_now(Message(_STOPPED, body, urgent=True, short=f"{_STOPPED}, and only reports now. sentinel resume"))
 
     def crashed(self, event: StartedSafely) -> None:
         """Say the same of safe mode."""
-        self._say_now(Message(_CRASHED, f"It only reports now: {event.why}.\nsentinel doctor", urgent=True))
+        body = f"It only reports now: {event.why}.\nsentinel doctor"
+        self._say_now(Message(_CRASHED, body, urgent=True, short=f"{_CRASHED}, and only reports now. sentinel doctor"))
 
     def _say_now(self, message: Message) -> None:
         if self._notifier is None:
@@ -158,12 +160,12 @@ class Tell:
     # -- what --------------------------------------------------------------------------
 
     async def _tell(self, bulletin: Bulletin) -> None:
-        body = _body(bulletin.tally)
+        body, short = _texts(bulletin.tally)
         session = bulletin.tally.first.key if bulletin.tally.first and bulletin.tally.sessions == 1 else ""
         if bulletin.unwanted or self._notifier is None:
             self._bus.publish(Notified(session, body, shown=False, why=bulletin.unwanted), bulletin.cause)
             return
-        delivery = await self._notifier.send(Message(_DONE, body, replaces=bulletin.replaces))
+        delivery = await self._notifier.send(Message(_DONE, body, replaces=bulletin.replaces, short=short))
         if delivery.shown:
             self._outbox.told(bulletin, _now(), replaceable=delivery.mark != 0)
         self._bus.publish(Notified(session, body, delivery.shown, delivery.why, delivery.by), bulletin.cause)
@@ -173,12 +175,12 @@ class Tell:
         self._bus.publish(Notified("", message.body, delivery.shown, delivery.why, delivery.by), cause)
 
 
-def _body(it: Tally) -> str:
-    """What was done, and the command that tells more."""
+def _texts(it: Tally) -> tuple[str, str]:
+    """What was done, and the command that tells more: in whole, and in one short line."""
     listening = ports.listeners() if it.ports else {}
     taken = it.ports if isinstance(listening, Unknown) else {listener.port for listener in listening.values()}
     more = f"sentinel explain {it.first.id}" if it.first and it.sessions == 1 else "sentinel events --since 10m"
-    return f"{sentence(it, taken)}\n{more}"
+    return f"{sentence(it, taken)}\n{more}", brief(it, more, taken)
 
 
 def _now() -> float:

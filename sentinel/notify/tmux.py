@@ -98,7 +98,8 @@ def display(client: str, text: str) -> list[str]:
 
 
 def line(message: Message) -> str:
-    """The message as one line that tmux shows and does not obey."""
-    shown = f"{texts.title(message.title)}: {texts.body(message.body)}".replace("\n", "  ").translate(_HARMLESS)
+    """The message as one line that tmux shows and does not obey. It cuts off what the terminal has no columns for."""
+    whole = texts.body(message.short) or f"{texts.title(message.title)}: {texts.body(message.body)}"
+    shown = whole.replace("\n", "  ").translate(_HARMLESS)
     # A word that ends in `;` ends the command, for tmux.
     return f"{shown[:-1]}\\;" if shown.endswith(";") else shown

@@ -17,6 +17,8 @@ class Message:
     """It wants an answer, and stays until it is seen, where the desktop has such a thing."""
     replaces: bool = False
     """It says all that the one before it said, which may go."""
+    short: str = ""
+    """The same for where there is one line of 80 columns; the title and the body when it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Kind, Session
-from sentinel.core.tally import Holdings, Tally, sentence, size, tally
+from sentinel.core.tally import COLUMNS, Holdings, Tally, brief, of_lock, sentence, size, tally
 
 HOME = "/home/ada"
 
@@ -134,6 +134,59 @@ def test_what_it_remembers_is_bounded():
     assert len(whole.keys) == 1024
     assert len(whole.names) == 2
     assert sentence(whole).startswith("claude in ~/shop, claude in ~/shop and 4998 more died: 5000 processes ended.")
+
+
+HELD = {"0@1": Holdings(1_800_000_000, (3001,)), "1@1": Holdings(40_000_000, (3000,))}
+WHY = "sentinel explain claude-4231"
+
+
+@pytest.mark.parametrize(
+    ("it", "more", "said"),
+    [
+        (one(Result.ENDED, Result.ENDED), WHY, f"Sentinel: claude died: 2 ended. {WHY}"),
+        (
+            one(Result.ENDED, held=HELD),
+            WHY,
+            f"Sentinel: claude died: 1 ended, port 3001 free. {WHY}",
+        ),
+        (
+            one(Result.ENDED, Result.KILLED, Result.REFUSED, held=HELD),  # what failed leaves no room for the rest
+            WHY,
+            f"Sentinel: claude died: 2 ended, 1 not cleaned. {WHY}",
+        ),
+        (one(Result.GONE), WHY, f"Sentinel: claude died. {WHY}"),
+        (one(Result.ENDED), f"sentinel explain {'x' * 60}", "Sentinel: claude died: 1 ended. sentinel events"),
+        (
+            one(Result.ENDED, of=session(name="x" * 99, kind=Kind.RUN)),
+            WHY,
+            f'Sentinel: "{"x" * 22}… died: 1 ended. {WHY}',
+        ),
+        (
+            added(one(Result.ENDED), one(Result.ENDED, of=session(5))),
+            "sentinel events --since 10m",
+            "Sentinel: 2 sessions died: 2 ended. sentinel events --since 10m",
+        ),
+        (
+            of_lock("/srv/a.lock", "make"),
+            "sentinel events",
+            "Sentinel: make (/srv/a.lock) died: 1 stale file removed. sentinel events",
+        ),
+    ],
+)
+def test_in_80_columns_it_says_what_died_what_was_freed_and_the_command(it, more, said):
+    assert brief(it, more) == said
+    assert len(said) <= COLUMNS
+
+
+def test_a_port_that_is_taken_is_not_free_in_the_short_line_either():
+    assert "port" not in brief(one(Result.ENDED, held=HELD), WHY, taken=[3001])
+
+
+@given(name=st.text(max_size=300), ports=st.sets(st.integers(1, 65535), max_size=9), more=st.text(max_size=99))
+def test_whatever_there_is_to_say_the_short_line_fits(name, ports, more):
+    held = {"0@1": Holdings(10**13, tuple(ports))}
+    results = [*Result] * 3
+    assert len(brief(one(*results, of=session(name=name, kind=Kind.TMUX), held=held), more)) <= COLUMNS
 
 
 @given(name=st.text(max_size=300), directory=st.text(max_size=300))

@@ -88,6 +88,7 @@ def test_a_clean_up_is_told_with_how_it_died_and_recorded_as_its_consequence():
     assert message.body == (
         "claude in /srv/shop was killed by SIGKILL: 1 process ended, 1 left alone.\nsentinel explain claude-4231"
     )
+    assert message.short == "Sentinel: claude died: 1 ended. sentinel explain claude-4231"
     event, cause = recorded[-1]
     assert event == Notified(CLAUDE.key, message.body, shown=True, by="desktop (D-Bus)")
     assert cause == 2
@@ -203,6 +204,7 @@ def test_a_breaker_that_opens_is_told_at_once_and_what_it_holds_is_not():
     [message] = shelf.sent
     assert (message.title, message.urgent) == ("Sentinel stopped itself", True)
     assert message.body == "It only reports now: 6 causes within 30 s.\nsentinel resume"
+    assert message.short == "Sentinel stopped itself, and only reports now. sentinel resume"
     assert recorded[-1][0] == Notified("", message.body, shown=True, by="desktop (D-Bus)")
 
 
@@ -212,6 +214,7 @@ def test_safe_mode_is_told_at_once():
     [message] = shelf.sent
     assert (message.title, message.urgent) == ("Sentinel is in safe mode", True)
     assert message.body == "It only reports now: it crashed 3 times within 60 s.\nsentinel doctor"
+    assert message.short == "Sentinel is in safe mode, and only reports now. sentinel doctor"
 
 
 def test_in_quiet_hours_only_what_is_urgent_is_shown_and_the_rest_is_recorded():

@@ -114,6 +114,14 @@ def test_every_client_shows_it(server):
         server.until(lambda client=client, said=said: said in server.screen(client))
 
 
+def test_the_short_form_is_what_is_shown_where_there_is_one(server):
+    server.attach()
+    short = Message(TOLD.title, TOLD.body, short="Sentinel: claude died; sentinel explain x")
+    assert show(server, message=short).shown
+    server.until(lambda: short.short in server.screen())
+    assert TOLD.title not in server.screen()
+
+
 def test_where_nobody_is_attached_it_is_not_shown(server):
     assert show(server).why == "no client is attached"
 
