@@ -31,7 +31,7 @@ class Project:
     directory: str
     """Absolute, symlinks resolved."""
     processes: Mapping[str, str] = field(default_factory=dict)
-    """Commands by name, of the Procfile."""
+    """Commands by name, of the Procfile; none where a command is started instead of it."""
     procfile: str = ""
     """Its path; empty where there is none."""
     ports: tuple[int, ...] = ()
@@ -138,7 +138,7 @@ def _described(directory: str, file: str, wishes: Wishes) -> Project:
         for name in _SETTINGS:
             settings.update(procfile.parse_settings(_text(Path(directory, name))))
         path = os.path.join(directory, wishes.procfile or settings.get("OVERMIND_PROCFILE") or "Procfile")
-        if os.path.isfile(path):
+        if not wishes.start and os.path.isfile(path):  # one that is not run says nothing of what runs
             processes = _processes(path)
         elif wishes.procfile:
             trouble = f"{file}: there is no Procfile at {path}"

@@ -30,6 +30,14 @@ def test_a_procfile_alone_tells_enough(shop):
     assert project.titles == {"shop"}
 
 
+@pytest.mark.parametrize("text", ["web: rackup -p $PORT\n", "garbage\n"])
+def test_a_procfile_that_is_not_run_says_nothing_of_what_runs(shop, text):
+    (shop / "Procfile").write_text(text)
+    (shop / "sentinel.toml").write_text('[project]\nstart = "sleep 60"\nports = [4000]\n')
+    project = find(str(shop))
+    assert (project.ports, project.processes) == ((4000,), {})
+
+
 def test_overminds_own_settings_count(shop):
     (shop / ".env").write_text("PORT=4000\nOVERMIND_TITLE=Never\n")
     (shop / ".overmind.env").write_text("OVERMIND_TITLE='My Shop'\nOVERMIND_SOCKET=var/o.sock\nOVERMIND_PORT=3000\n")
