@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
@@ -32,6 +33,8 @@ class Live:
 
         if not self._is_news(event):
             return
+        if isinstance(event, Notified) and not event.shown:
+            event = replace(event, text="")  # the news itself was told here a moment ago
         record = json.loads(draft(event, 0).line(""))
         with contextlib.suppress(OSError):  # the terminal was closed: the journal has it
             self._write(f"{time.strftime('%H:%M:%S')}  {sentence(record)}")

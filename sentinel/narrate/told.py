@@ -223,7 +223,7 @@ def _notified(data: Data) -> str:
     text = data["text"].partition("\n")[0].partition("\\x0a")[0]
     if data["shown"]:
         return f"told by {data['by']}: {text}" if data.get("by") else f"told: {text}"
-    return f"could not tell you: {data['why']}; {text}"
+    return f"could not tell you ({data['why']})" + (f": {text}" if text else "")
 
 
 def _lost(data: Data) -> str:

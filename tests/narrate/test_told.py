@@ -246,7 +246,7 @@ SAMPLES = [
         "claude-4231 is watched no more: it said that it is over, and its process goes on",
     ),
     (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
-    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell you: no bus; claude"),
+    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell you (no bus): claude"),
     (
         events.EventsLost("files", "overflow"),
         "notices of files were lost, everything is looked at again: overflow",
