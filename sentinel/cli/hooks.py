@@ -29,6 +29,8 @@ INTEGRATIONS: Mapping[str, str] = {
 _UNRECORDED = {"tmux"}
 """Whose hooks only say where to look: the journal does not have them."""
 _LINE = 400
+_WHOLE = 1 << 24
+"""Characters: more than the longest line of the largest file that is changed, every one of them escaped."""
 _PROGRAM = click.argument("program", type=click.Choice(list(INTEGRATIONS)))
 _YES = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 
@@ -96,6 +98,11 @@ def _host() -> Host:
     return Host(Path(os.path.expanduser("~")), paths.find().state, os.environ)
 
 
+def whole(line: str) -> str:
+    """A line of a change, whole: nobody can agree to what is cut off."""
+    return clean(line.expandtabs(4), _WHOLE)
+
+
 def _carry_out(change: Change | None, nothing: str, done: str, *, yes: bool) -> None:
     if change is None:
         click.echo(nothing)
@@ -103,7 +110,7 @@ def _carry_out(change: Change | None, nothing: str, done: str, *, yes: bool) -> 
     from sentinel.cli.surgery import agreed
 
     for line in change.lines:
-        click.echo(clean(line.expandtabs(4), _LINE))
+        click.echo(whole(line))
     if not agreed("Write this?", yes=yes):
         raise click.exceptions.Exit(1)
     change.make()

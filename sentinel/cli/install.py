@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sentinel import paths
+from sentinel.cli.hooks import whole
 from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
 from sentinel.core.sanitise import clean
@@ -87,7 +88,7 @@ def shown(changes: Sequence[tuple[str, Change]], head: str) -> Iterator[str]:
     yield head
     for name, change in changes:
         yield f"  {name}:"
-        yield from (f"    {clean(line.expandtabs(4), _LINE)}" for line in change.lines)
+        yield from (f"    {whole(line)}" for line in change.lines)
 
 
 def _done(name: str, change: Change) -> bool:

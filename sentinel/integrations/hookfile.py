@@ -65,6 +65,8 @@ class HookFile:
 
     def uninstall(self, host: Host) -> Change | None:
         """What is ours is taken out; a file that was not changed since is as it was before."""
+        if not self.place(host).parent.is_dir():
+            return None
         file = self._read(host)
         if file.text is None:
             return None

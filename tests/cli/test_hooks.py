@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from sentinel.cli import hooks
 from sentinel.core.events import HookFired
+from sentinel.integrations.hookfile import EVENTS
 from sentinel.journal import Journal
 
 
@@ -49,6 +50,13 @@ def test_what_is_shown_of_others_settings_obeys_no_terminal(home):
     (home / ".claude" / "settings.json").write_text('{"a\x7f": "\u202e"\n}')
     assert "\x7f" not in (said := run("install", "claude")[1])
     assert "\\x7f" in said
+
+
+def test_what_one_is_asked_to_agree_to_is_shown_whole(home):
+    (home / ".claude" / "settings.json").write_text(json.dumps({"long": "x" * 5000}))
+    said = run("install", "claude")[1]
+    assert "…" not in said
+    assert all(f"hook claude {event} ||" in said for event in EVENTS)
 
 
 def test_what_is_left_for_the_person(home):

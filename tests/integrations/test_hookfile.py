@@ -202,6 +202,10 @@ def test_places_where_nothing_can_be_written(host, file, tmp_path):
         claude.install(Host(tmp_path, host.state, {"CLAUDE_CONFIG_DIR": f"{tmp_path}/nowhere/.claude"}), WORDS)
 
 
+def test_where_the_agent_never_ran_there_is_nothing_to_take_out(tmp_path):
+    assert claude.uninstall(Host(tmp_path, tmp_path / "state", {})) is None
+
+
 def test_a_read_only_file_is_left_as_it_is(host, file):
     file.write_text(OTHERS)
     file.chmod(0o444)
