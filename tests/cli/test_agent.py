@@ -19,9 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def here(where, monkeypatch):
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
+def in_our_group(here, monkeypatch):
     monkeypatch.setattr(agent, "_leave_the_group_of_our_starter", lambda: None)  # pytest stays in its own
 
 

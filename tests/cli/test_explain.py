@@ -19,6 +19,8 @@ from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
 from sentinel.journal import Journal
 from tests.cli.standin import StandIn
 
+pytestmark = pytest.mark.usefixtures("here")
+
 CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7))
 TOLD = {
     "kind": "process",
@@ -28,12 +30,6 @@ TOLD = {
     "evidence": ["born of process 4231"],
     "against": [{"guard": "owner-alive", "reason": "its session is alive"}],
 }
-
-
-@pytest.fixture(autouse=True)
-def here(where, monkeypatch):
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
 
 
 @pytest.fixture

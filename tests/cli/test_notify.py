@@ -16,10 +16,8 @@ NO_TERMINAL = "this is no terminal that is known to show notifications"
 
 
 @pytest.fixture
-def place(where, tmp_path, monkeypatch):
+def place(here, where, tmp_path, monkeypatch):
     """No bus, no tmux server, no terminal of any use; what notify-send would be is on the PATH."""
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
     for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "TERM", "TERM_PROGRAM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(session_bus, "USER_RUNTIME", str(tmp_path / "nowhere"))

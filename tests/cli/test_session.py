@@ -24,13 +24,7 @@ from sentinel.registry.registry import Registry
 from sentinel.registry.store import Store
 from tests.cli.standin import StandIn
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
-
-
-@pytest.fixture(autouse=True)
-def here(where, monkeypatch):
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.usefixtures("here")]
 
 
 @pytest.fixture

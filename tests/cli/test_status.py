@@ -16,6 +16,8 @@ from sentinel.cli.status import command
 from sentinel.errors import ConfigError
 from tests.cli.standin import StandIn
 
+pytestmark = pytest.mark.usefixtures("here")
+
 ANSWER = {
     "version": "1.2.3",
     "source": "polling",
@@ -27,12 +29,6 @@ ANSWER = {
     "cleaned": 0,
     "trouble": "",
 }
-
-
-@pytest.fixture(autouse=True)
-def here(where, monkeypatch):
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
 
 
 @pytest.fixture

@@ -13,14 +13,7 @@ from sentinel.reaper.returns import CannotReturn
 from tests.handlers.room import moves_files
 from tests.reaper.test_returns import file, place, remove  # noqa: F401 - place is a fixture
 
-pytestmark = moves_files
-
-
-@pytest.fixture(autouse=True)
-def here(where, monkeypatch):
-    for name in ("config", "state", "runtime"):
-        monkeypatch.setenv(f"SENTINEL_{name.upper()}_DIR", str(getattr(where, name)))
-    where.state.mkdir(exist_ok=True)
+pytestmark = [moves_files, pytest.mark.usefixtures("here")]
 
 
 def undo(*words, fails=None):

@@ -18,6 +18,7 @@ from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.journal import Journal
 from sentinel.observe import processes
@@ -157,6 +158,18 @@ class Room:
     def keep_books(self, *, sampled=False):
         self.bookkeeper = Bookkeeper(self.bus, self.ledger, self.handles, self.exits, sampled=sampled)
         return self.bookkeeper
+
+    def discover(self, *, later=lambda *_: None):
+        """Keep books, and notice the sessions that they tell of."""
+        return Discovery(
+            self.bus,
+            ledger=self.ledger,
+            handles=self.handles,
+            exits=self.exits,
+            bookkeeper=self.keep_books(),
+            ourselves=self.us,
+            later=later,
+        )
 
     def open(self, pid, kind=Kind.AGENT, name="claude", **more):
         """Write down a session as discovery does."""

@@ -13,7 +13,6 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.hooks import HookCall
 from sentinel.core.sessions import Kind
 from sentinel.handlers.agent_hooks import AgentHooks
-from sentinel.handlers.discovery import Discovery
 from sentinel.observe import processes
 from tests.handlers.room import becomes, until
 
@@ -22,15 +21,7 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 
 @pytest.fixture
 def hooks(room):
-    discovery = Discovery(
-        room.bus,
-        ledger=room.ledger,
-        handles=room.handles,
-        exits=room.exits,
-        bookkeeper=room.keep_books(),
-        ourselves=room.us,
-        later=lambda *_: None,
-    )
+    discovery = room.discover()
     return AgentHooks(room.bus, room.ledger, discovery, lambda: None)
 
 

@@ -13,7 +13,6 @@ from sentinel.core.events import FOUND, ProcessExecuted, ProcessExited, ProcessR
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Belongings, Kind, Session
-from sentinel.handlers.discovery import Discovery
 from sentinel.observe import overmind, processes
 from tests.handlers.room import becomes, dead, killed, until
 
@@ -32,15 +31,7 @@ def later():
 
 @pytest.fixture
 def discovery(room, later):
-    return Discovery(
-        room.bus,
-        ledger=room.ledger,
-        handles=room.handles,
-        exits=room.exits,
-        bookkeeper=room.keep_books(),
-        ourselves=room.us,
-        later=lambda delay, call, *arguments: later.append((delay, call, arguments)),
-    )
+    return room.discover(later=lambda delay, call, *arguments: later.append((delay, call, arguments)))
 
 
 def start(room, program, name="claude", *arguments, tell=True):

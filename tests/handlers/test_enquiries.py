@@ -16,7 +16,6 @@ from sentinel.core.policy import Mode, Policy
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.agent_hooks import AgentHooks
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.enquiries import Condition, Enquiries
 from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.halting import Halting
@@ -41,15 +40,7 @@ def condition():
 
 @pytest.fixture
 def enquiries(room, condition):
-    discovery = Discovery(
-        room.bus,
-        ledger=room.ledger,
-        handles=room.handles,
-        exits=room.exits,
-        bookkeeper=room.keep_books(),
-        ourselves=room.us,
-        later=lambda *_: None,
-    )
+    discovery = room.discover()
     leftovers = Leftovers(room.ledger, room.journal, room.where.quarantine, os.getuid())
     return Enquiries(
         ledger=room.ledger,

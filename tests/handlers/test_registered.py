@@ -22,7 +22,6 @@ from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.errors import NoSuchThing, SentinelError
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.registered import RegisteredSessions, open_for_agent
 from sentinel.observe import processes
 from sentinel.registry.entries import Place, Proof, Status
@@ -55,15 +54,7 @@ def later():
 
 @pytest.fixture
 def registered(room, later):
-    discovery = Discovery(
-        room.bus,
-        ledger=room.ledger,
-        handles=room.handles,
-        exits=room.exits,
-        bookkeeper=room.keep_books(),
-        ourselves=room.us,
-        later=lambda *_: None,
-    )
+    discovery = room.discover()
     return RegisteredSessions(
         room.bus,
         ledger=room.ledger,

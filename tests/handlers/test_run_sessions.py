@@ -14,7 +14,6 @@ from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.observe import processes
 from tests.handlers.room import dead, until
@@ -24,15 +23,7 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 
 @pytest.fixture
 def sessions(room):
-    discovery = Discovery(
-        room.bus,
-        ledger=room.ledger,
-        handles=room.handles,
-        exits=room.exits,
-        bookkeeper=room.keep_books(),
-        ourselves=room.us,
-        later=lambda *_: None,
-    )
+    discovery = room.discover()
     return RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
 
 

@@ -12,7 +12,6 @@ from sentinel import runs
 from sentinel.core.events import EventsLost, LookDue, SessionDied, SessionOpened
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
-from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.sweep import Sweep
 from sentinel.observe import processes
@@ -31,8 +30,8 @@ def become(*pids):
 
 @pytest.fixture
 def sweep(room):
-    shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.keep_books()}
-    discovery = Discovery(room.bus, **shared, exits=room.exits, ourselves=room.us, later=lambda *_: None)
+    discovery = room.discover()
+    shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.bookkeeper}
     sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
     return Sweep(
         room.bus,
