@@ -96,7 +96,9 @@ def _since(session: Session) -> str:
 
 def _state(session: Session) -> str:
     state = "alive" if session["alive"] else str(session["death"]).removeprefix("was ")
-    return state + (", kept" if session.get("kept") else "")
+    if session.get("kept"):
+        return f"{state}, kept"
+    return f"{state}, {kept} kept" if (kept := session.get("kept_processes")) else state
 
 
 def age(seconds: float) -> str:

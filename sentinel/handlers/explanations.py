@@ -154,6 +154,7 @@ def session_as_data(record: Record) -> Data:
     """A session as ``sentinel sessions --json`` shows it."""
     session: Session = record.session
     death: Death | None = record.death
+    kept = sum(member.kept for member in record.members.values())
     return {
         "id": clean(session.id),
         "key": clean(session.key),
@@ -165,7 +166,8 @@ def session_as_data(record: Record) -> Data:
         "outer": clean(session.outer),
         "born": session.born,
         "processes": len(record.members),
-        "kept": any(member.kept for member in record.members.values()),
+        "kept": 0 < kept == len(record.members),
+        "kept_processes": kept,
         "alive": death is None,
         "death": "" if death is None else how_it_died(death),
         "dead_for": 0.0 if death is None else round(time.monotonic() - death.at, 3),

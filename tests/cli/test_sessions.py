@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sentinel.cli import screen
 from sentinel.cli.sessions import age, command
 from sentinel.core.facts import Death, ProcessId
-from sentinel.core.ledger import Record
+from sentinel.core.ledger import Member, Record, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import NotRunning
 from sentinel.handlers.explanations import session_as_data
@@ -48,6 +48,17 @@ def test_a_session_is_a_row(shown):
 
 def test_a_dead_one_that_left_something_says_how_it_died_and_since_when(shown):
     assert "  dead 2m  killed by SIGKILL" in shown([data(death=Death(time.monotonic() - 150, 9))])
+
+
+@pytest.mark.parametrize(
+    ("kept", "state"),
+    [((), "alive"), ((4231, 5, 6), "alive, kept"), ((5,), "alive, 1 kept"), ((5, 6), "alive, 2 kept")],
+)
+def test_a_session_of_which_a_part_is_kept_does_not_look_as_if_it_were_kept(shown, kept, state):
+    session = Session(Kind.AGENT, "claude", ProcessId(4231, 7), born=time.time(), directory="/srv")
+    pids = (4231, 5, 6)
+    members = {pid: Member(ProcessId(pid, 7), session.key, 0, Witness.FORK, 0.0, kept=pid in kept) for pid in pids}
+    assert f"  {state}  /srv" in shown([session_as_data(Record(session, members))])
 
 
 def test_a_server_is_told_by_its_sessions_and_a_pane_by_the_one_that_it_is_in(shown):
