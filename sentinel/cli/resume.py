@@ -13,10 +13,12 @@ from sentinel.core.sanitise import clean
 def command() -> None:
     """Act again: ends a pause, and closes the breaker that the kill budget opened.
 
-    What was left alone meanwhile stays as it is.
+    What was left alone meanwhile stays as it is: sentinel clean shows it, and ends it when you say so.
     """
     answer = switch(paths.find(), wire.Resume(), lambda bus, switches: halting(bus, switches).resume())
     was = clean(str(answer.get("was", "")), 400)
     click.echo(f"Sentinel acts again; before, {was}." if was else "Nothing was held.")
+    if was:
+        click.echo("What died meanwhile was only reported. What it left, if anything, is shown by: sentinel clean")
     if answer.get("mode") == "observe":
         click.echo('The configuration says mode = "observe": still nothing is ended.')

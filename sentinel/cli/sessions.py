@@ -51,6 +51,8 @@ def command(*, as_json: bool) -> None:
     servers = _servers(sessions)
     for line in screen.table([_COLUMNS, *(_row(session, servers) for session in sessions)], screen.width(), _YIELDING):
         click.echo(line)
+    if not all(session["alive"] for session in sessions):
+        click.echo("What the dead left is shown, and ended when you say so, by: sentinel clean")
 
 
 def _row(session: Session, servers: dict[str, str]) -> tuple[str, ...]:

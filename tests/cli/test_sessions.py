@@ -47,7 +47,10 @@ def test_a_session_is_a_row(shown):
 
 
 def test_a_dead_one_that_left_something_says_how_it_died_and_since_when(shown):
-    assert "  dead 2m  killed by SIGKILL" in shown([data(death=Death(time.monotonic() - 150, 9))])
+    out = shown([data(death=Death(time.monotonic() - 150, 9)), data()])
+    assert "  dead 2m  killed by SIGKILL" in out
+    assert out.endswith("What the dead left is shown, and ended when you say so, by: sentinel clean\n")
+    assert "sentinel clean" not in shown([data()])
 
 
 @pytest.mark.parametrize(

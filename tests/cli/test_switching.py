@@ -61,6 +61,9 @@ def told(where):
     return [entry.record["type"].removeprefix("dev.sentinel.") for entry in History(where.journal).read()]
 
 
+MEANWHILE = "What died meanwhile was only reported. What it left, if anything, is shown by: sentinel clean\n"
+
+
 # -- pause and resume ----------------------------------------------------------------------
 
 
@@ -69,7 +72,7 @@ def test_without_an_agent_a_pause_is_written_for_who_comes_and_told_in_the_journ
     assert board(where).held() == "a person has paused Sentinel"
     line = "Nothing is ended: a person has paused Sentinel. Go on with: sentinel resume\n"
     assert run("status").endswith(line)
-    assert run("resume") == "Sentinel acts again; before, a person has paused Sentinel.\n"
+    assert run("resume") == f"Sentinel acts again; before, a person has paused Sentinel.\n{MEANWHILE}"
     assert board(where).held() == ""
     assert run("resume") == "Nothing was held.\n"
     assert told(where) == ["switch.paused", "switch.resumed"]
@@ -124,7 +127,7 @@ def test_a_breaker_is_closed_like_a_pause(where):
     halt = Halt(1.0, "the kill budget is spent: 6 causes")
     board(where).change(lambda now: type(now)(now.kept, now.pause, halt))
     assert "Nothing is ended: the kill budget is spent: 6 causes. Go on with: sentinel resume" in run("status")
-    assert run("resume") == "Sentinel acts again; before, the kill budget is spent: 6 causes.\n"
+    assert run("resume") == f"Sentinel acts again; before, the kill budget is spent: 6 causes.\n{MEANWHILE}"
     assert board(where).held() == ""
 
 
