@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sentinel.core.candidates import Candidate
+from sentinel.core.rules.projects import inside
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.doctor.sightings import age
 from sentinel.observe import processes
@@ -56,7 +57,7 @@ class Portrait:
         """Whether it is asked about. Whoever is named needs to fit nothing else."""
         if asked.pids:
             return True
-        if self.age < asked.older_than or (asked.project and not _is_in(self.directory, asked.project)):
+        if self.age < asked.older_than or (asked.project and not inside(self.directory, asked.project)):
             return False
         return asked.pattern is None or asked.pattern.search(self.command) is not None
 
@@ -78,7 +79,3 @@ class Finding:
     def why_not(self) -> str:
         """Why it is only shown; empty for what is offered."""
         return self.verdict.reason if isinstance(self.verdict, Spared) else ""
-
-
-def _is_in(directory: str, project: str) -> bool:
-    return directory == project or directory.startswith(project.rstrip("/") + "/")

@@ -14,17 +14,21 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sentinel.observe.sock_diag import LISTEN, SockDiag, attributes
+from sentinel.observe.sock_diag import (
+    ANY,
+    INET_REQUEST,
+    LISTEN,
+    NUMBER,
+    UNIX_ANSWER,
+    UNIX_REQUEST,
+    SockDiag,
+    attributes,
+)
 
 _ESTABLISHED, _SYN_SENT, _SYN_RECV = 1, 2, 3  # include/net/tcp_states.h, used for unix sockets too
 _OPEN = 0xFFF & ~(1 << 6 | 1 << 7)  # all states but TIME_WAIT and CLOSE
 _NAME, _PEER, _WAITING = 0, 2, 3  # UNIX_DIAG_NAME, UNIX_DIAG_PEER, UNIX_DIAG_ICONS
 _SHOW = 0x1 | 0x4 | 0x8  # UDIAG_SHOW_NAME | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS
-_ANY = 0xFFFFFFFF
-_UNIX_REQUEST = struct.Struct("=BBHIIIII")
-_UNIX_ANSWER = struct.Struct("=BBBBIII")
-_NUMBER = struct.Struct("=I")
-_INET_REQUEST = struct.Struct("=BBBBI48x")
 _INET_ANSWER = struct.Struct("=BB2x2s2s16s16s28xI")  # struct inet_diag_msg, what is wanted of it
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _DISPLAYS = ("/tmp/.X11-unix/", "/.X11-unix/")  # noqa: S108 - it is X that puts them there
@@ -139,7 +143,7 @@ class Connections:
     def unix(self, inode: int) -> UnixEnd | None:
         """The unix socket of that inode; None when it is of another family or another network namespace."""
         if inode not in self._unix:
-            request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _ANY, inode, _SHOW, _ANY, _ANY)
+            request = UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, ANY, inode, _SHOW, ANY, ANY)
             message = self._ask().one(request)
             self._unix[inode] = _unix_end(message) if message is not None else None
         return self._unix[inode]
@@ -149,7 +153,7 @@ class Connections:
         if self._tcp is None:
             table = TcpTable()
             for family in (socket.AF_INET, socket.AF_INET6):
-                request = _INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _OPEN)
+                request = INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _OPEN)
                 for message in self._ask().dump(request).messages:
                     table.add(_tcp(message))
             self._tcp = table
@@ -223,15 +227,15 @@ class Connections:
 
 
 def _unix_end(message: bytes) -> UnixEnd:
-    _, _, state, _, _, _, _ = _UNIX_ANSWER.unpack_from(message)
+    _, _, state, _, _, _, _ = UNIX_ANSWER.unpack_from(message)
     name, peer, waiting = b"", 0, ()
-    for kind, value in attributes(message, _UNIX_ANSWER.size):
+    for kind, value in attributes(message, UNIX_ANSWER.size):
         if kind == _NAME:
             name = value
         elif kind == _PEER:
-            peer = _NUMBER.unpack_from(value)[0]
+            peer = NUMBER.unpack_from(value)[0]
         elif kind == _WAITING:
-            waiting = tuple(number for (number,) in _NUMBER.iter_unpack(value))
+            waiting = tuple(number for (number,) in NUMBER.iter_unpack(value))
     return UnixEnd(state, name, peer, waiting)
 
 

@@ -9,13 +9,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sentinel.core.facts import Unknown
-from sentinel.observe.sock_diag import LISTEN, dump
+from sentinel.observe.sock_diag import INET_REQUEST, LISTEN, NUMBER, dump
 from sentinel.observe.sockets import sockets_of
 
 _QUESTION = "which ports are listened on"
-_REQUEST = struct.Struct("=BBBBI48x")
 _PORT = struct.Struct(">H")
-_NUMBER = struct.Struct("=I")
 _PORT_AT, _UID_AT, _INODE_AT = 4, 64, 68  # in struct inet_diag_msg
 
 
@@ -34,8 +32,8 @@ def listeners() -> dict[int, Listener] | Unknown:
     found: dict[int, Listener] = {}
     try:
         for family in (socket.AF_INET, socket.AF_INET6):
-            for message in dump(_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)).messages:
-                number, uid = (_NUMBER.unpack_from(message, at)[0] for at in (_INODE_AT, _UID_AT))
+            for message in dump(INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)).messages:
+                number, uid = (NUMBER.unpack_from(message, at)[0] for at in (_INODE_AT, _UID_AT))
                 found[number] = Listener(_PORT.unpack_from(message, _PORT_AT)[0], uid)
     except OSError as error:
         return Unknown(_QUESTION, str(error))

@@ -15,6 +15,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LISTEN = 10  # TCP_LISTEN of include/net/tcp_states.h, used for unix sockets too
+ANY = 0xFFFFFFFF
+UNIX_REQUEST = struct.Struct("=BBHIIIII")  # struct unix_diag_req
+UNIX_ANSWER = struct.Struct("=BBBBIII")  # struct unix_diag_msg
+INET_REQUEST = struct.Struct("=BBBBI48x")  # struct inet_diag_req_v2, of any address
+NUMBER = struct.Struct("=I")
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 _BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY

@@ -22,16 +22,14 @@ from typing import NamedTuple
 
 from sentinel.core.facts import Gone, SocketFacts, Unknown
 from sentinel.core.sessions import SocketMark
-from sentinel.observe.sock_diag import LISTEN, attributes, dump
+from sentinel.observe.sock_diag import ANY, LISTEN, UNIX_ANSWER, UNIX_REQUEST, attributes, dump
 
 _SHOW_NAME_AND_FILE = 3  # UDIAG_SHOW_NAME | UDIAG_SHOW_VFS
 _NAME, _FILE = 0, 1  # UNIX_DIAG_NAME, UNIX_DIAG_VFS
-_ANY = 0xFFFFFFFF
 _LOW = 0xFFFFFFFF
 """The kernel tells the low 32 bits of an inode number. Two that share them are taken for
 one, which can only spare."""
-_UNIX_REQUEST = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, _ANY, 0, _SHOW_NAME_AND_FILE, _ANY, _ANY)
-_UNIX_ANSWER = struct.Struct("=BBBBIII")
+_ALL_UNIX = UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, ANY, 0, _SHOW_NAME_AND_FILE, ANY, ANY)
 _INODE_DEVICE = struct.Struct("=II")
 _COARSE = 0.1
 """Seconds that a file's time stamp may lag behind the clock (a timer tick, generously)."""
@@ -79,11 +77,11 @@ def bound_inodes() -> Bound | Unknown:
         return Unknown(question, "this system does not tell")
     taken = time.time()
     try:
-        messages, pieces = dump(_UNIX_REQUEST)
+        messages, pieces = dump(_ALL_UNIX)
         if pieces > 1:
             # A socket that closes between two pieces can hide its neighbour in the table
             # from this dump (the kernel counts places), but not the same one twice.
-            messages += dump(_UNIX_REQUEST).messages
+            messages += dump(_ALL_UNIX).messages
     except OSError as error:
         return Unknown(question, str(error))
     by_inode: dict[int, tuple[BoundSocket, ...]] = {}
@@ -98,10 +96,10 @@ def bound_inodes() -> Bound | Unknown:
 
 def _bound_socket(message: bytes) -> BoundSocket | None:
     """One entry of a dump; None for a socket without a file."""
-    _, _, state, _, number, _, _ = _UNIX_ANSWER.unpack_from(message)
+    _, _, state, _, number, _, _ = UNIX_ANSWER.unpack_from(message)
     inode = device = None
     name = b""
-    for attribute, value in attributes(message, _UNIX_ANSWER.size):
+    for attribute, value in attributes(message, UNIX_ANSWER.size):
         if attribute == _FILE:
             inode, device = _INODE_DEVICE.unpack_from(value)
         elif attribute == _NAME:
