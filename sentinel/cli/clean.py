@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from sentinel.cli.numbers import Pid
 from sentinel.cli.surgery import UNDONE, agreed, open_room, outcome_as_data, summary
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
@@ -27,7 +28,7 @@ _LONGEST = 120
 
 
 @click.command("clean")
-@click.argument("pids", nargs=-1, metavar="[PID]...", type=click.IntRange(min=2))
+@click.argument("pids", nargs=-1, metavar="[PID]...", type=Pid())
 @click.option(
     "--level",
     type=click.Choice(["graceful", "aggressive"]),

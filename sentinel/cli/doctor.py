@@ -124,7 +124,7 @@ def _headline(report: Report) -> str:
         case Status.UNKNOWN:
             return f"could not check whether {report.check.title}: {clean(report.why, 400)}"
         case Status.FOUND:
-            return f"not so: {report.check.title}"
+            return f"it is not true that {report.check.title}"
         case Status.WELL:
             return report.check.title
 

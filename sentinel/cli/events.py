@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sentinel.cli.numbers import Number
+
 if TYPE_CHECKING:
     from sentinel.history import Cursor, Entry, History
 
@@ -19,15 +21,9 @@ _DEFAULT_LINES = 20
 _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
 
 
-class _Number(click.IntRange):
-    """A number of lines. What is none is refused by this name."""
-
-    name = "number"
-
-
 @click.command("events")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes.")
-@click.option("-n", "--lines", type=_Number(min=0), metavar="N", help="The last N only; 20 unless --since is given.")
+@click.option("-n", "--lines", type=Number(min=0), metavar="N", help="The last N only; 20 unless --since is given.")
 @click.option("--since", metavar="TIME", help="From then on.")
 @click.option("--until", metavar="TIME", help="Up to then.")
 @click.option(

@@ -79,7 +79,7 @@ def uninstall(program: str, *, yes: bool) -> None:
 @click.argument("program", type=click.Choice(list(INTEGRATIONS)), required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def status(program: str | None, *, as_json: bool) -> None:
-    """Show where the hooks are, whether they will be run, and when one fired last."""
+    """Show where the hooks are. Also whether they will be run, and when one fired last."""
     host = _host()
     told = [_told(name, host) for name in ([program] if program else INTEGRATIONS)]
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sentinel.cli.numbers import Pid
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing, SentinelError
 
@@ -33,9 +34,7 @@ _TIMEOUT = click.option(
     help="How long to wait for it: 500ms, 5s, 1m; 0: not.",
 )
 _SESSION = click.option("--session", default="", metavar="NAME", help="Shown to whoever finds it held.")
-_PID = click.option(
-    "--pid", type=click.IntRange(2), help="Its holder; by default what runs this command: a script's shell."
-)
+_PID = click.option("--pid", type=Pid(), help="Its holder; by default what runs this command: a script's shell.")
 
 
 @click.group("lock", context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,7 +133,7 @@ def check(path: str, *, as_json: bool) -> None:
 @click.argument("directories", nargs=-1, metavar="[DIRECTORY]...")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 def list_(directories: Sequence[str], *, as_json: bool) -> None:
-    """List the locks of projects, by default of the one around you, and those that are watched anyway."""
+    """List the locks of projects. By default of the one around you, and those that are watched anyway."""
     for directory in directories:
         if not os.path.isdir(directory):
             raise click.UsageError(f"{clean(directory)} is no directory")

@@ -7,6 +7,7 @@ import sys
 import click
 
 from sentinel import paths
+from sentinel.cli.numbers import Number
 from sentinel.cli.projects import chosen, say
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
@@ -15,7 +16,7 @@ from sentinel.errors import NoSuchThing
 @click.command("logs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="How many of each.")
+@click.option("-n", "--lines", type=Number(min=0), default=50, show_default=True, help="How many of each.")
 @click.option("--project", metavar="PROJECT", help="A directory or a name; by default the project that you are in.")
 def command(*, names: tuple[str, ...], follow: bool, lines: int, project: str | None) -> None:
     """Show the last lines that the processes of a project wrote, each with its process's name.

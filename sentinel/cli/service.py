@@ -11,6 +11,7 @@ import click
 
 from sentinel import config, instance, paths
 from sentinel.cli import install, uninstall
+from sentinel.cli.numbers import Number
 from sentinel.core.sanitise import clean
 from sentinel.service import manager
 
@@ -85,7 +86,7 @@ def status(*, as_json: bool) -> None:
 
 
 @command.command("logs")
-@click.option("-n", "--lines", type=click.IntRange(0, 100_000), default=50, show_default=True, help="How many.")
+@click.option("-n", "--lines", type=Number(0, 100_000), default=50, show_default=True, help="How many.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 def logs(*, lines: int, follow: bool) -> None:
     """Show what the service said: its starts, ends and errors. What it did is in: sentinel events."""

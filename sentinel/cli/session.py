@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths
+from sentinel.cli.numbers import Pid
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing, SentinelError
 
@@ -26,8 +27,7 @@ _COLUMNS = ("SESSION", "KIND", "PID", "CHILDREN", "AGE", "STATE", "PROJECT")
 _YIELDING = (6, 0, 1, 5)
 """Which of them give way on a narrow terminal, in this order."""
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON.")
-_MOST_PID = 2**31 - 1
-_PID = click.IntRange(2, _MOST_PID)
+_PID = Pid()
 
 
 @click.group("session", context_settings={"help_option_names": ["-h", "--help"]})

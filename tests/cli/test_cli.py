@@ -113,6 +113,7 @@ def test_a_group_without_a_command_shows_its_help(group):
     done = sentinel(group)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == sentinel(group, "--help").stdout
+    assert "...\n" not in done.stderr.partition("\n")[2]  # no line of it is cut
 
 
 @pytest.mark.parametrize(
