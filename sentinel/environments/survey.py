@@ -186,11 +186,15 @@ class _Surveyor:
         )
 
     def _top(self, facts: ProcessFacts) -> ProcessFacts:
-        """The topmost process above a listener that was left behind with it, and works for the project too."""
+        """The topmost process above a listener that was left behind with it, and works for the project too.
+
+        Whoever gave it a session (setsid(2)) of its own is not claimed: an editor that left its parent does so
+        for each of its terminals, and a terminal emulator for each window.
+        """
         top = facts
         while not self._look.is_lost(top):
             above = self._look.everyone.get(top.parent)
-            if above is None or above.name == TMUX_SERVER:
+            if above is None or above.name == TMUX_SERVER or above.session != facts.session:
                 return facts
             if not inside(self._place(above.id.pid), self._project.directory):
                 return facts

@@ -177,6 +177,42 @@ def test_what_a_person_runs_in_a_pane_is_spared_though_it_has_the_port(stage, pr
     assert alive(pid)
 
 
+_EDITOR = """
+import os, pty, sys
+home, port, told = sys.argv[1:]
+os.chdir(home)
+if os.fork() or os.setsid() or os.fork():
+    os._exit(0)
+def terminal(*words):
+    pid, _ = pty.fork()
+    if not pid:
+        os.execvp(words[0], words)
+    return pid
+server = terminal("bash", "-c", f"python3 -m http.server {port} --bind 127.0.0.1; true")
+other = terminal("sleep", "900")
+with open(told, "w") as file:
+    file.write(f"{os.getpid()} {server} {other}")
+for fd in range(3):
+    os.dup2(os.open(os.devnull, os.O_RDWR), fd)
+os.wait()
+os.wait()
+"""
+"""What ``emacs --daemon`` and an editor's terminals are: it left its parent, works in the project, and has panes."""
+
+
+def test_an_editor_that_left_its_parent_is_spared_though_a_server_of_the_project_runs_in_a_terminal_of_it(
+    stage, project
+):
+    told = stage.home / "told"
+    stage.run("python3", "-c", _EDITOR, str(project.home), str(project.ports[0]), str(told))
+    editor, _, other = map(int, until(lambda: _text(told).split(), "the editor"))
+    (server,) = until(lambda: project.listening()[project.ports[0]], "it listening")
+    said = project.sentinel("stop").stdout
+    assert not alive(server), said
+    assert alive(editor), said
+    assert alive(other), said
+
+
 @pytest.mark.parametrize("part", ["overmind", "tmux: server", "tmux: client", "python3"])
 def test_whichever_part_was_killed_stop_leaves_nothing(stage, project, part):
     project.right("start")
