@@ -126,23 +126,61 @@ def test_scenario_4_multiple_zombie_sessions(project, terminal, say):
     assert project.state() == "healthy"
 
 
-def test_scenario_5_nuclear_option(project, terminal):
-    project.right("start")
-    zombie = project.zombie()
-    theirs = project.stage.run("tmux", "-L", "notes", "new-session", "-d", "-s", "notes", "sleep 1000")
-    assert theirs.returncode == 0
-    editor = project.stage.start("bash", "-c", f"cd {project.home}; exec -a editor sleep 1000")
-    stays = project.stage.start("env", "SENTINEL_KEEP=1", "sleep", "1000")
+def nuke_by_itself(project, terminal):
+    """Nobody is there to be asked."""
+    return project.right("nuke", "--yes")
+
+
+def nuke_at_a_terminal(project, terminal):
     window = terminal(*project.command("nuke"))
     window.shows("End all of these?")
-    seen = window.screen()
-    assert "tmux session notes" in seen
-    assert "of project shop" in seen
+    assert project.state() == "healthy"
     window.type("y\n")
     until(lambda: (window.screen(), window.process.poll() is not None)[1], "its end", 60)
     assert window.process.returncode == 0, window.screen()
+    seen = window.screen()
     window.close()
-    assert not alive(zombie)
+    return seen
+
+
+def nuke_inside_tmux(project, terminal):
+    """Its own pane stays, with the server around it; the window beside it goes like all others."""
+    desk = ("tmux", "-L", "desk")
+    status, beside = project.stage.home / "status", project.stage.home / "beside"
+    line = f"{shlex.join(project.command('nuke'))}; echo $? > {status}.new; mv {status}.new {status}; exec sleep 1000"
+    assert project.stage.run(*desk, "new-session", "-d", "-x", "200", "-y", "60", line).returncode == 0
+    assert project.stage.run(*desk, "new-window", "-d", f"echo $$ > {beside}; exec sleep 1000").returncode == 0
+    place = project.stage.run(*desk, "list-panes", "-F", "#{pid} #{pane_pid}").stdout.split()
+    other = project.stage.pid("beside")
+
+    def shown():
+        return project.stage.run(*desk, "capture-pane", "-p", "-S", "-", "-t", ":0").stdout
+
+    until(lambda: "End all of these?" in shown(), "the question")
+    assert project.state() == "healthy"
+    project.stage.run(*desk, "send-keys", "-t", ":0", "y", "Enter")
+    assert until(lambda: status.exists() and status.read_text(), "its end", 60) == "0\n", shown()
+    seen = shown()
+    assert all(alive(int(pid)) for pid in place), seen
+    assert not alive(other), seen
+    assert "this command runs under it" in seen
+    return seen
+
+
+@pytest.mark.parametrize("nuke", [nuke_by_itself, nuke_at_a_terminal, nuke_inside_tmux])
+def test_scenario_5_nuclear_option(project, terminal, nuke):
+    project.right("start")
+    manager, zombie = project.manager(), project.zombie()
+    notes = project.stage.run(
+        "tmux", "-L", "notes", "new-session", "-d", "-P", "-F", "#{pid} #{pane_pid}", "-s", "notes", "sleep 1000"
+    ).stdout.split()
+    editor = project.stage.start("bash", "-c", f"cd {project.home}; exec -a editor sleep 1000")
+    stays = project.stage.start("env", "SENTINEL_KEEP=1", "sleep", "1000")
+    assert alive(int(notes[1]))
+    seen = nuke(project, terminal)
+    assert "tmux session notes" in seen
+    assert "of project shop" in seen
+    assert not any(map(alive, [manager, zombie, *map(int, notes)])), seen
     assert alive(editor.pid)
     assert alive(stays.pid)
     shown = project.sentinel("status", ".")
