@@ -59,6 +59,8 @@ def register(  # noqa: PLR0917 - click passes by name
     that ID, and ends the one before.
     """
     marks = _labels(labels)
+    if project and not os.path.isdir(project):
+        click.echo(f"sentinel: there is no directory {clean(project, 400)}; it is noted all the same", err=True)
     with _registry() as registry:
         entry = registry.register(
             session,

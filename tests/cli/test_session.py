@@ -63,6 +63,13 @@ def test_a_script_registers_the_shell_that_runs_it(where, tmp_path):
     assert data["heartbeat"] > data["registered"]
 
 
+def test_a_directory_that_is_not_there_is_noted_and_said(tmp_path):
+    said = f"sentinel: there is no directory {tmp_path}/no\\x1b; it is noted all the same\n"
+    for place, told in ((tmp_path / "no\x1b", said), (tmp_path, "")):
+        done = CliRunner().invoke(command, ["register", "nightly", "--pid", str(os.getpid()), "--project", str(place)])
+        assert (done.exit_code, done.stderr) == (0, told)
+
+
 def test_with_an_agent_it_is_watched_at_once(where):
     with contextlib.closing(StandIn(where.inbox, lambda _: {"session": "x"})):
         assert session("register", "nightly", "--pid", os.getpid()).endswith(". It is watched.\n")
