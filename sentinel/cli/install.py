@@ -41,7 +41,7 @@ class Names(click.ParamType[tuple[str, ...]]):
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool) -> None:
-    """Have Sentinel started at each log-in, and let your shells, man and coding agents know it.
+    """Have Sentinel started at each log-in, and let your shells, man, coding agents and tmux know it.
 
     Shows what it would do, and asks. To do it again, after an upgrade for instance, keeps all
     that is known of your sessions. sentinel uninstall takes everything back.

@@ -22,7 +22,8 @@ _RUNS, _STOPPED = 0, 3  # LSB: exit status of the status action
 def command() -> None:
     """Have systemd or launchd keep the agent running.
 
-    Exit status of each: 0 done, 1 not done, 4 nobody here keeps services for you.
+    Exit status of each: 0 done (status: it runs), 1 not done, 3 it does not run (status), 4 nobody here keeps
+    services for you, 78 the configuration is wrong (reload).
     """
 
 
