@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+
 import pytest
 
 from sentinel import paths
@@ -19,6 +22,19 @@ def nowhere_real(tmp_path_factory):
         for name in ("TMUX", "TMUX_PANE", "TMUX_TMPDIR"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def sleeper():
+    """Start processes that sleep, and end them after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start():
+            process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from sentinel.core.facts import Unknown
 from sentinel.observe import locks
+from tests.handlers.room import becomes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -122,6 +123,7 @@ def test_who_works_in_a_directory(tmp_path):
     (tmp_path / "deep").mkdir()
     with subprocess.Popen(["sleep", "60"], cwd=tmp_path / "deep") as process:
         try:
+            becomes(process.pid, "sleep")
             assert locks.at_work("sle", str(tmp_path), os.getuid()) == (process.pid,)
             assert locks.at_work("git", str(tmp_path), os.getuid()) == ()
             assert locks.at_work("sle", str(tmp_path / "de"), os.getuid()) == ()

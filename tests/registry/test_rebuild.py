@@ -33,18 +33,6 @@ def open_registry(where):
         yield lambda **more: stack.enter_context(Registry(where, tell=lambda _: None, **more))
 
 
-@pytest.fixture
-def sleeper():
-    with contextlib.ExitStack() as stack:
-
-        def start():
-            process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
-            stack.callback(process.kill)
-            return process
-
-        yield start
-
-
 def spoil(path):
     for suffix in ("-wal", "-shm"):  # with its log beside it, SQLite would not even notice
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -227,10 +215,10 @@ def test_of_many_who_find_the_damage_one_mends_it(where, open_registry):
     assert len(list(where.state.glob("registry.db.damaged-*"))) == 3
 
 
-def test_whatever_becomes_of_the_file_nothing_is_believed_that_was_not_written(where, open_registry):
-    before = open_registry()
+def test_whatever_becomes_of_the_file_nothing_is_believed_that_was_not_written(where, open_registry, sleeper):
+    before, other = open_registry(), sleeper()
     for number in range(12):
-        before.register(f"s{number}", pid=os.getpid() if number % 2 else os.getppid(), labels={"x": "y" * 300})
+        before.register(f"s{number}", pid=os.getpid() if number % 2 else other.pid, labels={"x": "y" * 300})
     known = {(entry.id, entry.root, entry.status) for entry in before.sessions(ended=True)}
     before.close()
     whole = where.registry.read_bytes()

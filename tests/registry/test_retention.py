@@ -15,9 +15,9 @@ from sentinel.registry.store import Store
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
 
-def test_ended_sessions_go_after_a_day_and_their_logs_after_a_week(where):
+def test_ended_sessions_go_after_a_day_and_their_logs_after_a_week(where, sleeper):
     with Registry(where, record=lambda _: None, tell=lambda _: None) as registry:
-        alive, over = registry.register("alive"), registry.register("over", pid=os.getppid())
+        alive, over = registry.register("alive"), registry.register("over", pid=sleeper().pid)
         registry.end("over")
         registry.logs.mkdir()
         for entry in (alive, over):

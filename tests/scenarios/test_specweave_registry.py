@@ -5,7 +5,6 @@ Where Sentinel promises more than the scenario asks, the comment says what; noth
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -37,18 +36,6 @@ REMOTE = Place("another-machine", "another-boot")
 def registry(where):
     with Registry(where, tell=lambda _: None) as registry:
         yield registry
-
-
-@pytest.fixture
-def sleeper():
-    with contextlib.ExitStack() as stack:
-
-        def start():
-            process = stack.enter_context(subprocess.Popen(["sleep", "60"]))
-            stack.callback(process.kill)
-            return process
-
-        yield start
 
 
 def places(where):
