@@ -117,7 +117,18 @@ def build(
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
     scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
     keeping = Keeping(bus, ledger, switches, us.uid)
+    discovery = Discovery(
+        bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
+    )
+    runs = RunSessions(
+        bus, ledger, bookkeeper=bookkeeper, discovery=discovery, runtime=paths.runtime, catch_up=catch_up
+    )
     restraint = Restraint(bus, ledger, policy, switches, us.uid)
+
+    def catch_up_with_all() -> None:
+        catch_up()
+        runs.meet()
+
     clean_up = CleanUp(
         bus,
         ledger=ledger,
@@ -126,7 +137,7 @@ def build(
         leftovers=leftovers,
         policy=policy,
         restraint=restraint,
-        catch_up=catch_up,
+        catch_up=catch_up_with_all,
     )
     LastResort(
         bus,
@@ -136,13 +147,9 @@ def build(
         restraint=restraint,
         journal=journal,
         policy=policy,
-        catch_up=catch_up,
+        catch_up=catch_up_with_all,
         later=later,
     )
-    discovery = Discovery(
-        bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
-    )
-    runs = RunSessions(ledger, bookkeeper, discovery, paths.runtime, catch_up)
     hooks = AgentHooks(bus, ledger, discovery, catch_up)
 
     def open_registered() -> RegisteredSessions:

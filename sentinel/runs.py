@@ -78,11 +78,15 @@ def read(runtime: Path, pid: int) -> Mark | None:
 
 def marks(runtime: Path) -> Iterator[Mark]:
     """Every mark that can be read, of the living and of the dead."""
+    for pid in pids(runtime):
+        if (mark := read(runtime, pid)) is not None:
+            yield mark
+
+
+def pids(runtime: Path) -> list[int]:
+    """Of whom there are marks. None of them is read (5 us for a few)."""
     try:
         names = os.listdir(runtime / "runs")
     except OSError:
-        return
-    for name in names:
-        found = _NAME.fullmatch(name)
-        if found is not None and (mark := read(runtime, int(found["pid"]))) is not None:
-            yield mark
+        return []
+    return [int(found["pid"]) for name in names if (found := _NAME.fullmatch(name)) is not None]

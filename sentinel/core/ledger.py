@@ -236,7 +236,8 @@ class Ledger:
             return None
         record = self._records[member.owner]
         is_root = record.session.root == member.id
-        if not is_root and record.death is None:
+        # By when it was, not by when it was told: two processors may tell of their ends in any order.
+        if not is_root and (record.death is None or death.at < record.death.at):
             self.outlived(member, death)
         self._forget(member)
         if not is_root:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sentinel import runs
-from sentinel.core.events import REGISTERED
+from sentinel.bus import Bus
+from sentinel.core.events import REGISTERED, SessionDied
 from sentinel.core.facts import Above, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.scopes import is_of
@@ -31,7 +32,9 @@ class RunSessions:
 
     def __init__(
         self,
+        bus: Bus,
         ledger: Ledger,
+        *,
         bookkeeper: Bookkeeper,
         discovery: Discovery,
         runtime: Path,
@@ -42,6 +45,17 @@ class RunSessions:
         self._bookkeeper = bookkeeper
         self._discovery = discovery
         self._runtime = runtime
+        bus.subscribe(SessionDied, lambda _: self.meet())
+
+    def meet(self) -> None:
+        """Open the sessions of the wrappers in the ledger that have left a mark and were not heard yet.
+
+        Their word waits in the inbox, and a death around them may be answered before it.
+        """
+        for pid in runs.pids(self._runtime):
+            if pid in self._ledger and self._ledger.rooted_at(pid) is None:
+                with suppress(SentinelError):
+                    self.register(pid)
 
     def find(self) -> None:
         """Open the sessions of all wrappers that live, and take the marks of the others away."""

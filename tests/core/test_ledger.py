@@ -187,6 +187,15 @@ def test_who_loses_its_parent_after_the_session_has_not():
     assert ledger.member(2).left is None
 
 
+def test_a_parent_that_ended_before_the_session_did_counts_so_though_that_is_told_later():
+    ledger = family((100, 1), (1, 2), (100, 3), (3, 4))
+    ledger.exited(100, Death(5.0, KILLED))
+    ledger.exited(1, Death(4.999, ENDED))
+    ledger.exited(3, Death(5.0, ENDED))
+    assert ledger.member(2).left.at == 4.999
+    assert ledger.member(4).left is None
+
+
 def test_only_a_parent_that_never_ran_a_program_is_the_middle_of_a_double_fork():
     ledger = family((100, 1), (1, 2), (100, 3), (3, 4))
     ledger.executed(1)

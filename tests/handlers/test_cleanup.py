@@ -792,7 +792,7 @@ def test_what_a_living_parent_starts_again_each_time_is_left_alone_with_its_name
         stage.kill(agent)
         await stage.clean_up.settle()
         # One that gets SIGTERM before it has put the handler back is killed instead.
-        assert sum(result in {Result.ENDED, Result.KILLED} for result in results(room)) == 2
+        assert sum(result in {Result.ENDED, Result.KILLED} for result in results(room)) == 2, room.told(CleanedUp)
         (told,) = room.told(Supervised)
         assert (told.session, told.by, told.by_name) == (session, parent, processes.comm(parent))
         assert processes.children(parent) == [told.process.pid]

@@ -45,7 +45,14 @@ def enquiries(room, condition):
     return Enquiries(
         ledger=room.ledger,
         tmux=TmuxSessions(room.bus, room.ledger),
-        runs=RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None),
+        runs=RunSessions(
+            room.bus,
+            room.ledger,
+            bookkeeper=room.bookkeeper,
+            discovery=discovery,
+            runtime=room.where.runtime,
+            catch_up=lambda: None,
+        ),
         registered=RegisteredSessions(
             room.bus,
             ledger=room.ledger,

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 
 from sentinel import runs
-from sentinel.core.events import SessionOpened
+from sentinel.core.events import SessionDied, SessionOpened
 from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.observe import processes
-from tests.handlers.room import dead, until
+from tests.handlers.room import dead, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -24,7 +24,14 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 @pytest.fixture
 def sessions(room):
     discovery = room.discover()
-    return RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
+    return RunSessions(
+        room.bus,
+        room.ledger,
+        bookkeeper=room.bookkeeper,
+        discovery=discovery,
+        runtime=room.where.runtime,
+        catch_up=lambda: None,
+    )
 
 
 @pytest.fixture
@@ -59,6 +66,27 @@ def test_a_wrapper_that_speaks_before_its_birth_is_told_is_inside_of_the_session
     sessions._catch_up = lambda: [room.forked(outer.pid, untold.pop())] if untold else None
     runs.write(room.where.runtime, runs.Mark(processes.boot_id(), *wrapper, "make", "/srv"))
     assert sessions.register(wrapper.pid).outer == key
+
+
+def test_a_wrapper_whose_word_still_waits_when_the_session_around_it_dies_is_one_of_its_own(room, sessions):
+    outer = room.start()
+    around = room.open(outer.pid)
+    wrapper = processes.identify(outer.do("bear()"))
+    other = room.forked(outer.pid, outer.do("bear()"))
+    room.forked(outer.pid, wrapper.pid)
+    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), *wrapper, "make", "/srv"))
+    outer.end()
+    room.ledger.exited(outer.pid, killed())
+    room.bus.publish(SessionDied(around, killed()))
+    assert room.ledger.rooted_at(wrapper.pid).kind is Kind.RUN
+    assert [member.id.pid for member in room.ledger.members(around.key)] == [other]
+
+
+def test_who_left_a_mark_and_is_in_no_session_is_not_met_at_a_death(room, sessions, wrapper):
+    agent = room.start()
+    session = room.open(agent.pid)
+    room.bus.publish(SessionDied(session, killed()))
+    assert room.ledger.rooted_at(wrapper.pid) is None
 
 
 @pytest.mark.parametrize("look", ["identify", "owner"])

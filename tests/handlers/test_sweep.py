@@ -32,7 +32,14 @@ def become(*pids):
 def sweep(room):
     discovery = room.discover()
     shared = {"ledger": room.ledger, "handles": room.handles, "bookkeeper": room.bookkeeper}
-    sessions = RunSessions(room.ledger, room.bookkeeper, discovery, room.where.runtime, lambda: None)
+    sessions = RunSessions(
+        room.bus,
+        room.ledger,
+        bookkeeper=room.bookkeeper,
+        discovery=discovery,
+        runtime=room.where.runtime,
+        catch_up=lambda: None,
+    )
     return Sweep(
         room.bus,
         **shared,
