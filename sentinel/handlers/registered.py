@@ -116,6 +116,10 @@ class RegisteredSessions:
                 self._found_dead(entry, why)
             elif entry.place == self._registry.here:
                 self._take_in(entry)
+        active = {entry.root for entry in entries}
+        for record in self._ledger.sessions():  # it may have said that it is over while there was no agent
+            if record.session.kind is Kind.REGISTERED and record.session.root not in active:
+                self._later(_LET_GO, self._let_go, record.session.root)
 
     def tend(self, wishes: Wishes) -> None:
         """Read the registry as a whole, and forget what has been over for long enough."""
@@ -138,12 +142,11 @@ class RegisteredSessions:
         try:
             entry = self._registry.get(session)
         except NoSuchThing:
-            for root in [root for root, ids in self._ids.items() if session in ids]:
-                self._ids[root].discard(session)
-                self._later(_LET_GO, self._let_go, root)
+            self._is_over(session)
             return {"session": ""}
         finally:
             self._registry.close()
+        self._is_over(session, but=entry.root)
         if entry.place != self._registry.here:
             return {"session": ""}
         self._catch_up()  # what it calls its own may have been born just now
@@ -224,6 +227,12 @@ class RegisteredSessions:
         return None
 
     # -- sessions end ------------------------------------------------------------------
+
+    def _is_over(self, session: str, but: ProcessId | None = None) -> None:
+        """It said so, or another process, ``but``, has registered under its id."""
+        for root in [root for root, ids in self._ids.items() if session in ids and root != but]:
+            self._ids[root].discard(session)
+            self._later(_LET_GO, self._let_go, root)
 
     def _let_go(self, root: ProcessId) -> None:
         """It said that it is over, and lives: nothing that it bears is to be ended for that word."""

@@ -353,6 +353,30 @@ def test_mercy_one_that_said_it_is_over_and_goes_on_is_let_go(room, registered, 
     assert isinstance(verdict(room, child), Spared)
 
 
+def test_mercy_the_generation_before_is_let_go_when_it_goes_on(room, registered, registry, later):
+    before, after = room.start(), room.start()
+    registry.register("api", pid=before.pid)
+    registered.enlisted("api")
+    registry.register("api", pid=after.pid)
+    registered.enlisted("api")
+    later.comes()
+    assert [event.session.root for event in room.told(SessionReleased)] == [before.who]
+    assert room.ledger.rooted_at(before.pid) is None
+    assert room.ledger.rooted_at(after.pid) is not None
+
+
+def test_mercy_one_that_said_it_is_over_while_there_was_no_agent_is_let_go(room, registered, registry, later):
+    over, still = room.start(), room.start()
+    for root, name in ((over, "over"), (still, "still")):
+        room.open(root.pid, Kind.REGISTERED, name)  # as the agent before has left it
+        registry.register(name, pid=root.pid)
+    registry.end("over")
+    registered.find()
+    later.comes()
+    assert [event.session.root for event in room.told(SessionReleased)] == [over.who]
+    assert room.ledger.rooted_at(still.pid) is not None
+
+
 def test_one_that_registers_again_is_not_let_go(room, registered, registry, later):
     root = room.start()
     registry.register("api", pid=root.pid)
