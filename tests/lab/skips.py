@@ -22,6 +22,7 @@ CANNOT_BE_INSTALLED = (
     "ptrace",  # forbidden in some containers
     "a real overmind",  # in no Debian release and not on PyPI
     "Claude Code",  # npm has it: 235 MB under terms of its own, which are each developer's to accept
+    "vite",  # npm has it, neither Debian nor PyPI: where npm or a network is not, there is none
     "another tmux",  # of other Debian releases than ours, which not each mirror has, and which move
     "a tmux that loses SIGCHLD",  # Debian's does, when several panes end in one instant: not each time
 )
