@@ -208,8 +208,8 @@ def test_a_storm_is_read_in_steps_and_the_calm_after_it_at_once():
         while time.monotonic() < deadline and not pids <= {e.pid for e in heard.of(ProcessExited)}:
             await asyncio.sleep(0.01)
         assert pids <= {e.pid for e in heard.of(ProcessExited)}
-        await asyncio.sleep(0.05)
-        calm = source._pause is None
+        while not (calm := source._pause is None) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
         source.close()
         return calm
 
