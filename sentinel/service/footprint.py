@@ -78,6 +78,8 @@ class Footprint:
             mode = os.stat(path).st_mode & 0o7777 if there is not None else 0o644
             entry = _File(step, str(path), "", there, mode)
             self._manifest.files.append(entry)
+        elif there is not None and _digest(there) != entry.digest:
+            entry.before = there  # somebody has changed it since: that is what comes back
         entry.digest = _digest(content)
         self.making(path.parent)
         self.save()

@@ -80,6 +80,15 @@ def test_what_somebody_has_changed_since_stays_and_is_named(home, footprint):
     assert (home / "unit").read_bytes() == b"one, and mine"
 
 
+def test_what_somebody_has_changed_is_not_lost_when_it_is_written_anew(home, footprint):
+    footprint().put("a", home / "unit", b"one")
+    (home / "unit").write_bytes(b"one, and mine")
+    assert footprint().put("a", home / "unit", b"two")
+    assert footprint().put("a", home / "unit", b"three")
+    assert take_back(footprint, "a") == []
+    assert (home / "unit").read_bytes() == b"one, and mine"
+
+
 def test_what_is_gone_already_is_no_trouble(home, footprint):
     footprint().put("a", home / "unit", b"one")
     (home / "unit").unlink()
