@@ -91,6 +91,8 @@ def hints(where, server, *wanted):
         if set(wanted) <= set(words):
             return words
         assert time.monotonic() < deadline, (wanted, words)
+        # A tmux with libutempter (3.1c, 3.3a) loses the death of a pane; this is how the agent heals it.
+        os.kill(server.pid, signal.SIGCHLD)
         time.sleep(0.01)
 
 

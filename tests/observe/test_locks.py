@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +118,8 @@ def test_a_thread_has_a_number_and_is_no_process():
     finally:
         go_on.set()
         thread.join()
+    while Path(f"/proc/self/task/{told[0]}").exists():  # Python's thread is over before the kernel's is
+        time.sleep(0.001)
     assert not locks.is_thread(told[0])
 
 
