@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sentinel.core.facts import Death, Gone, ProcessFacts, Surroundings
-from sentinel.core.guards import GUARDS, Case, Guard, no_kill
+from sentinel.core.guards import GUARDS, SERVING, UNANSWERED, Case, Guard, no_kill
 from sentinel.core.ledger import Member
 from sentinel.core.sentences import how_it_died
 from sentinel.core.sessions import Session
@@ -41,6 +41,16 @@ def mercy(case: Case, guards: Iterable[Guard]) -> Spared | Absent | None:
 def objections(case: Case) -> list[tuple[Guard, str]]:
     """Every guard that speaks, with its sentence: what ``explain`` shows beyond the verdict."""
     return [(guard, reason) for guard in GUARDS if (reason := guard.speaks(case)) is not None]
+
+
+def lacks_an_answer(verdicts: Iterable[ProcessVerdict]) -> bool:
+    """Whether one of them is spared only because a witness did not answer."""
+    return any(isinstance(verdict, Spared) and verdict.guard in UNANSWERED for verdict in verdicts)
+
+
+def is_in_use(verdicts: Iterable[ProcessVerdict]) -> bool:
+    """Whether one of them is spared only as long as it works for somebody."""
+    return any(isinstance(verdict, Spared) and verdict.guard == SERVING for verdict in verdicts)
 
 
 def evidence(case: Case) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 
 from sentinel.bus import Bus
-from sentinel.core.actions import Outcome, Result, Terminate
+from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import (
     CleanedUp,
     HandlerFailed,
@@ -17,11 +17,12 @@ from sentinel.core.events import (
     SessionJudged,
     Supervised,
 )
-from sentinel.core.facts import ProcessId
-from sentinel.core.guards import SERVING, UNANSWERED
+from sentinel.core.facts import Death, ProcessId
+from sentinel.core.judge import is_in_use, lacks_an_answer
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
+from sentinel.core.sessions import Session
 from sentinel.core.supervision import Revivals
 from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
@@ -33,8 +34,7 @@ from sentinel.reaper.signals import Signaller, Strike
 _LONGEST = 5.0
 """Seconds after the grace in which what goes on bearing others is pursued."""
 _QUIET = 3
-"""Looks in a row that find nobody new, after which nothing is borne any more. Where the kernel
-tells of births one would do: each is told before the end of whoever bore it."""
+"""Looks in a row that find nobody new: nothing is borne any more. Where the kernel tells of births one would do."""
 _PAUSE = 0.005
 """Seconds between them."""
 _LOOK_EVERY = 0.05
@@ -76,7 +76,11 @@ class CleanUp:
         self._catch_up = catch_up
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
-        """Clean-ups that are through but for what works for somebody: nobody waits for them."""
+        """What nobody waits for: clean-ups that are through but for what works for somebody, or that begin anew."""
+        self._in_use: set[str] = set()
+        """Dead sessions of which something works for somebody."""
+        self._spared: dict[str, set[ProcessId]] = {}
+        """Who was spared when what a dead session left was last judged as a whole."""
         self._causes: dict[str, int] = {}
         """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
         bus.subscribe(SessionDied, self.died)
@@ -88,16 +92,50 @@ class CleanUp:
         if record is None:
             return
         cause = self._causes[event.session.key] = self._bus.current
+        try:
+            self._answer(record, event.death, cause)
+        finally:
+            for around in self._dead_around(event.session):
+                self._start(self._once_more(around, cause))
+
+    def _answer(self, record: Record, death: Death, cause: int) -> None:
         began = time.monotonic()
         strike: Strike | None = None
         verdicts: tuple[ProcessVerdict, ...] = ()
         try:
             verdicts = self._examiner.left_by(record)
+            self._spared[record.session.key] = {verdict.id for verdict in verdicts if isinstance(verdict, Spared)}
             strike = self._strike(record, verdicts, cause)
-            self._bus.publish(SessionJudged(record.session, event.death, verdicts))
+            self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         finally:  # what failed is told by the bus; the session is closed all the same
             work = self._guarded(record, strike, verdicts, began, cause)
-            self._tasks[event.session.key] = asyncio.get_running_loop().create_task(work)
+            self._tasks[record.session.key] = asyncio.get_running_loop().create_task(work)
+
+    def _dead_around(self, session: Session) -> Iterator[Record]:
+        """Dead sessions in which it was born: what they bore may have been spared for its sake."""
+        passed = {session.key}
+        while session.outer not in passed and (record := self._ledger.record(session.outer)) is not None:
+            if record.death is not None:
+                yield record
+            session = record.session
+            passed.add(session.key)
+
+    async def _once_more(self, record: Record, cause: int) -> None:
+        """Judge a dead session again, after all that is under way, and answer if anybody is not spared any more."""
+        key = record.session.key
+        while (running := self._tasks.get(key)) is not None:
+            await asyncio.wait([running])
+        if record.death is None or key in self._in_use:
+            return  # what works for somebody is judged again and again anyway
+        self._catch_up()
+        condemned = {verdict.id for verdict in self._examiner.left_by(record) if isinstance(verdict, Condemned)}
+        if condemned & self._spared.get(key, set()):
+            self._answer(record, record.death, cause)
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     def emptied(self, event: SessionEmptied) -> None:
         """The last process that it left has ended: files that only that one held are nobody's now."""
@@ -127,7 +165,7 @@ class CleanUp:
         if action is None:
             return None
         if why := self._restraint.refuses(record, len(action.targets)):
-            return _hold_back(action, why)
+            return Strike.held(action, why, time.monotonic())
         return self._signaller.strike(action, cause)
 
     def _judge_again(self, who: ProcessId) -> ProcessVerdict:
@@ -147,12 +185,11 @@ class CleanUp:
             self._tell_of_failure(error, cause)
         finally:
             del self._tasks[record.session.key]
-        if not _is_in_use(left):
+        if not is_in_use(left):
             self._settle(record)
             return
-        task = asyncio.get_running_loop().create_task(self._until_unused(record, left, cause))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._in_use.add(record.session.key)
+        self._start(self._until_unused(record, left, cause))
 
     def _tell_of_failure(self, error: Exception, cause: int) -> None:
         self._bus.publish(HandlerFailed("CleanUp", "SessionDied", f"{type(error).__name__}: {error}"), cause)
@@ -168,7 +205,7 @@ class CleanUp:
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
         known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
-        spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not _lacks_an_answer((v,))}
+        spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not lacks_an_answer((v,))}
         async with asyncio.TaskGroup() as group:  # who is awaited must not wait for who gives no answer
             rounds = [group.create_task(self._finish(strike)), group.create_task(self._late(record, verdicts, cause))]
         strikes = [struck for struck, _ in map(asyncio.Task.result, rounds) if struck is not None]
@@ -200,12 +237,13 @@ class CleanUp:
             await self._wait_for_clients(record, left, cause)
         except Exception as error:  # noqa: BLE001 - as above
             self._tell_of_failure(error, cause)
+        self._in_use.discard(record.session.key)
         self._settle(record)
 
     async def _wait_for_clients(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
         struck = {verdict.id for verdict in left if isinstance(verdict, Condemned)}
         pause, longest = _CLIENT_LOOKS
-        while record.death is not None and _is_in_use(left):
+        while record.death is not None and is_in_use(left):
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
             self._catch_up()
@@ -221,14 +259,14 @@ class CleanUp:
     async def _look_again(self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int) -> Strike | None:
         """Judge once more what was spared for want of an answer, and strike if there is one now."""
         death = record.death
-        if death is None or not _lacks_an_answer(verdicts):
+        if death is None or not lacks_an_answer(verdicts):
             return None
         settled = {verdict.id for verdict in verdicts if not isinstance(verdict, Spared)}
         for pause in _SECOND_LOOKS:
             await asyncio.sleep(pause)
             self._catch_up()
             verdicts = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in settled)
-            if not _lacks_an_answer(verdicts):
+            if not lacks_an_answer(verdicts):
                 break
         strike = self._strike(record, verdicts, cause)
         self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
@@ -252,7 +290,7 @@ class CleanUp:
             if not newborn and not moving:
                 break  # the common case: nobody was born
             moving = True
-            known.update(verdict.id for verdict in newborn if not _lacks_an_answer((verdict,)))
+            known.update(verdict.id for verdict in newborn if not lacks_an_answer((verdict,)))
             seen |= fresh
             prey = [verdict for verdict in newborn if not self._is_of(verdict, spared)]
             prey = [verdict for verdict in prey if not self._is_revived(record, verdict, spared, revivals)]
@@ -303,27 +341,10 @@ class CleanUp:
         record = self._ledger.record(key)
         if record is not None and record.settled and not record.members:
             self._ledger.close(key)
+            self._spared.pop(key, None)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))
-
-
-def _hold_back(action: Terminate, why: str) -> Strike:
-    """A strike in which nothing is sent, with its reason for each target."""
-    strike = Strike(action, time.monotonic())
-    for target in action.targets:
-        strike.settle(target.id, Result.HELD, why)
-    return strike
 
 
 def _is_done(outcome: Outcome) -> bool:
     """Whether a file was dealt with, and did not stay for a reason that may pass."""
     return outcome.result is not Result.KEPT
-
-
-def _lacks_an_answer(verdicts: Iterable[ProcessVerdict]) -> bool:
-    """Whether one of them is spared only because a witness did not answer."""
-    return any(isinstance(verdict, Spared) and verdict.guard in UNANSWERED for verdict in verdicts)
-
-
-def _is_in_use(verdicts: Iterable[ProcessVerdict]) -> bool:
-    """Whether one of them is spared only as long as it works for somebody."""
-    return any(isinstance(verdict, Spared) and verdict.guard == SERVING for verdict in verdicts)

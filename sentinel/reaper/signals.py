@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from sentinel.core.actions import Outcome, Reopen, Result, Terminate, Unstick
 from sentinel.core.facts import Gone, ProcessId, Unknown
@@ -43,6 +44,14 @@ class Strike:
     grips: dict[ProcessId, int | None] = field(default_factory=dict)
     """The pidfds of those awaited; None where the system has none."""
     outcomes: dict[ProcessId, Outcome] = field(default_factory=dict)
+
+    @classmethod
+    def held(cls, action: Terminate, why: str, now: float) -> Self:
+        """One in which nothing is sent, with its reason for each target. ``now`` is in monotonic seconds."""
+        strike = cls(action, now)
+        for target in action.targets:
+            strike.settle(target.id, Result.HELD, why)
+        return strike
 
     def settle(self, who: ProcessId, result: Result, reason: str = "") -> None:
         """Write down what became of one target, and let go of it."""

@@ -25,6 +25,8 @@ from sentinel.core.events import (
     SessionJudged,
     Supervised,
 )
+from sentinel.core.facts import Departure
+from sentinel.core.ledger import Witness
 from sentinel.core.policy import Allowance, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.core.verdicts import Condemned, Spared
@@ -799,3 +801,32 @@ def test_what_a_living_parent_starts_again_each_time_is_left_alone_with_its_name
         assert not dead(told.process.pid)
 
     run(scenario())
+
+
+def test_what_was_spared_for_the_sake_of_a_session_inside_is_judged_again_when_that_one_dies(room, run):
+    # An Overmind and its tmux server end within the same millisecond, and either may be told first.
+    async def scenario():
+        stage = Stage(room)
+        outer = room.start()
+        around = room.open(outer.pid)
+        far = outer.do(f"bear({SLEEP!r})")
+        inner = room.start()
+        session = room.open(inner.pid, name="codex", outer=around.key)
+        who = room.handles.take(far)
+        now = time.monotonic()
+        room.ledger.claim(who, around.key, now, Departure(now, clean=None), Witness.LOOK)
+        room.exits.watch(who)
+        stage.kill(outer)
+        while room.ledger.record(around.key) and not room.ledger.record(around.key).settled:
+            await asyncio.sleep(0.01)
+        (spared,) = room.told(SessionJudged)[0].processes
+        assert (spared.guard, dead(far)) == ("inner-session", False)
+        stage.kill(inner)
+        await stage.closed(2)
+        return far, session, around
+
+    far, session, around = run(scenario())
+    assert dead(far)
+    told = [(event.session.key, len(event.processes)) for event in room.told(SessionJudged)]
+    assert told == [(around.key, 1), (session.key, 0), (around.key, 1)]
+    assert results(room) == [Result.ENDED]
