@@ -93,7 +93,7 @@ def child(session: str, pid: int, *, remove: bool) -> None:
     """Name a process as ID's own.
 
     It is ended when ID ends, also if it has left by then. Believed of what hangs under ID's
-    process, and of anything that is named from there.
+    process, and of what has lost its parent and is named from there.
     """
     with _registry() as registry:
         if not remove:

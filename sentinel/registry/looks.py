@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
-from sentinel.core.facts import Above, Gone, ProcessId, Unknown
+from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Unknown
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.observe import processes
 from sentinel.registry.entries import Entry, Place
 from sentinel.registry.standing import is_within_sight
+
+_MANAGER = "systemd"
+"""What the user's service manager is called: a subreaper, and often above nobody who asks."""
 
 
 def ours(pid: int) -> ProcessId:
@@ -32,6 +35,29 @@ def hangs_under(pid: int, root: ProcessId) -> bool:
     """Whether a process is that very root, or hangs under it now."""
     chain = processes.chain(pid)
     return not isinstance(chain, Unknown) and any(link.id == root for link in chain)
+
+
+def works_for_another(pid: int, root: ProcessId) -> str:
+    """Why a process that does not hang under ``root`` is no work of it; empty when it may be.
+
+    A number that a script has written down may be somebody else's by now. Whatever loses its
+    parent falls to pid 1, or to a subreaper that is above (PR_SET_CHILD_SUBREAPER(2const)): any other living
+    parent has borne it. Which of those above are subreapers the kernel does not tell; but who is in one's own
+    session (setsid(2)) is one's own child.
+    """
+    facts = processes.look(pid)
+    if not isinstance(facts, ProcessFacts):
+        return f"nobody can tell who bore process {pid}"
+    if facts.id.start < root.start:
+        return f"process {pid} is older than the session"
+    if facts.parent <= 1 or processes.comm(facts.parent) == _MANAGER:
+        return ""
+    bearer, chain = processes.look(facts.parent), processes.chain(root.pid)
+    if isinstance(bearer, ProcessFacts) and not isinstance(chain, Unknown):
+        if bearer.session != facts.session and any(link.id == bearer.id for link in chain):
+            return ""
+        return f"process {pid} is the work of process {facts.parent}, which lives and is not of the session"
+    return f"nobody can tell who bore process {pid}"
 
 
 def line(pid: int) -> list[ProcessId]:

@@ -160,8 +160,8 @@ class Registry:
     def add_child(self, session: str, pid: int, *, by: int | None = None) -> Child:
         """Note that a session calls a process its own: what that is at its end, it ends with the session.
 
-        That is believed if the process hangs under the session's own, or if who names it
-        does: ``by``, by default this process.
+        That is believed if the process hangs under the session's own, or has lost its parent
+        and is named by one that does: ``by``, by default this process.
 
         Raises:
             NoSuchThing: There is no such session or process.
@@ -175,6 +175,8 @@ class Registry:
         if looks.hangs_under(pid, entry.root):
             proof = Proof.DESCENDS
         elif looks.hangs_under(os.getpid() if by is None else by, entry.root):
+            if why := looks.works_for_another(pid, entry.root):
+                raise SentinelError(f"{why}: it is not believed to be a child of {clean(session)}")
             proof = Proof.NAMED
         else:
             raise SentinelError(

@@ -84,11 +84,16 @@ def dies(room, puppet, death=None):
 
 def named_from_afar(room, root):
     """One that has lost its parent, with a session of its own: nobody could tell whose it is."""
-    _, far = root.bear_through(
+    return lost_by(root)[1]
+
+
+def lost_by(root):
+    """Pids of one that has ended, and of what it bore: in a session of its own by now."""
+    middle, far = root.bear_through(
         "os.setsid(); null = os.open(os.devnull, 2); [os.dup2(null, f) for f in range(3)]; time.sleep(60)"
     )
     until(lambda: processes.above(far).parent == 1, "its parent's end")
-    return far
+    return middle, far
 
 
 def verdict(room, pid):
@@ -227,7 +232,8 @@ def test_mercy_a_child_for_which_nothing_speaks_is_not_believed(room, registered
 def test_mercy_the_child_of_another_session_stays_there(room, registered, registry):
     root, other = room.start(), room.start()
     session = room.open(other.pid)
-    child = room.forked(other.pid, other.do("bear()"))
+    middle, child = lost_by(other)
+    room.forked(room.forked(other.pid, middle), child)
     registry.register("api", pid=root.pid)
     registry.add_child("api", child, by=root.pid)
     doubts = registered.enlisted("api")["doubts"]
@@ -250,7 +256,9 @@ def test_mercy_the_root_of_a_session_is_nobodys_child(room, registered, registry
 def test_what_the_session_around_it_owns_goes_over_to_it(room, registered, registry):
     outer = room.start()
     around = room.open(outer.pid)
-    root, child = (room.forked(outer.pid, outer.do("bear()")) for _ in range(2))
+    root = room.forked(outer.pid, outer.do("bear()"))
+    middle, child = lost_by(outer)
+    room.forked(room.forked(outer.pid, middle), child)
     registry.register("api", pid=root)
     registry.add_child("api", child, by=root)
     key = registered.enlisted("api")["session"]

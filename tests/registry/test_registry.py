@@ -23,6 +23,7 @@ from sentinel.registry.registry import Registry
 from sentinel.registry.standing import Standing
 from sentinel.registry.store import Store
 from tests.cli.standin import StandIn
+from tests.handlers.room import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -51,6 +52,22 @@ def sleeper():
             child = int(process.stdout.readline())
             stack.callback(kill, os.pidfd_open(child))
             return process, child
+
+        yield start
+
+
+@pytest.fixture
+def lost():
+    """Starts processes that sleep and lose their parent at once, in a session (setsid) of their own; and ends them."""
+    with contextlib.ExitStack() as stack:
+
+        def start():
+            script = "setsid sleep 60 >/dev/null & echo $!"
+            done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True, text=True)
+            pid = int(done.stdout)
+            stack.callback(kill, os.pidfd_open(pid))
+            until(lambda: processes.look(pid).session == pid, "its session")
+            return pid
 
         yield start
 
@@ -162,12 +179,42 @@ def test_what_hangs_under_the_session_is_its_child_whoever_says_so(registry, tol
     assert told[1:] == [ChildNamed("nightly", 1, known.id, "descends", own=True)]
 
 
-def test_what_does_not_is_believed_of_one_who_does(registry, sleeper):
-    (root, inner), (stranger, _) = sleeper(), sleeper()
+def test_what_has_lost_its_parent_is_believed_of_one_who_does(registry, sleeper, lost):
+    root, inner = sleeper()
     registry.register("nightly", pid=root.pid)
+    left = lost()
     for by in (root.pid, inner):
-        assert registry.add_child("nightly", stranger.pid, by=by).proof is Proof.NAMED
-        registry.remove_child("nightly", stranger.pid)
+        assert registry.add_child("nightly", left, by=by).proof is Proof.NAMED
+        registry.remove_child("nightly", left)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_mercy_the_work_of_somebody_else_is_not_believed_whoever_names_it(registry, told, sleeper, apart):
+    # A script reads a pid file that is older than the reboot: the number is an editor's by now.
+    root, _ = sleeper()
+    registry.register("nightly", pid=root.pid)
+    bearer = f"""import subprocess
+print(subprocess.Popen(["sleep", "60"], start_new_session={apart}).pid, flush=True)
+input()"""
+    with subprocess.Popen([sys.executable, "-c", bearer], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        editor = int(process.stdout.readline())
+        handle = os.pidfd_open(editor)
+        try:
+            with pytest.raises(SentinelError, match=f"{editor} is the work of process {process.pid}, which lives"):
+                registry.add_child("nightly", editor, by=root.pid)
+        finally:
+            kill(handle)
+    assert registry.get("nightly").children == ()
+    assert [type(event) for event in told] == [SessionRegistered]
+
+
+def test_mercy_who_is_older_than_the_session_is_not_believed(registry, sleeper, lost):
+    left = lost()
+    time.sleep(2 / processes.ticks_per_second())
+    root, _ = sleeper()
+    registry.register("nightly", pid=root.pid)
+    with pytest.raises(SentinelError, match=f"process {left} is older than the session"):
+        registry.add_child("nightly", left, by=root.pid)
 
 
 def test_mercy_what_a_stranger_names_is_not_believed(registry, told, sleeper):
@@ -222,11 +269,12 @@ def test_a_child_is_taken_off_the_list(registry, told, sleeper):
 # -- asked -------------------------------------------------------------------------
 
 
-def test_a_session_is_found_by_its_process_its_children_and_what_hangs_under_them(registry, sleeper):
-    (root, inner), (named, of_named) = sleeper(), sleeper()
+def test_a_session_is_found_by_its_process_its_children_and_what_hangs_under_them(registry, sleeper, lost):
+    root, inner = sleeper()
     registry.register("nightly", pid=root.pid)
-    registry.add_child("nightly", named.pid, by=root.pid)
-    for pid in (root.pid, inner, named.pid, of_named):
+    named = lost()
+    registry.add_child("nightly", named, by=root.pid)
+    for pid in (root.pid, inner, named):
         assert [entry.id for entry in registry.find(pid)] == ["nightly"]
     assert registry.find(os.getpid()) == []
     registry.register("inner", pid=inner)
