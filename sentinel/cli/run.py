@@ -23,8 +23,9 @@ _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _TERMINALS_OWN = (signal.SIGINT, signal.SIGQUIT)
 """The terminal sends these to the command too, since it is in the same process group: only
 the command decides what they mean."""
-_AGENT_PATIENCE = 0.3
-"""Seconds to wait for the agent before the command is started all the same."""
+_AGENT_PATIENCE = 1.0
+"""Seconds to wait for an agent that is slow before the command is started all the same. Whatever a command bears
+before it is watched has no birth that anybody saw. Where no agent runs nobody waits."""
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
