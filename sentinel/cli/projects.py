@@ -87,9 +87,9 @@ def who_asks() -> str:
     return f"{clean(processes.comm(os.getppid())) or 'a process'} (pid {os.getppid()}), without a terminal"
 
 
-def stopping(where: paths.Paths, project: Project) -> Stop:
-    """What stops a project. Imported late: it brings the judge, and the hand."""
+def stopping(where: paths.Paths, project: Project, *, for_a_start: bool = False) -> Stop:
+    """What stops a project, or clears the way for its start. Imported late: it brings the judge, and the hand."""
     from sentinel.cli.alone import look_around
     from sentinel.environments.stopping import Stop
 
-    return Stop(where, project, lambda ledger: look_around(where, ledger), indented)
+    return Stop(where, project, lambda ledger: look_around(where, ledger), indented, for_a_start=for_a_start)

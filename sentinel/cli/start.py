@@ -60,7 +60,7 @@ def started(where: paths.Paths, project: Project) -> bool:
     def sweep(seen: Survey) -> bool:
         from sentinel.environments.stopping import Level
 
-        return stopping(where, project).sweep(Level.AGGRESSIVE, seen)
+        return stopping(where, project, for_a_start=True).sweep(Level.AGGRESSIVE, seen)
 
     if Start(where, project, sweep, say).run(who_asks()):
         return True

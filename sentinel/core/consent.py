@@ -6,7 +6,8 @@ a process by its number has answered the second, too: "may have been meant to st
 guess about a wish, and here is the wish. Nothing answers the third.
 
 Who stops a project of his own has named what stands over it, its ports and its patterns; a
-browser that shows its page does not keep its server. Who sees the list of everything and says
+browser that shows its page does not keep its server. Who starts one has only said so of what
+is in the way. Who sees the list of everything and says
 yes to its end has said so of living sessions, too.
 """
 
@@ -20,7 +21,9 @@ from sentinel.core.verdicts import Absent, Spared
 
 BY_A_YES = frozenset({"not-in-ledger", "policy"})
 """Guards that a yes to a list overrides: that nobody saw it born, and that it is only to be reported."""
-BY_NAMING = BY_A_YES | {"nohup", "daemonised", "disowned", "build-daemon"}
+MEANT_TO_STAY = frozenset({"nohup", "daemonised", "disowned"})
+"""Guards that guess a wish from how a process was started."""
+BY_NAMING = BY_A_YES | MEANT_TO_STAY | {"build-daemon"}
 """Those that are overridden for a process that the person named by its number."""
 BY_STOPPING = BY_NAMING - {"build-daemon"} | {"serving"}
 """Those that are overridden for what works for a project that its user stops."""

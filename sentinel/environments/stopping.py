@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum, StrEnum, auto
 
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.consent import BY_STOPPING, BY_STOPPING_ITS_OWN
+from sentinel.core.consent import BY_STOPPING, BY_STOPPING_ITS_OWN, MEANT_TO_STAY
 from sentinel.core.facts import ProcessFacts, ProcessId, SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sanitise import clean
@@ -62,13 +62,23 @@ class Stop:
     Args:
         look_around: See ``Ending``.
         say: Takes a line.
+        for_a_start: Only what is in the way of a start is ended: who starts a project has not asked for more.
     """
 
-    def __init__(self, where: Paths, project: Project, look_around: LookAround, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        where: Paths,
+        project: Project,
+        look_around: LookAround,
+        say: Callable[[str], object],
+        *,
+        for_a_start: bool = False,
+    ) -> None:
         self._where = where
         self._project = project
         self._look_around = look_around
         self._say = say
+        self._for_a_start = for_a_start
         self._done: dict[ProcessId, Outcome] = {}
         self._known: dict[ProcessId, Claim] = {}
 
@@ -102,7 +112,8 @@ class Stop:
         seen = before
         for _ in range(_ROUNDS):
             seen = survey(self._where, self._project)
-            claims = {**seen.claims, **{who: one for who, one in self._known.items() if processes.ended(who) is False}}
+            claimed = _in_the_way(seen) if self._for_a_start else seen.claims
+            claims = {**claimed, **{who: one for who, one in self._known.items() if processes.ended(who) is False}}
             if not claims:
                 break
             self._known.update(claims)
@@ -133,6 +144,13 @@ class Stop:
                 )
 
     def _ending(self, seen: Survey, claims: dict[ProcessId, Claim]) -> Ending:
+        listening = set(_pids_on_ports(seen))
+
+        def overridden(claim: Claim) -> Collection[str]:
+            consent = BY_STOPPING_ITS_OWN if claim.managed else BY_STOPPING
+            in_the_way = not self._for_a_start or claim.facts.id.pid in listening
+            return consent if in_the_way else consent - MEANT_TO_STAY
+
         ending = Ending(
             self._where,
             f"stop {self._project.name}",
@@ -140,7 +158,7 @@ class Stop:
             claims=claims,
             roots=[manager.facts.id for manager in seen.managers],
             servers=[server.facts.id for server in seen.servers],
-            overridden=lambda claim: BY_STOPPING_ITS_OWN if claim.managed else BY_STOPPING,
+            overridden=overridden,
             protected=self._project.wishes.protected,
         )
         if why := forbidden(ending.policy()):
@@ -242,6 +260,17 @@ def _step(facts: ProcessFacts, listening: set[int]) -> Step:
     if facts.name == TMUX_SERVER:
         return Step.SERVERS
     return Step.PORTS if facts.id.pid in listening else Step.OTHERS
+
+
+def _in_the_way(seen: Survey) -> dict[ProcessId, Claim]:
+    """What has a port of the project, stands over it or was born of that, with all that hangs under these."""
+    listening = set(_pids_on_ports(seen))
+    tops = {
+        claim.top
+        for claim in seen.claims.values()
+        if claim.managed or claim.facts.name == TMUX_SERVER or claim.facts.id.pid in listening
+    }
+    return {who: claim for who, claim in seen.claims.items() if claim.top in tops}
 
 
 def _pids_on_ports(seen: Survey) -> Iterator[int]:

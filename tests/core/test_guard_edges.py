@@ -169,6 +169,7 @@ def test_a_yes_to_a_list_is_the_rule():
 def test_what_stopping_a_project_overrides():
     assert {"serving"} == consent.BY_STOPPING - consent.BY_NAMING
     assert {"build-daemon"} == consent.BY_NAMING - consent.BY_STOPPING
+    assert {"nohup", "daemonised", "disowned"} == consent.MEANT_TO_STAY < consent.BY_STOPPING
     assert {"live-pane", "adopted"} == consent.BY_STOPPING_ITS_OWN - consent.BY_STOPPING
     assert consent.BY_STOPPING < consent.BY_STOPPING_ITS_OWN
 

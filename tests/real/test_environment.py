@@ -65,6 +65,30 @@ def test_what_is_left_of_it_is_cleared_away_and_it_is_started_once(stage, projec
     assert "\\x1b" not in web
 
 
+def test_mercy_a_start_ends_what_is_in_its_way_and_leaves_what_was_meant_to_stay(stage, project):
+    """Who starts a project has not said that all of it is to end, as who stops it has."""
+    one, _ = project.ports
+    stage.file("shop/sentinel.toml", f'[project]\nports = [{one}]\npatterns = ["sleep 70[0-9]"]\n')
+    serve = f"exec python3 -m http.server {one} --bind 127.0.0.1"
+    daemon = f"setsid -f sh -c 'echo $$ > {stage.home}/daemon; exec sleep 900' </dev/null >/dev/null 2>&1"
+    stage.file("shop/Procfile", f"web: {daemon}; {serve}\n")
+    stage.agent()
+    project.right("start")
+    daemon = stage.pid("daemon")
+    project.kill(project.manager())
+    until(lambda: project.listening() == {one: []}, "the clean-up")
+    lost = _lost(stage, project.home, "sleep 700", "lost")
+    in_the_way = project.orphan(one, "in-the-way")
+    stage.file("shop/Procfile", f"web: {serve}\n")
+    said = project.right("start")
+    assert not alive(in_the_way), said
+    assert alive(daemon), said
+    assert alive(lost), said
+    project.right("stop")
+    assert not alive(daemon)
+    assert not alive(lost)
+
+
 def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stage, project):
     stage.file("shop/Procfile", "web: echo no luck; exit 3\n")
     done = project.sentinel("start")
