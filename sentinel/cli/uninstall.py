@@ -49,7 +49,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool, keep_hist
         footprint.leave()
     for why in stays:
         click.echo(f"sentinel: {clean(why, 400)}", err=True)
-    click.echo("Sentinel is uninstalled." if only is None and not stays else "Done.")
+    click.echo("The rest is done." if stays else "Sentinel is uninstalled." if only is None else "Done.")
     sys.exit(1 if stays else 0)
 
 

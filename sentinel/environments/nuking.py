@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from sentinel.core.actions import Outcome
 from sentinel.core.consent import BY_A_YES_TO_ALL
@@ -26,7 +28,7 @@ from sentinel.environments.ending import Ending, LookAround
 from sentinel.environments.project import Project, known
 from sentinel.environments.scene import Claim
 from sentinel.environments.survey import survey
-from sentinel.errors import SentinelError
+from sentinel.errors import ConfigError, SentinelError
 from sentinel.observe import processes, tmux
 from sentinel.paths import Paths
 
@@ -156,9 +158,16 @@ def _chain() -> Iterator[int]:
 
 
 def _projects(where: Paths) -> Iterator[Project]:
-    """Every project that was started here, and is still there; with a broken Procfile, as far as known without."""
+    """Every project that was started here, and is still there.
+
+    With a broken Procfile, or with patterns that take too long, it is taken as far as it is known without.
+    """
     for note in notes.every(where):
         if os.path.isdir(note.directory) and (project := known(note.directory)) is not None:
+            try:
+                survey(where, project)
+            except ConfigError:
+                project = replace(project, wishes=structs.replace(project.wishes, patterns=()))
             yield project
 
 

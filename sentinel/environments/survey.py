@@ -23,6 +23,8 @@ from sentinel.doctor.sightings import Look
 from sentinel.environments import notes
 from sentinel.environments.project import Project, innermost
 from sentinel.environments.scene import OVERMIND, Claim, Holder, Manager, Server, Survey
+from sentinel.environments.timelimit import at_most
+from sentinel.errors import ConfigError
 from sentinel.observe import overmind, processes, sockets, tmux
 from sentinel.observe.files import names_in
 from sentinel.observe.marks import marks_of
@@ -33,12 +35,15 @@ from sentinel.paths import Paths
 _FRESH = 2.0
 """Seconds. A younger directory may be an Overmind's that is just starting."""
 
+_LONGEST = 3.0
+"""Seconds for the search for what is the project's: its patterns are somebody else's."""
+
 
 def survey(where: Paths, project: Project) -> Survey:
     """Look at a project.
 
     Raises:
-        SentinelError: Nobody can see which processes there are.
+        SentinelError: Nobody can see which processes there are, or its patterns take too long.
     """
     return _Surveyor(where, project).survey()
 
@@ -68,13 +73,8 @@ class _Surveyor:
                     server.facts, (f"it is the tmux server of the project's Overmind: {server.label}",), managed=True
                 )
         self._from_the_ledger({one.facts.id for one in managers})
-        grounds = self._project.grounds
-        for facts in self._look.everyone.values():
-            if facts.id in self._claims:
-                continue
-            seen = self._see(facts)
-            if why := claims(seen, grounds):
-                self._take(self._top(facts) if seen.ports else facts, why, managed=False)
+        with at_most(_LONGEST, ConfigError(f"{self._project.file}: to look for its patterns takes too long")):
+            self._claim_by_grounds()
         return Survey(
             self._project,
             self._started,
@@ -138,6 +138,15 @@ class _Surveyor:
                 yield Server(facts, about.label, about.socket, known)
 
     # -- what is its -------------------------------------------------------------------
+
+    def _claim_by_grounds(self) -> None:
+        grounds = self._project.grounds
+        for facts in self._look.everyone.values():
+            if facts.id in self._claims:
+                continue
+            seen = self._see(facts)
+            if why := claims(seen, grounds):
+                self._take(self._top(facts) if seen.ports else facts, why, managed=False)
 
     def _take(self, top: ProcessFacts, said: tuple[str, ...], *, managed: bool) -> None:
         """Claim a process, and all that hangs under it."""

@@ -139,7 +139,10 @@ class Footprint:
 def _take_out(file: _File) -> str:
     """Put one file back. Why it stays, or nothing."""
     path = Path(file.path)
-    there = _content(path)
+    try:
+        there = _content(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror}), and stays"
     if there is None or there == file.before:
         return ""
     if _digest(there) != file.digest:

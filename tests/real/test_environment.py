@@ -392,6 +392,16 @@ def test_nuke_needs_no_procfile_that_can_be_read(stage, project):
     assert not alive(manager)
 
 
+def test_nuke_needs_no_patterns_that_come_to_an_end(stage, project):
+    project.right("start")
+    stage.file("shop/sentinel.toml", '[project]\npatterns = ["(.*)*(.*)*(.*)*(.*)*X0Y"]\n')
+    _lost(stage, project.home, f"sleep 700.{'0' * 200}", "lost")
+    assert project.sentinel("status", ".").returncode == 78
+    project.right("nuke", "--yes")
+    project.kill(stage.pid("lost"))
+    project.nothing_left()
+
+
 def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, project):
     project.zombie()
     kept = project.orphan(project.ports[0], "kept")
@@ -451,6 +461,11 @@ def test_what_cannot_be_is_said_in_one_sentence(stage, project):
     broken = project.sentinel("stop")
     assert broken.returncode == 78
     assert 'sentinel.toml:3: unknown key "port" in [project]; did you mean "ports"?' in broken.stderr
+    stage.file("shop/sentinel.toml", '[project]\npatterns = ["(.*)*(.*)*(.*)*(.*)*X0Y"]\n')
+    _lost(stage, project.home, f"sleep 700.{'0' * 200}", "lost")
+    endless = project.sentinel("status", ".")
+    assert (endless.returncode, endless.stderr.count("\n")) == (78, 1)
+    assert "sentinel.toml: to look for its patterns takes too long" in endless.stderr
 
 
 def test_logs_are_followed_over_a_new_start(stage, project):

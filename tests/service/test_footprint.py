@@ -73,6 +73,16 @@ def test_a_file_that_says_the_same_already_is_its_owners_and_stays(home, footpri
     assert (home / "unit").read_bytes() == b"one"
 
 
+def test_what_cannot_be_read_stays_and_keeps_nobody_else(home, footprint):
+    made = footprint()
+    for name in ("first", "last"):
+        made.put("a", home / name, b"one")
+    (home / "first").unlink()
+    (home / "first").mkdir()
+    assert take_back(footprint, "a") == [f"{home / 'first'} cannot be read (Is a directory), and stays"]
+    assert not (home / "last").exists()
+
+
 def test_what_somebody_has_changed_since_stays_and_is_named(home, footprint):
     footprint().put("a", home / "unit", b"one")
     (home / "unit").write_bytes(b"one, and mine")
