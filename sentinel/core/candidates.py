@@ -141,8 +141,12 @@ def _lost_one(sighting: Sighting, known: Surmise, strong: frozenset[int]) -> Can
         return None
     if sighting.agent and not _is_hung_up(sighting):
         doubts += (f"it is the coding agent {sighting.agent}, and may be at work without a terminal",)
-    if sighting.facts.session == sighting.facts.id.pid and _holds_nothing(sighting.stdio):
-        doubts += ("it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",)
+    if _holds_nothing(sighting.stdio):
+        if sighting.facts.session == sighting.facts.id.pid:
+            doubts += ("it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",)
+        elif not _is_in_a_session_of(sighting, known):  # the last of a double fork looks like that, too
+            signs += ("it holds no terminal or pipe, and nobody knows who made its session (setsid)",)
+            return Candidate(sighting.facts, Grade.WEAK, (*evidence, how, *signs), doubts)
     best = Grade.STRONG if evidence and not doubts else Grade.WEAK
     return Candidate(sighting.facts, best, (*evidence, how, *signs), doubts)
 
@@ -225,6 +229,12 @@ def _marks(sighting: Sighting) -> tuple[Mark, ...]:
 
 def _is_hung_up(sighting: Sighting) -> bool:
     return isinstance(sighting.stdio, Stdio) and sighting.stdio.terminal and not sighting.facts.terminal
+
+
+def _is_in_a_session_of(sighting: Sighting, known: Surmise) -> bool:
+    """Whether its session (setsid) is that of one who is known to have ended: it made none, nor did who bore it."""
+    leader = sighting.facts.session
+    return leader in known.owners or any(mark.pid == leader for mark in _marks(sighting))
 
 
 def _holds_nothing(stdio: Stdio | Unknown | None) -> bool:

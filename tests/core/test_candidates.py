@@ -125,9 +125,24 @@ def test_a_conversation_proves_nothing_and_contradicts_when_somebody_goes_on_wit
     assert the(sighting(marks=(CLAUDE_PID, CONVERSATION)), known=resumed).grade is Grade.WEAK
 
 
-def test_a_daemon_that_holds_a_pipe_or_leads_nothing_may_be_lost():
+NOTHING = Stdio(terminal=False, pipe=False)
+
+
+def test_mercy_what_holds_nothing_in_a_session_that_nobody_knows_may_be_the_last_of_a_double_fork():
+    assert the(sighting(stdio=Stdio(terminal=False, pipe=True))).grade is Grade.STRONG
+    found = the(sighting(stdio=NOTHING))
+    assert (found.grade, found.doubts) == (Grade.WEAK, ())
+    assert "nobody knows who made its session (setsid)" in found.evidence[-1]
+
+
+def test_what_holds_nothing_in_the_session_of_one_who_has_ended_may_be_lost():
+    assert the(sighting(session=AGENT, stdio=NOTHING)).grade is Grade.STRONG
+    known = surmise(owners={LEADER: ProcessId(LEADER, 1)})
+    assert the(sighting(stdio=NOTHING), known=known).grade is Grade.STRONG
+
+
+def test_a_daemon_that_holds_a_pipe_may_be_lost():
     assert the(sighting(session=DEV.pid)).grade is Grade.STRONG
-    assert the(sighting(stdio=Stdio(terminal=False, pipe=False))).grade is Grade.STRONG
 
 
 # -- who lost its parent --------------------------------------------------------------------
