@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import click
 
 from sentinel import client, paths, wire
 from sentinel.core.sanitise import clean
 from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
-from sentinel.history import Entry, History
+from sentinel.history import Entry, History, Record
 
 _EVENT = re.compile(r"(?:e|[0-9a-f]{8}-)(?P<seq>\d+)", re.ASCII | re.IGNORECASE)
 _REMEMBERED = 24
@@ -34,12 +36,11 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
         raise click.UsageError("say what to explain: a PID, PATH, EVENT or SESSION")
     where = paths.find()
     what = what.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    history = list(History(where.journal).read())
     if (event := _EVENT.fullmatch(what)) is not None:
-        told = _event(int(event["seq"]), history)
+        told = _event(int(event["seq"]), where.journal)
     else:
         what = os.path.abspath(what) if "/" in what else what
-        told = _thing(what, where, history)
+        told = _thing(what, where)
     if why_not and told["kind"] != "process":
         raise click.UsageError("--why-not is about a process: give its PID")
     click.echo(json.dumps(told) if as_json else "\n".join(_why_not(told) if why_not else _lines(told)))
@@ -48,21 +49,23 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
 # -- what is known ---------------------------------------------------------------------
 
 
-def _event(seq: int, history: list[Entry]) -> dict[str, object]:
-    by_seq = {entry.seq: entry for entry in history}
-    if seq not in by_seq:
+def _event(seq: int, journal: Path) -> dict[str, object]:
+    causes: dict[int, int] = {}
+    event: Record | None = None
+    followed: list[Record] = []
+    for entry in History(journal).read():  # it may be long: only what is shown is kept
+        causes[entry.seq] = _cause(entry)
+        if entry.seq == seq:
+            event = entry.record
+        elif causes[entry.seq] == seq:
+            followed.append(entry.record)
+    if event is None:
         raise NoSuchThing(f"there is no event e{seq} in the journal")
-    line = [by_seq[seq]]
-    while (cause := _cause(line[0])) in by_seq and by_seq[cause] not in line:
-        line.insert(0, by_seq[cause])
-    followed = [entry for entry in history if _cause(entry) == seq]
-    return {
-        "kind": "event",
-        "what": f"event e{seq}",
-        "because": [entry.record for entry in line[:-1]],
-        "event": line[-1].record,
-        "then": [entry.record for entry in followed],
-    }
+    line = [seq]
+    while (cause := causes[line[0]]) in causes and cause not in line:
+        line.insert(0, cause)
+    because = [entry.record for entry in History(journal).read() if entry.seq in line[:-1]] if line[1:] else []
+    return {"kind": "event", "what": f"event e{seq}", "because": because, "event": event, "then": followed}
 
 
 def _cause(entry: Entry) -> int:
@@ -70,8 +73,13 @@ def _cause(entry: Entry) -> int:
     return cause if isinstance(cause, int) else 0
 
 
-def _thing(what: str, where: paths.Paths, history: list[Entry]) -> dict[str, object]:
-    past = [entry.record for entry in history if what in _names(entry)]
+def _thing(what: str, where: paths.Paths) -> dict[str, object]:
+    past: deque[Record] = deque(maxlen=_REMEMBERED)
+    number = 0
+    for entry in History(where.journal).read():
+        if what in _names(entry):
+            past.append(entry.record)
+            number += 1
     try:
         told = _now(what, where)
     except ConfigError:
@@ -80,8 +88,7 @@ def _thing(what: str, where: paths.Paths, history: list[Entry]) -> dict[str, obj
         if not past:
             raise NoSuchThing(f"{error}, and the journal does not mention it") from error
         told = {"kind": "past", "what": clean(what), "would": f"nothing: {error}", "evidence": [], "against": []}
-    left_out = max(0, len(past) - _REMEMBERED)
-    return {**told, "past": past[left_out:], "past_left_out": left_out}
+    return {**told, "past": list(past), "past_left_out": number - len(past)}
 
 
 def _now(what: str, where: paths.Paths) -> dict[str, object]:
