@@ -30,7 +30,7 @@ from sentinel.core.ledger import Ledger
 from sentinel.errors import ConfigError
 from sentinel.handlers.abandoned import abandoned
 from sentinel.handlers.attendance import Attendance
-from sentinel.handlers.enquiries import Condition, Enquiries
+from sentinel.handlers.enquiries import Condition
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.sockets import SocketKeeper
 from sentinel.handlers.stale_locks import StaleLocks
@@ -126,20 +126,7 @@ class Agent:
         condition.follow(bus)
         _look_when_told(bus, files, births)
         self._echo_from(bus)
-        enquiries = Enquiries(
-            ledger=ledger,
-            tmux=tmux.sessions,
-            runs=core.runs,
-            registered=core.registered,
-            hooks=core.hooks,
-            explanations=core.explanations,
-            halting=core.halting,
-            keeping=core.keeping,
-            policy=core.policy,
-            condition=condition,
-            trouble=lambda: journal.trouble,
-        )
-        inbox = Inbox(bus, self._paths.inbox, enquiries)
+        inbox = Inbox(bus, self._paths.inbox, core.answering(tmux.sessions, condition))
         residence = Residence(bus, self._paths, self._claim, inbox, self.stop)
         attendance = Attendance(
             bus, ledger, Supervisor(), held=lambda: core.policy().held, later=loop.call_later, safe=self._safe

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sentinel.bus import Bus
-from sentinel.core.events import (
-    SourceDegraded,
-)
+from sentinel.core.events import SourceDegraded
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SourceUnavailable
@@ -42,7 +40,9 @@ from sentinel.sources.pidfds import ExitWatch
 from sentinel.switches import SwitchBoard
 
 if TYPE_CHECKING:
+    from sentinel.handlers.enquiries import Condition, Enquiries
     from sentinel.handlers.registered import RegisteredSessions
+    from sentinel.handlers.tmux_sessions import TmuxSessions
 
 Later = Callable[..., object]
 """Calls a function after so many seconds, as ``loop.call_later`` does."""
@@ -61,6 +61,8 @@ class Core:
     The agent and single commands share it: the same judgement, the same hand.
     """
 
+    ledger: Ledger
+    journal: Journal
     handles: Handles
     exits: ExitWatch | KqueueSource
     clean_up: CleanUp
@@ -85,6 +87,24 @@ class Core:
         self.snapshots.take_over()
         self.sweep.look()
         self.keeping.refresh()
+
+    def answering(self, tmux: TmuxSessions, condition: Condition) -> Enquiries:
+        """What answers the requests of others from what we know."""
+        from sentinel.handlers.enquiries import Enquiries  # single commands answer nobody
+
+        return Enquiries(
+            ledger=self.ledger,
+            tmux=tmux,
+            runs=self.runs,
+            registered=self.registered,
+            hooks=self.hooks,
+            explanations=self.explanations,
+            halting=self.halting,
+            keeping=self.keeping,
+            policy=self.policy,
+            condition=condition,
+            trouble=lambda: self.journal.trouble,
+        )
 
 
 def build(
@@ -150,7 +170,6 @@ def build(
         catch_up=catch_up_with_all,
         later=later,
     )
-    hooks = AgentHooks(bus, ledger, discovery, catch_up)
 
     def open_registered() -> RegisteredSessions:
         from sentinel.handlers.registered import RegisteredSessions, open_for_agent
@@ -191,25 +210,26 @@ def build(
         later=later,
         uid=us.uid,
     )
-    explanations = Explanations(ledger, examiner, leftovers, policy)
     return Core(
-        handles,
-        exits,
-        clean_up,
-        bookkeeper,
-        discovery,
-        runs,
-        registered,
-        hooks,
-        sweep,
-        snapshots,
-        explanations,
-        Halting(bus, switches),
-        keeping,
-        policy,
-        examiner,
-        signaller,
-        leftovers,
+        ledger=ledger,
+        journal=journal,
+        handles=handles,
+        exits=exits,
+        clean_up=clean_up,
+        bookkeeper=bookkeeper,
+        discovery=discovery,
+        runs=runs,
+        registered=registered,
+        hooks=AgentHooks(bus, ledger, discovery, catch_up),
+        sweep=sweep,
+        snapshots=snapshots,
+        explanations=Explanations(ledger, examiner, leftovers, policy),
+        halting=Halting(bus, switches),
+        keeping=keeping,
+        policy=policy,
+        examiner=examiner,
+        signaller=signaller,
+        leftovers=leftovers,
     )
 
 

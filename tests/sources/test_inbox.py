@@ -26,7 +26,7 @@ from sentinel.core.events import HandlerFailed, MessageRefused
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.errors import SentinelError
-from sentinel.handlers.enquiries import Condition, Enquiries
+from sentinel.handlers.enquiries import Condition
 from sentinel.handlers.tmux_sessions import TmuxSessions
 from sentinel.journal import Journal
 from sentinel.observe import processes
@@ -384,19 +384,7 @@ def test_nothing_that_a_peer_says_gets_out_of_the_inbox_or_has_anything_done(fra
         never = lambda *_: None  # noqa: E731 - a name for nothing
         bus = Bus(journal.record)
         core = build(where, Policy, bus=bus, ledger=ledger, journal=journal, later=never)
-        enquiries = Enquiries(
-            ledger=ledger,
-            tmux=TmuxSessions(bus, ledger),
-            runs=core.runs,
-            registered=core.registered,
-            hooks=core.hooks,
-            explanations=core.explanations,
-            halting=core.halting,
-            keeping=core.keeping,
-            policy=Policy,
-            condition=Condition("1", "polling"),
-            trouble=str,
-        )
+        enquiries = core.answering(TmuxSessions(bus, ledger), Condition("1", "polling"))
 
         async def scenario():
             async with Office(here / "i", enquiries) as office:
