@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,17 +13,11 @@ import click
 from sentinel import paths
 from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
-from sentinel.integrations.plan import Change, Host, Integration, Standing
+from sentinel.integrations.known import INTEGRATIONS, integration
+from sentinel.integrations.plan import Change, Host, Standing
 
 if TYPE_CHECKING:
     from sentinel.history import Record
-
-INTEGRATIONS: Mapping[str, str] = {
-    "claude": "sentinel.integrations.claude",
-    "codex": "sentinel.integrations.codex",
-    "tmux": "sentinel.integrations.tmux_everywhere",
-}
-"""Whose configuration: a module each, which exports ``integration`` (``integrations.plan.Integration``)."""
 
 _UNRECORDED = {"tmux"}
 """Whose hooks only say where to look: the journal does not have them."""
@@ -58,8 +51,8 @@ def install(program: str, *, yes: bool) -> None:
     from sentinel.service.command import ours
 
     host = _host()
-    integration = _integration(program)
-    change = integration.install(host, ours(host.environ) if integration.starts_us else ())
+    its = integration(program)
+    change = its.install(host, ours(host.environ) if its.starts_us else ())
     _carry_out(change, f"{program}: the hooks are there as they should be.", f"{program}: done", yes=yes)
 
 
@@ -71,7 +64,7 @@ def uninstall(program: str, *, yes: bool) -> None:
 
     Exit status: 0 done, or there was nothing to do; 1 nothing was changed.
     """
-    change = _integration(program).uninstall(_host())
+    change = integration(program).uninstall(_host())
     _carry_out(change, f"{program}: no hooks of Sentinel are there.", f"{program}: done", yes=yes)
 
 
@@ -87,11 +80,6 @@ def status(program: str | None, *, as_json: bool) -> None:
         return
     for one in told:
         click.echo(clean(_sentence(one), _LINE))
-
-
-def _integration(program: str) -> Integration:
-    integration: Integration = importlib.import_module(INTEGRATIONS[program]).integration
-    return integration
 
 
 def _host() -> Host:
@@ -121,7 +109,7 @@ def _carry_out(change: Change | None, nothing: str, done: str, *, yes: bool) -> 
 
 def _told(program: str, host: Host) -> dict[str, object]:
     try:
-        standing = _integration(program).status(host)
+        standing = integration(program).status(host)
     except SentinelError as error:
         standing = Standing(installed=False, where="", why=str(error))
     return {

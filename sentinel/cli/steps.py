@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import sys
@@ -10,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sentinel import __version__, instance, paths
-from sentinel.cli.hooks import INTEGRATIONS
 from sentinel.core.sentences import count
 from sentinel.errors import SentinelError
+from sentinel.integrations.known import INTEGRATIONS, integration
 from sentinel.integrations.plan import Change, Host, Integration
 from sentinel.service import manager
 from sentinel.service.footprint import Footprint
@@ -147,8 +146,7 @@ def step(name: str, footprint: Footprint) -> Integration | Service | Shell:
             return Service(footprint)
         case Shell.name:
             return Shell(footprint)
-    integration: Integration = importlib.import_module(INTEGRATIONS[name]).integration
-    return integration
+    return integration(name)
 
 
 def _is_of_another_version(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.doctor import of_host, of_leftovers, of_notifications, of_service, of_tmux
+from sentinel.doctor import of_hooks, of_host, of_leftovers, of_notifications, of_service, of_tmux
 from sentinel.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -13,8 +13,10 @@ CHECKS: tuple[Check, ...] = (
     Check("linger", "Sentinel", "what lives on after your log-out is watched", of_service.lingers),
     Check("places", "Sentinel", "what is done can be written down", of_host.places),
     Check("notifications", "Sentinel", "you can be told", of_notifications.notifications),
+    Check("hooks", "Sentinel", "hooks of coding agents, if you have them, are run", of_hooks.of_agents),
     Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),
     Check("tmux-unreachable", "tmux", "every server can be reached", of_tmux.unreachable),
+    Check("tmux-hooks", "tmux", "every server has the hooks, if you want them", of_hooks.of_tmux),
     Check("tmux-orphaned", "tmux", "no session was left behind by what made it", of_tmux.orphaned),
     Check("agents", "Processes", "no coding agent lost its terminal", of_leftovers.agents),
     Check("processes", "Processes", "no process was left behind", of_leftovers.processes),

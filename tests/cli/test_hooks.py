@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from sentinel.cli import hooks
 from sentinel.core.events import HookFired
 from sentinel.integrations.hookfile import EVENTS
+from sentinel.integrations.known import INTEGRATIONS
 from sentinel.journal import Journal
 
 
@@ -74,7 +75,7 @@ def test_how_all_of_them_stand(home):
     journal.close()
     status, said = run("status")
     lines = said.splitlines()
-    assert (status, len(lines)) == (0, len(hooks.INTEGRATIONS))
+    assert (status, len(lines)) == (0, len(INTEGRATIONS))
     assert lines[0].startswith("claude: installed in ~/.claude/settings.json; will be run; Stop fired last, 2")
     assert lines[1] == "codex: not installed: there is no ~/.codex"
     told = json.loads(run("status", "claude", "--json")[1])
@@ -88,10 +89,3 @@ def test_settings_that_nobody_can_read_are_said_and_no_reason_to_stop(home):
     status, said = run("status")
     assert status == 0
     assert said.startswith("claude: not installed: ~/.claude/settings.json was left as it is: line 1")
-
-
-@pytest.mark.parametrize("name", hooks.INTEGRATIONS)
-def test_each_name_in_the_table_is_an_integration(name):
-    integration = hooks._integration(name)
-    assert integration.name == name
-    assert all(callable(getattr(integration, what)) for what in ("install", "uninstall", "status"))
