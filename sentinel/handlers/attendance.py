@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sentinel.bus import Bus
 from sentinel.core.events import RECORDED, EventsLost
-from sentinel.core.facts import Gone, ProcessId
+from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.sentences import count
 from sentinel.observe import processes
@@ -80,7 +80,7 @@ class Attendance:
         ended = {
             record.session.root
             for record in self._ledger.sessions()
-            if record.death is None and _has_ended(record.session.root)
+            if record.death is None and processes.ended(record.session.root) is True
         }
         if lost := ended & self._missed:
             self._bus.publish(EventsLost("watchdog", f"{count(len(lost), 'session')} had ended untold"))
@@ -106,8 +106,3 @@ class Attendance:
     def _tell(self) -> None:
         self._due = False
         self._supervisor.status(self.status())
-
-
-def _has_ended(root: ProcessId) -> bool:
-    found = processes.identify(root.pid)
-    return isinstance(found, Gone) or (isinstance(found, ProcessId) and found != root)

@@ -46,7 +46,19 @@ def ticks_per_second() -> int:
 class _Stat:
     """The fields of /proc/PID/stat that are used. The name may hold anything, also ``)``."""
 
-    __slots__ = ("flags", "foreground", "group", "memory", "name", "parent", "session", "start", "state", "terminal")
+    __slots__ = (
+        "flags",
+        "foreground",
+        "group",
+        "memory",
+        "name",
+        "parent",
+        "session",
+        "start",
+        "state",
+        "terminal",
+        "threads",
+    )
 
     def __init__(self, raw: bytes) -> None:
         opened, closed = raw.index(b"("), raw.rindex(b")")
@@ -56,6 +68,7 @@ class _Stat:
         self.parent, self.group, self.session, self.terminal = (int(field) for field in fields[1:5])
         self.foreground = int(fields[5])
         self.flags = int(fields[6])
+        self.threads = int(fields[17])
         self.start = int(fields[19])
         self.memory = int(fields[21]) * _PAGE
 
@@ -153,7 +166,8 @@ def above(pid: int) -> Above | Gone | Unknown:
     stat = _stat(pid)
     if not isinstance(stat, _Stat):
         return stat
-    return Above(ProcessId(pid, stat.start), stat.parent, stat.name, stat.state in "ZX")
+    dead = stat.state in "ZX" and stat.threads <= 1  # else its first thread has ended, and others go on
+    return Above(ProcessId(pid, stat.start), stat.parent, stat.name, dead)
 
 
 def children(pid: int) -> list[int] | Unknown:

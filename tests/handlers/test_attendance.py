@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
@@ -103,7 +104,7 @@ def test_a_look_that_fails_pays_nothing(attend, systemd, room, monkeypatch):
     def fails(_):
         raise RuntimeError("it cannot look any more")
 
-    monkeypatch.setattr("sentinel.handlers.attendance.processes.identify", fails)
+    monkeypatch.setattr("sentinel.handlers.attendance.processes.ended", fails)
     with pytest.raises(RuntimeError):
         systemd.pass_time()
     assert systemd.told == []
@@ -119,6 +120,19 @@ def test_an_end_that_nobody_told_is_noticed_at_the_second_look(attend, systemd, 
     puppet.end()
     systemd.pass_time()
     assert lost == []  # it may be told yet
+    systemd.pass_time()
+    assert [event.source for event in lost] == ["watchdog"]
+
+
+def test_an_end_that_nobody_told_is_noticed_before_its_parent_reaps_it(attend, systemd, room):
+    lost = []
+    room.bus.subscribe(EventsLost, lost.append)
+    puppet = room.start()
+    room.open(puppet.pid)
+    attend().begin()
+    puppet.kill()
+    os.waitid(os.P_PID, puppet.pid, os.WEXITED | os.WNOWAIT)
+    systemd.pass_time()
     systemd.pass_time()
     assert [event.source for event in lost] == ["watchdog"]
 

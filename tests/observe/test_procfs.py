@@ -11,6 +11,7 @@ import pytest
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.observe import processes, procfs
+from tests.handlers.room import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -69,6 +70,22 @@ def test_one_has_ended_that_is_a_zombie_or_whose_number_is_anothers_and_nobody_o
     assert processes.ended(who) is True
     monkeypatch.setattr(processes, "above", lambda pid: Unknown(f"what {pid} is", "a test says so"))
     assert isinstance(processes.ended(who), Unknown)
+
+
+def test_one_whose_first_thread_has_ended_goes_on_until_the_last_has():
+    script = (
+        "import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start();"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    child = subprocess.Popen([sys.executable, "-I", "-S", "-c", script], stdin=subprocess.PIPE)
+    who = processes.identify(child.pid)
+    until(lambda: processes.look(child.pid).state == "Z")
+    assert processes.ended(who) is False
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.ended(who) is True
+    child.stdin.close()
+    child.wait()
 
 
 def test_identity_has_a_start_time_that_a_later_process_does_not_share(child):
