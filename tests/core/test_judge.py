@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from sentinel.core.facts import Surroundings, Unknown
-from sentinel.core.guards import GUARDS
-from sentinel.core.judge import evidence, judge
+from sentinel.core.guards import GUARDS, SERVING, UNANSWERED
+from sentinel.core.judge import evidence, is_in_use, judge, lacks_an_answer
 from sentinel.core.ledger import Witness
-from sentinel.core.verdicts import Condemned, Grade, Spared
+from sentinel.core.verdicts import Absent, Condemned, Grade, Spared
 from tests.core.cases import TARGET, case, facts, member, session
 
 
@@ -48,3 +48,13 @@ def test_evidence_says_no_more_than_is_known():
 
 def test_the_guards_have_names_of_their_own():
     assert len({guard.id for guard in GUARDS}) == len(GUARDS)
+
+
+def test_which_of_the_spared_are_worth_another_look():
+    spared = {guard.id: Spared(TARGET, guard.id, "why") for guard in GUARDS}
+    assert {name for name, verdict in spared.items() if lacks_an_answer([verdict])} == UNANSWERED
+    assert {name for name, verdict in spared.items() if is_in_use([verdict])} == {SERVING}
+    for asked in (lacks_an_answer, is_in_use):
+        assert asked([Absent(TARGET), judge(case()), spared["nohup"]]) is False
+    assert lacks_an_answer([Absent(TARGET), spared["nohup"], spared["unknown"]])
+    assert is_in_use([Absent(TARGET), spared["nohup"], spared[SERVING]])
