@@ -1,9 +1,14 @@
-"""Small files that are replaced whole: a reader sees what was there or what is there now, never half."""
+"""Small files that are replaced whole: a reader sees what was there or what is there now, never half.
+
+And the turn of those who write one, taken with patience.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,3 +80,26 @@ def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 
         with suppress(OSError):
             os.unlink(fresh)
         raise
+
+
+def lock(fd: int, how: int, *, deadline: float, pause: float) -> bool:
+    """Lock what is open with ``flock``, ``LOCK_EX`` or ``LOCK_SH``.
+
+    Args:
+        fd: A file or a directory.
+        how: Alone, or with others.
+        deadline: Monotonic seconds until which to try. One try is always made.
+        pause: Seconds between two tries.
+
+    Returns:
+        Whether it is locked now. Somebody who is stopped in his turn keeps it for as long as he likes.
+    """
+    while True:
+        try:
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(pause)
+        else:
+            return True

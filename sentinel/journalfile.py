@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from sentinel.atomic import lock
+
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 KEEP = 4
 """Rotated files that stay, unless somebody wants another number."""
@@ -154,15 +156,8 @@ class JournalFile:
         self._size = -1
 
     def _lock(self, deadline: float) -> None:
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise OSError(errno.EAGAIN, "another process keeps it locked") from None
-                time.sleep(_PAUSE)
-            else:
-                return
+        if not lock(self._fd, fcntl.LOCK_EX, deadline=deadline, pause=_PAUSE):
+            raise OSError(errno.EAGAIN, "another process keeps it locked")
 
     # -- the end of the file -------------------------------------------------------
 

@@ -12,13 +12,13 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from sentinel.atomic import encode, read_file, replace_file, set_aside
+from sentinel.atomic import encode, lock, read_file, replace_file, set_aside
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Halt, Switches
@@ -109,14 +109,8 @@ class SwitchBoard:
         """Be the only writer. The lock is on the directory: the file is another one after each write."""
         directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            deadline = time.monotonic() + _PATIENCE
-            while True:
-                with suppress(BlockingIOError):
-                    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(0, "another process keeps it locked")
-                time.sleep(_PAUSE)
+            if not lock(directory, fcntl.LOCK_EX, deadline=time.monotonic() + _PATIENCE, pause=_PAUSE):
+                raise TimeoutError(0, "another process keeps it locked")
             yield
         finally:
             os.close(directory)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
+import threading
+import time
 
 import pytest
 
-from sentinel.atomic import encode, read_file, replace_file, set_aside
+from sentinel.atomic import encode, lock, read_file, replace_file, set_aside
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -64,3 +67,28 @@ def test_what_is_not_as_we_leave_it_is_not_read(tmp_path, spoil, why):
     spoil(path)
     with pytest.raises(OSError, match=why):
         read_file(path, 2048)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The same directory opened twice: to ``flock`` two strangers."""
+    two = [os.open(tmp_path, os.O_RDONLY) for _ in range(2)]
+    yield two
+    for fd in two:
+        os.close(fd)
+
+
+def test_a_turn_is_one_mans_and_sharing_is_for_those_who_share(two):
+    first, second = two
+    assert lock(first, fcntl.LOCK_SH, deadline=0, pause=60)
+    assert lock(second, fcntl.LOCK_SH, deadline=0, pause=60)
+    assert not lock(second, fcntl.LOCK_EX, deadline=0, pause=60)
+
+
+def test_who_is_patient_gets_the_turn_when_it_is_free(two):
+    first, second = two
+    assert lock(first, fcntl.LOCK_EX, deadline=0, pause=60)
+    free = threading.Timer(0.05, fcntl.flock, (first, fcntl.LOCK_UN))
+    free.start()
+    assert lock(second, fcntl.LOCK_EX, deadline=time.monotonic() + 20, pause=0.001)
+    free.join()

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sentinel import atomic
 from sentinel.core.events import ChildNamed, RegistrationEnded, RegistryRebuilt, SessionRegistered
 from sentinel.core.facts import ProcessId
 from sentinel.core.sanitise import clean
@@ -48,14 +49,8 @@ def turn(lock: Path, patience: float, *, alone: bool = False) -> Iterator[None]:
         raise RegistryUnusable(f"{lock}: {error.strerror}") from error
     try:
         how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
-        deadline = time.monotonic() + patience
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(fd, how | fcntl.LOCK_NB)
-                break
-            if time.monotonic() >= deadline:
-                raise RegistryBusy(f"{lock} was held by another process for {patience:g} s: try again")
-            time.sleep(_PAUSE)
+        if not atomic.lock(fd, how, deadline=time.monotonic() + patience, pause=_PAUSE):
+            raise RegistryBusy(f"{lock} was held by another process for {patience:g} s: try again")
         yield
     finally:
         os.close(fd)
