@@ -180,8 +180,9 @@ def _doubts(sighting: Sighting, known: Surmise, strong: frozenset[int]) -> Itera
     ``strong`` are those who were left behind themselves: to be named by a mark, they may live.
     """
     born = sighting.facts.id.start
-    if isinstance(sighting.marks, Unknown):
-        yield str(sighting.marks)
+    for answer in (sighting.marks, sighting.stdio):
+        if isinstance(answer, Unknown):
+            yield str(answer)
     for mark in _marks(sighting):
         if (mark.variable, mark.value) in known.in_use:
             yield f"{mark.owner} lives and works with the same {mark.variable}"

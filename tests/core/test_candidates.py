@@ -78,6 +78,11 @@ WEAK = {
     "nobody could tell": (sighting(), {AGENT: Unknown("who", "EIO")}, "nobody could tell whether claude"),
     "nobody looked": (sighting(marks=(replace(CLAUDE_PID, pid=999),)), {}, "nobody could tell whether claude"),
     "its environment is shut": (sighting(marks=SILENT), {}, "it was shut"),
+    "nobody could tell whether it may be a daemon": (
+        sighting(stdio=Unknown("where the input and output of process 200 lead", "EIO")),
+        {},
+        "where the input and output of process 200 lead",
+    ),
     "its session is led": (sighting(), {LEADER: holder(LEADER)}, "process 120 (sh), which leads its session"),
     "nobody knows who leads": (sighting(), {LEADER: Unknown("who", "EIO")}, "whether process 120, which leads"),
     "it is an agent that may be at work": (sighting(agent="claude"), {}, "may be at work without a terminal"),
@@ -97,6 +102,11 @@ def test_whatever_contradicts_makes_it_weak(what):
     assert any(doubt in said for said in found.doubts)
 
 
+def test_a_number_that_was_taken_in_the_tick_of_its_birth_names_the_living_alone():
+    found = the(sighting(), known=surmise({AGENT: holder(AGENT, DEV.start)}))
+    assert not any("CLAUDE_PID" in said for said in found.evidence)
+
+
 def test_a_number_that_came_to_another_one_later_names_the_dead():
     later = {AGENT: holder(AGENT, DEV.start + 1)}
     found = the(sighting(), known=surmise(later))
@@ -112,8 +122,9 @@ def test_a_zombie_is_dead_as_owner_and_as_leader():
 def test_what_is_older_than_its_owner_was_never_its():
     known = surmise(owners={AGENT: ProcessId(AGENT, DEV.start + 1)})
     assert the(sighting(), known=known).grade is Grade.WEAK
-    known = surmise(owners={AGENT: ProcessId(AGENT, DEV.start - 1)})
-    assert the(sighting(), known=known).grade is Grade.STRONG
+    for not_older in (DEV.start, DEV.start - 1):
+        known = surmise(owners={AGENT: ProcessId(AGENT, not_older)})
+        assert the(sighting(), known=known).grade is Grade.STRONG
 
 
 def test_a_conversation_proves_nothing_and_contradicts_when_somebody_goes_on_with_it():
@@ -212,6 +223,31 @@ def test_a_leader_that_was_left_behind_is_no_sign_of_life():
     shell = sighting(ProcessId(LEADER, 4000))
     known = surmise({LEADER: holder(LEADER, 4000)})
     assert {one.grade for one in graded(shell, sighting(), known=known).values()} == {Grade.STRONG}
+
+
+def test_mercy_who_is_not_sure_to_have_been_left_behind_is_a_sign_of_life():
+    agent = sighting(ProcessId(AGENT, 4000), marks=(CONVERSATION,), agent="claude", stdio=HUNG_UP)
+    beside = sighting()  # it does not hang under that agent, which lives, and which its mark names
+    found = graded(agent, beside, known=surmise({AGENT: holder(AGENT, 4000)}))
+    assert found[AGENT].grade is Grade.WEAK
+    assert any("names process 100, which lives" in said for said in found[DEV.pid].doubts)
+
+
+def test_whoever_was_left_behind_by_one_that_was_left_behind_itself_may_be_named():
+    shell = sighting(ProcessId(LEADER, 3000))
+    agent = sighting(ProcessId(AGENT, 4000), marks=(TMUX,), agent="claude", stdio=HUNG_UP)
+    known = surmise({LEADER: holder(LEADER, 3000), AGENT: holder(AGENT, 4000)})
+    found = graded(shell, agent, sighting(), known=known)
+    assert {one.grade for one in found.values()} == {Grade.STRONG}
+
+
+def test_a_leader_outside_of_this_pid_namespace_is_nobody():
+    assert the(sighting(session=0)).grade is Grade.STRONG
+
+
+def test_only_a_weak_one_is_not_offered_unasked():
+    offered = {it for it in Grade if replace(the(sighting()), grade=it).is_strong}
+    assert offered == set(Grade) - {Grade.WEAK}
 
 
 def test_a_circle_that_a_torn_look_shows_has_an_end():

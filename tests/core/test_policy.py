@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.core.policy import Daemons, Mode, Policy, Survivors
+from sentinel.core.policy import Daemons, KindPolicy, Mode, Policy, Project, Survivors
 from sentinel.core.sessions import Kind
 
 
@@ -21,3 +21,20 @@ def test_only_a_pane_that_was_left_in_good_order_keeps_its_jobs():
 
 def test_sentinel_acts_unless_it_is_told_not_to():
     assert Policy().mode is Mode.ACT
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("held", ["", "you paused it"])
+def test_nothing_is_done_in_observe_mode_or_while_it_is_held(mode, held):
+    assert Policy(mode=mode, held=held).acts is (mode is Mode.ACT and not held)
+
+
+def test_the_innermost_project_that_holds_a_directory_says_what_is_wished_there():
+    def project(path, grace):
+        return Project(path, dict.fromkeys(Kind, KindPolicy(grace=grace)))
+
+    policy = Policy(projects=(project("/home/u/shop/api", 7.0), project("/home/u/shop", 8.0), project("/srv/", 9.0)))
+    graces = {"/home/u/shop": 8.0, "/home/u/shop/web": 8.0, "/home/u/shop/api/v1": 7.0, "/srv/x": 9.0}
+    assert {place: policy.of(Kind.RUN, place).grace for place in graces} == graces
+    for elsewhere in ("", "/", "/home/u", "/home/u/shopping", "/srvx"):
+        assert policy.of(Kind.RUN, elsewhere) is policy.kinds[Kind.RUN]

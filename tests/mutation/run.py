@@ -36,6 +36,8 @@ TESTS = {
     "guards/programs.py": ("core/test_guards.py", "core/test_guard_edges.py"),
     "judge.py": ("core/test_judge.py", *_GUARDS, "core/test_consent.py"),
     "consent.py": ("core/test_consent.py", "core/test_guard_edges.py"),
+    "candidates.py": ("core/test_candidates.py",),
+    "policy.py": ("core/test_policy.py",),
     "plan.py": ("core/test_plan.py",),
     "budget.py": ("core/test_budget.py",),
     "supervision.py": ("core/test_supervision.py",),
