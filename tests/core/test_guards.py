@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from itertools import product
 from pathlib import Path
@@ -13,6 +14,7 @@ from sentinel.core.guards import GUARDS, wants_stdio
 from sentinel.core.judge import judge, objections
 from sentinel.core.ledger import Witness
 from sentinel.core.policy import Daemons, KindPolicy, Survivors
+from sentinel.core.rules import directories, locks, sockets
 from sentinel.core.sessions import Kind
 from sentinel.core.verdicts import Absent, Condemned, Spared
 from tests.core.cases import (
@@ -479,6 +481,14 @@ def test_each_row_of_the_never_kill_list_is_answered_by_guards_that_there_are():
     assert [int(number) for number, _ in rows] == list(range(1, 29))
     named = {name for _, answer in rows for name in re.findall(r"`([a-z]+(?:-[a-z]+)*)`", answer)}
     assert named <= {guard.id for guard in GUARDS}
+
+
+def test_each_row_of_the_never_remove_list_is_answered_by_rules_that_there_are():
+    rows = re.findall(r"^\| NR(\d+) \| [^|]+ \| ([^|]+) \|$", RULES.read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 10))
+    written = "".join(inspect.getsource(module) for module in (locks, sockets, directories))
+    for name in {name for _, answer in rows for name in re.findall(r"`([a-z]+(?:-[a-z]+)*)`", answer)}:
+        assert f'"{name}"' in written, name
 
 
 def test_the_dead_need_no_verdict():

@@ -2,7 +2,7 @@
 
 A lock is stale when its holder is proven to have ended, at whatever age, and never for any
 other reason. The rules below speak for a lock, one after the other; the first that does keeps
-it. Those with a number stand in the list of files that are never removed (docs/locks.md).
+it. docs/rules.md has them beside the list of files that are never removed.
 """
 
 from __future__ import annotations
