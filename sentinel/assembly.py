@@ -21,6 +21,7 @@ from sentinel.handlers.explanations import Explanations
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.last_resort import LastResort
+from sentinel.handlers.later import Later
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.registrations import Registrations
 from sentinel.handlers.restraint import Restraint
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from sentinel.handlers.registered import RegisteredSessions
     from sentinel.handlers.tmux_sessions import TmuxSessions
 
-Later = Callable[..., object]
-"""Calls a function after so many seconds, as ``loop.call_later`` does."""
 _NO_DESCRIPTORS = "no descriptor is left to hold each process by: raise the limit (ulimit -n, LimitNOFILE=)"
 _SECOND_WORD = 0.002
 """Seconds for which a pidfd leaves the word on a death to the connector."""

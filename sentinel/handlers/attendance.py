@@ -14,6 +14,7 @@ from sentinel.core.events import RECORDED, EventsLost
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.sentences import count
+from sentinel.handlers.later import Later
 from sentinel.observe import processes
 from sentinel.service.supervisor import Supervisor
 
@@ -28,7 +29,6 @@ class Attendance:
 
     Args:
         held: Why nothing is ended now; empty when it may be.
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
         safe: Why this is safe mode; empty when it is not.
     """
 
@@ -39,7 +39,7 @@ class Attendance:
         supervisor: Supervisor,
         *,
         held: Callable[[], str],
-        later: Callable[..., object],
+        later: Later,
         safe: str = "",
     ) -> None:
         self._bus = bus

@@ -23,6 +23,7 @@ from sentinel.core.rules.sockets import judge_socket
 from sentinel.core.sessions import Kind, SocketMark
 from sentinel.core.verdicts import Stale
 from sentinel.errors import JournalUnwritable
+from sentinel.handlers.later import Later
 from sentinel.journal import Journal
 from sentinel.observe import sockets
 from sentinel.observe.files import names_in
@@ -61,11 +62,7 @@ def deserted(path: str, uid: int, bound: Bound, put_back: Returned, age: float =
 
 
 class DeadSockets:
-    """Sweeps tmux's own directories: at the start, and when a server has died.
-
-    Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
-    """
+    """Sweeps tmux's own directories: at the start, and when a server has died."""
 
     def __init__(
         self,
@@ -74,7 +71,7 @@ class DeadSockets:
         ledger: Ledger,
         journal: Journal,
         policy: Callable[[], Policy],
-        later: Callable[..., object],
+        later: Later,
         quarantine: Path,
     ) -> None:
         self._bus = bus

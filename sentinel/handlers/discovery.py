@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
@@ -20,6 +19,7 @@ from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.exits import Exits
+from sentinel.handlers.later import Later
 from sentinel.handlers.recognition import recognise_process
 from sentinel.observe import overmind, processes, sockets, tmux
 from sentinel.observe.handles import Handles
@@ -35,11 +35,7 @@ _NOHUP = "nohup"
 
 
 class Discovery:
-    """Opens sessions for what it recognises.
-
-    Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
-    """
+    """Opens sessions for what it recognises."""
 
     def __init__(
         self,
@@ -50,7 +46,7 @@ class Discovery:
         exits: Exits,
         bookkeeper: Bookkeeper,
         ourselves: Ourselves,
-        later: Callable[..., object],
+        later: Later,
     ) -> None:
         self._bus = bus
         self._ledger = ledger

@@ -11,6 +11,7 @@ from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.core.scopes import is_of
 from sentinel.handlers.examiner import Examiner
+from sentinel.handlers.later import Later
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.scopes import Scopes
 from sentinel.journal import Journal
@@ -25,7 +26,6 @@ class LastResort:
 
     Args:
         catch_up: Publishes what the kernel has told up to now.
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class LastResort:
         journal: Journal,
         policy: Callable[[], Policy],
         catch_up: Callable[[], None],
-        later: Callable[..., object],
+        later: Later,
     ) -> None:
         self._bus = bus
         self._ledger = ledger

@@ -25,6 +25,7 @@ from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.exits import Exits
+from sentinel.handlers.later import Later
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 from sentinel.paths import Paths
@@ -46,7 +47,6 @@ _AGAIN = 1.0
 _PATIENCE = 0.05
 """Seconds to wait for others who have the registry in hand: everything else waits for us meanwhile."""
 
-Later = Callable[..., object]
 Data = dict[str, object]
 
 
@@ -61,7 +61,6 @@ class RegisteredSessions:
     Args:
         registry: Opened with little patience: nobody here may wait for long.
         catch_up: Publishes what the kernel has told up to now.
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Kind
+from sentinel.handlers.later import Later
 from sentinel.observe import processes, tmux
 from sentinel.observe.tmux import TmuxServer
 from sentinel.reaper.signals import Signaller
@@ -54,7 +55,6 @@ class ReopenServers:
     """Watches that living tmux servers can be reached.
 
     Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
         look_for_sockets: Called with the pid of a server that should have a socket again.
     """
 
@@ -65,7 +65,7 @@ class ReopenServers:
         ledger: Ledger,
         signaller: Signaller,
         policy: Callable[[], Policy],
-        later: Callable[..., object],
+        later: Later,
         look_for_sockets: Callable[[int], None],
     ) -> None:
         self._bus = bus

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from sentinel.bus import Bus
@@ -13,6 +12,7 @@ from sentinel.core.ledger import Ledger, Record, Witness
 from sentinel.core.scopes import is_a_panes, stands_in
 from sentinel.core.sessions import Kind
 from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.later import Later
 from sentinel.observe import cgroups, processes
 from sentinel.observe.handles import Handles
 
@@ -26,9 +26,6 @@ class Scopes:
     Such a process was born while nobody was told (lost notices, no agent), and has lost the
     parent under which it would have been found. It counts as having left that while the
     session lived, since nobody saw it: so what was daemonised stays.
-
-    Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
     """
 
     def __init__(
@@ -38,7 +35,7 @@ class Scopes:
         ledger: Ledger,
         handles: Handles,
         bookkeeper: Bookkeeper,
-        later: Callable[..., object],
+        later: Later,
         uid: int,
     ) -> None:
         self._ledger = ledger

@@ -17,6 +17,7 @@ from sentinel.core.policy import Policy
 from sentinel.core.snapshot import Saved
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.later import Later
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
@@ -32,7 +33,6 @@ class Snapshots:
     """Saves the ledger a little after each change, and brings it back at the start.
 
     Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
         uid: Whose processes we watch.
     """
 
@@ -46,7 +46,7 @@ class Snapshots:
         discovery: Discovery,
         path: Path,
         policy: Callable[[], Policy],
-        later: Callable[..., object],
+        later: Later,
         uid: int,
     ) -> None:
         self._bus = bus

@@ -35,6 +35,7 @@ from sentinel.core.policy import Policy
 from sentinel.core.rules.locks import FRESH, LockFacts, LockKind, judge_lock
 from sentinel.core.verdicts import Kept, Stale
 from sentinel.errors import JournalUnwritable
+from sentinel.handlers.later import Later
 from sentinel.journal import Journal
 from sentinel.locks.holder import Holder
 from sentinel.locks.kinds import Kind, look, recognise
@@ -87,7 +88,6 @@ class StaleLocks:
     """Watches the locks of projects, and those that the user named.
 
     Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
         wished: The patterns of the configuration.
     """
 
@@ -100,7 +100,7 @@ class StaleLocks:
         watches: Watches,
         holders: Holders,
         policy: Callable[[], Policy],
-        later: Callable[..., object],
+        later: Later,
         wished: Callable[[], tuple[str, ...]],
         kept_in: Path,
     ) -> None:

@@ -8,6 +8,7 @@ from sentinel.bus import Bus
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.handlers.dead_sockets import DeadSockets
+from sentinel.handlers.later import Later
 from sentinel.handlers.reopen import ReopenServers
 from sentinel.handlers.tmux_hooks import TmuxHooks
 from sentinel.handlers.tmux_sessions import TmuxSessions
@@ -22,7 +23,6 @@ class Tmux:
     """Names the sessions inside of tmux servers, keeps the hooks there, and makes lost sockets again.
 
     Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
         look_for_sockets: Learns which sockets the process of that pid has.
     """
 
@@ -35,7 +35,7 @@ class Tmux:
         where: Paths,
         signaller: Signaller,
         policy: Callable[[], Policy],
-        later: Callable[..., object],
+        later: Later,
         look_for_sockets: Callable[[int], None],
     ) -> None:
         self.sessions = TmuxSessions(bus, ledger)

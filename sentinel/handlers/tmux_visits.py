@@ -32,10 +32,10 @@ from sentinel.core.events import (
 from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import Kind, Session, SocketMark
+from sentinel.handlers.later import Later
 
 Visitor = Callable[[Session, SocketMark], Awaitable[Unknown | None]]
 """Asks one server. ``Unknown``: it did not answer, and whoever comes next need not try."""
-Later = Callable[..., object]
 
 _SHOWN: tuple[type[Event], ...] = (CleanedUp, Paused, WentOn, BreakerOpened, ConfigurationRead)
 """What changes the status line."""
@@ -64,7 +64,6 @@ class TmuxVisits:
 
     Args:
         visitors: In the order in which they ask.
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
     """
 
     def __init__(self, bus: Bus, ledger: Ledger, visitors: Sequence[Visitor], later: Later) -> None:

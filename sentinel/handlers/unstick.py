@@ -8,8 +8,6 @@ it. See tmux issues 311, 2679 and 4559.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sentinel.bus import Bus
 from sentinel.core.actions import Result, Unstick
 from sentinel.core.events import ProcessExited, ServerUnstuck
@@ -17,6 +15,7 @@ from sentinel.core.facts import Above, ProcessFacts, ProcessId
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger
 from sentinel.core.sessions import Kind
+from sentinel.handlers.later import Later
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 
@@ -26,13 +25,9 @@ reaps within milliseconds."""
 
 
 class UnstickServers:
-    """Watches that tmux servers reap the panes that end.
+    """Watches that tmux servers reap the panes that end."""
 
-    Args:
-        later: Calls a function after so many seconds, as ``loop.call_later`` does.
-    """
-
-    def __init__(self, bus: Bus, ledger: Ledger, signaller: Signaller, later: Callable[..., object]) -> None:
+    def __init__(self, bus: Bus, ledger: Ledger, signaller: Signaller, later: Later) -> None:
         self._bus = bus
         self._ledger = ledger
         self._signaller = signaller
