@@ -17,6 +17,7 @@ from types import FrameType
 from benchmarks.commands import commands, views
 from benchmarks.deaths import latency, soak, wrapped
 from benchmarks.files import files
+from benchmarks.follow import follow
 from benchmarks.hooks import hooks
 from benchmarks.idle import idle
 from benchmarks.lab import CannotMeasureError, Lab
@@ -39,6 +40,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "soak": (soak, 300, 30),
     "commands": (commands, 20, 5),
     "views": (views, 10, 3),
+    "follow": (follow, 50, 10),
     "files": (files, 200, 40),
     "locks": (locks, 3000, 300),
     "projects": (projects, 25, 5),
