@@ -14,6 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How one reads what somebody else may have put there: no symlink is followed, no pipe waited for."""
+
 
 def encode(thing: object) -> bytes:
     """As JSON, whatever names are in it: one that is no UTF-8 comes back as it was (PEP 383)."""
@@ -31,7 +34,7 @@ def read_file(path: Path, largest: int) -> bytes:
     Raises:
         OSError: It is not there, it cannot be read, or it is not as we leave it.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, PLAINLY)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o022:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel.atomic import replace_file
+from sentinel.atomic import PLAINLY, replace_file
 from sentinel.errors import SentinelError
 from sentinel.journalfile import KEEP, is_seq, last_seq, rotated, seq_of
 from sentinel.records import MAX_LINE
@@ -234,7 +234,7 @@ class _File:
     def open(cls, path: str) -> _File | None:
         """None when there is none. Raises SentinelError when it cannot be read."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = os.open(path, PLAINLY)
         except FileNotFoundError:
             return None
         except OSError as error:

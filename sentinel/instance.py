@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from sentinel import __version__
+from sentinel.atomic import PLAINLY
 from sentinel.core.facts import ProcessId
 from sentinel.errors import AlreadyRunning, SentinelError
 from sentinel.paths import Paths
@@ -131,7 +132,7 @@ def claim(paths: Paths) -> Iterator[Claim]:
 def look(paths: Paths) -> State:
     """Tell whether an agent lives. Takes a shared lock for some microseconds, writes nothing."""
     try:
-        descriptor = os.open(paths.lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(paths.lock, PLAINLY)
     except FileNotFoundError:
         return State(Condition.STOPPED)
     except OSError as error:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from sentinel.atomic import lock
+from sentinel.atomic import PLAINLY, lock
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 KEEP = 4
@@ -229,7 +229,7 @@ def is_seq(value: object) -> bool:
 
 
 def _last_seq_of(path: str) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = os.open(path, PLAINLY)
     try:
         return last_seq(fd, os.fstat(fd).st_size)
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from sentinel.atomic import PLAINLY
 from sentinel.core.events import IntentAbandoned, Left
 from sentinel.core.facts import ProcessId
 from sentinel.journalfile import rotated
@@ -67,7 +68,7 @@ def _records(journal: Path) -> Iterator[Data]:
 def _tail(path: str) -> list[bytes]:
     """The last lines of a file; of one that cannot be read, none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, PLAINLY)
     except OSError:
         return []
     try:

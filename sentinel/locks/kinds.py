@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from sentinel.atomic import PLAINLY
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.rules.locks import LockFacts, LockKind, Shape
 from sentinel.locks.holder import Holder, decode
 from sentinel.observe import locks
 
 _LARGEST = 4096
-_PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MOST_PID = 2**31 - 1
 _WHO = "who holds it"
 _HOST_AND_PID = re.compile(r"(?P<host>.+)-(?P<pid>\d{1,10})")
@@ -239,7 +239,7 @@ def _is_named(path: str, patterns: tuple[str, ...]) -> bool:
 
 def _content(path: str) -> bytes | Unknown:
     try:
-        fd = os.open(path, _PLAINLY)
+        fd = os.open(path, PLAINLY)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return Unknown(_WHO, "it is not a plain file")

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sentinel.atomic import PLAINLY
 from sentinel.core.facts import Unknown
 from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
@@ -30,7 +31,6 @@ _LARGEST = 4096
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 """Seconds between two looks at a lock that is held: doubled each time."""
 _DIGITS = 10
-_PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class LockHeld(SentinelError):
@@ -130,7 +130,7 @@ class Lock:
 def look(path: Path) -> Holder | Unknown | None:
     """Who holds the lock at ``path``; None when nothing is there."""
     try:
-        fd = os.open(path, _PLAINLY)
+        fd = os.open(path, PLAINLY)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -196,7 +196,7 @@ def _grip(path: Path, *, wait: bool) -> int | str:
     something else.
     """
     try:
-        fd = os.open(path, _PLAINLY)
+        fd = os.open(path, PLAINLY)
     except FileNotFoundError:
         return "it was given back just now"
     except OSError as error:
@@ -229,7 +229,7 @@ def _holder(fd: int) -> Holder | Unknown:
 def _holder_of_directory(fd: int) -> Holder | Unknown:
     """A lock by mkdir(1), with the number of its holder in a file ``pid``."""
     try:
-        inner = os.open("pid", _PLAINLY, dir_fd=fd)
+        inner = os.open("pid", PLAINLY, dir_fd=fd)
         try:
             content = os.pread(inner, _LARGEST, 0).strip()
         finally:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sentinel.atomic import PLAINLY
 from sentinel.core.actions import RemoveDirectory, RemoveLock, RemoveSocket
 from sentinel.reaper.openat import Refused
 
@@ -28,7 +29,6 @@ ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _MOST_FILES = 100
 _MOST_BYTES = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -66,7 +66,7 @@ class Entry:
             _copy_one(directory, name, status, self.path / ITEM)
             os.unlink(name, dir_fd=directory)
             return
-        fd = os.open(name, _READ | os.O_DIRECTORY, dir_fd=directory)
+        fd = os.open(name, PLAINLY | os.O_DIRECTORY, dir_fd=directory)
         try:
             self._copy(fd)
         finally:
@@ -207,7 +207,7 @@ def _inventory(directory: int) -> dict[str, os.stat_result]:
 
 
 def _names(directory: int, path: str) -> list[str]:
-    fd = os.open(path or ".", _READ | os.O_DIRECTORY, dir_fd=directory)
+    fd = os.open(path or ".", PLAINLY | os.O_DIRECTORY, dir_fd=directory)
     try:
         return sorted(os.listdir(fd))
     finally:
@@ -230,7 +230,7 @@ def _copy_one(directory: int, name: str, status: os.stat_result, target: Path) -
 
 
 def _copy_file(directory: int, name: str, status: os.stat_result, target: Path) -> None:
-    fd = os.open(name, _READ, dir_fd=directory)
+    fd = os.open(name, PLAINLY, dir_fd=directory)
     try:
         content = os.read(fd, status.st_size + 1)
     finally:

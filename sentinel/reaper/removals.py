@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sentinel.atomic import PLAINLY
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveLock, RemoveSocket, Result
 from sentinel.core.facts import SocketFacts
 from sentinel.core.rules.locks import Shape
@@ -123,7 +124,7 @@ def _gripped(action: Removal, recheck: Recheck) -> Iterator[None]:
     try:
         directory, name = open_parent(action.target.path)
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+            fd = os.open(name, PLAINLY, dir_fd=directory)
         finally:
             os.close(directory)
     except FileNotFoundError:
