@@ -160,9 +160,10 @@ def test_the_birth_of_one_that_was_found_before_it_was_told_is_believed(room):
     room.keep_books()
     agent = room.start()
     session = room.open(agent.pid)
-    child = agent.do("bear('time.sleep(0.5)')")
+    child = agent.do("bear()")
     room.bookkeeper.adopt_below(agent.pid)
     known = room.ledger.member(child)
+    os.kill(child, signal.SIGKILL)
     until(lambda: dead(child))
     room.bus.publish(ProcessForked(agent.pid, child, time.monotonic()))
     assert room.ledger.member(child) is known
@@ -174,8 +175,9 @@ def test_what_the_middle_one_of_a_double_fork_bore_is_owned_when_that_is_reaped_
     room.keep_books()
     agent = room.start()
     session = room.open(agent.pid)
-    between, child = agent.bear_through(between="time.sleep(0.3)")
+    between, child = agent.bear_through(between="time.sleep(60)")
     room.forked(agent.pid, between)
+    os.kill(between, signal.SIGKILL)
     agent.do(f"os.waitpid({between}, 0)[0]")
     assert room.handles.ended(room.ledger.member(between).id) is True
     room.forked(between, child)

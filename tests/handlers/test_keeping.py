@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -64,9 +65,10 @@ def test_a_process_is_kept_with_what_it_bears_before_and_after_and_nobody_else(r
 def test_a_session_is_kept_with_the_sessions_in_it_and_what_its_dead_bore(room, keeping):
     agent = room.start()
     session = room.open(agent.pid)
-    between, orphan = agent.bear_through(between="time.sleep(0.3); os._exit(0)")
+    between, orphan = agent.bear_through(between="time.sleep(60)")
     room.forked(agent.pid, between)
     room.forked(between, orphan)
+    os.kill(between, signal.SIGKILL)
     until(lambda: dead(between))
     room.bus.publish(ProcessExited(between, killed()))
     inner = agent.do("bear()")

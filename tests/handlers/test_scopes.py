@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -126,8 +125,7 @@ def test_it_is_found_before_the_dead_pane_is_judged(room, pane):
 def test_what_hangs_under_one_that_is_known_is_its_child(room, pane, scopes):
     child = pane.do(f"bear({SLEEP!r})")
     lost = lose(pane, "bear(); time.sleep(60)")
-    time.sleep(0.1)
-    (below,) = processes.children(lost)
+    (below,) = until(lambda: processes.children(lost), "its child")
     scopes.look()
     assert {pid: room.ledger.member(pid).witness for pid in (child, lost, below)} == {
         child: Witness.LOOK,

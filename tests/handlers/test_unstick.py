@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -162,8 +163,8 @@ def test_a_real_server_that_lost_the_signal_is_healed(room, later, tmux):
 
 def _unreaped(panes):
     """Those that are still there long after a server would have reaped them."""
-    import time
-
     until(lambda: all(dead(pane) for pane in panes))
-    time.sleep(0.5)
-    return [pane for pane in panes if os.path.exists(f"/proc/{pane}")]
+    enough = time.monotonic() + 2.0
+    while (left := [pane for pane in panes if os.path.exists(f"/proc/{pane}")]) and time.monotonic() < enough:
+        time.sleep(0.02)
+    return left

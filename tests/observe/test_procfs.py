@@ -11,7 +11,7 @@ import pytest
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
 from sentinel.observe import processes, procfs
-from tests.handlers.room import until
+from tests.handlers.room import becomes, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -249,9 +249,7 @@ def test_descendants_come_after_their_parents():
 def test_one_variable_of_an_environment():
     environment = {"A": "1", "AB": "2", "EMPTY": "", "BYTES": "\udcff"}
     process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env=environment)
-    deadline = time.monotonic() + 5
-    while processes.comm(process.pid) != "cat" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    becomes(process.pid, "cat")
     values = {name: processes.environment(process.pid, name) for name in (*environment, "B")}
     process.communicate()
     assert values == {**environment, "B": ""}

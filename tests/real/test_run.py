@@ -69,10 +69,10 @@ def test_a_node_server_is_ended(stage):
 def test_what_does_not_obey_is_killed_after_the_grace(stage, source):
     stage.configure((POLLING if source == "polling" else "") + "[policy.run]\ngrace = 0.5\n")
     stage.agent()
-    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+    stubborn = 'import signal, time; signal.signal(15, signal.SIG_IGN); open("deaf", "w"); time.sleep(600)'
     wrapper = stage.start_run("api", f"python3 -c '{stubborn}' & {write('stubborn')}; exec sleep 600")
     (pid,) = settled(stage, "stubborn")
-    time.sleep(0.3)  # for the actor's own start
+    until((stage.home / "deaf").exists, "the actor's own start")
     stage.kill(wrapper.pid)
     until(lambda: not alive(pid), "its end")
     results = {o["target"]: o["result"] for o in stage.record("cleanup.done", "api")["data"]["outcomes"]}

@@ -21,6 +21,11 @@ class Heard:
     def publish(self, event):
         self.events.append(event)
 
+    async def told(self, count):
+        async with asyncio.timeout(20):
+            while len(self.events) < count:
+                await asyncio.sleep(0.01)
+
 
 def test_an_end_is_published_once_after_catching_up():
     async def scenario():
@@ -34,6 +39,7 @@ def test_an_end_is_published_once_after_catching_up():
         await asyncio.sleep(0.05)
         assert heard.events == []
         process.communicate()
+        await heard.told(2)
         await asyncio.sleep(0.1)
         handles.close()
         return heard.events, process.pid
@@ -75,7 +81,7 @@ def test_without_a_handle_there_is_nothing_to_watch():
 def test_the_word_is_left_to_a_source_that_knows_more():
     async def scenario():
         heard, handles = Heard(), Handles()
-        exits = ExitWatch(heard, handles, lambda: None, patience=0.2)
+        exits = ExitWatch(heard, handles, lambda: None, patience=0.5)
         exits.start(asyncio.get_running_loop())
         for forgotten in (True, False):
             process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
@@ -86,7 +92,8 @@ def test_the_word_is_left_to_a_source_that_knows_more():
             assert heard.events == []
             if forgotten:
                 exits.forget(who)
-        await asyncio.sleep(0.4)
+        await heard.told(1)
+        await asyncio.sleep(0.1)
         handles.close()
         return [event.pid for event in heard.events], process.pid
 
