@@ -13,6 +13,7 @@ import click
 
 from sentinel.cli.numbers import Pid
 from sentinel.cli.surgery import UNDONE, agreed, open_room, outcome_as_data, summary
+from sentinel.core.actions import Outcome
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -58,7 +59,7 @@ def command(
     the rest is only shown. To end that, name its PID, or a --pattern with an --older-than.
     Works with and without an agent.
 
-    Exit status: 0 nothing is left, or all that was offered is done; 1 something stays.
+    Exit status: 0 nothing is left, or all that was offered or named is done; 1 something stays.
     """
     asked = _asked(pids, project, older_than, pattern)
     room = open_room()
@@ -66,6 +67,7 @@ def command(
     places = {asked.project or os.getcwd(), *(finding.portrait.directory for finding in findings)}
     ended = [] if pids or pattern else stale_sockets(os.getuid(), places, room.where.quarantine, asked.older_than)
     ended += [session for session in room.leftovers.ended if session.belongings.sockets]
+    spared = [finding for finding in findings if pids and finding.target is None]
     held = forbidden(room.core.policy())
     offered = sum(finding.target is not None for finding in findings) + len(ended)
     if not as_json:
@@ -75,12 +77,11 @@ def command(
     acts = bool(offered) and not dry_run and not held and _agrees(offered, yes=yes, as_json=as_json)
     outcomes = room.act(findings, ended, _grace(room.core.policy(), level)) if acts else []
     if as_json:
-        told = {"candidates": list(map(_as_data, findings)), "sockets": [clean(_path(one), 4096) for one in ended]}
-        click.echo(json.dumps({**told, "held": clean(held, 400), "outcomes": list(map(outcome_as_data, outcomes))}))
-    elif acts:
-        click.echo("\n".join(summary(outcomes)))
+        click.echo(json.dumps(_told(findings, ended, held, outcomes)))
+    elif told_last := [*(summary(outcomes) if acts else ()), *_refused(spared)]:
+        click.echo("\n".join(told_last))
     undone = [outcome for outcome in outcomes if outcome.result in UNDONE]
-    sys.exit(1 if undone or (offered and not acts and not dry_run) else 0)
+    sys.exit(1 if undone or (not dry_run and (spared or (offered and not acts))) else 0)
 
 
 # -- what is asked ----------------------------------------------------------------------
@@ -146,6 +147,13 @@ def _lines(findings: Sequence[Finding], ended: Sequence[Session]) -> Iterator[st
         yield from (f"  {clean(_path(session), 400)}" for session in ended)
 
 
+def _refused(spared: Sequence[Finding]) -> Iterator[str]:
+    """What is said of those who are named, or hang under one that is, and stay."""
+    if spared:
+        first, number = spared[0].candidate.id.pid, count(len(spared), "process")
+        yield f"{number} of what you named may not be ended. Why: sentinel explain {first} --why-not"
+
+
 def _table(findings: Sequence[Finding]) -> Iterator[str]:
     yield f"  {'PID':>8}  {'GRADE':<6}  {'AGE':>6}  {'MEMORY':>8}  COMMAND"
     for finding in findings:
@@ -171,6 +179,17 @@ def _size(memory: int) -> str:
 
 def _path(session: Session) -> str:
     return session.belongings.sockets[0].path
+
+
+def _told(
+    findings: Sequence[Finding], ended: Sequence[Session], held: str, outcomes: Sequence[Outcome]
+) -> dict[str, object]:
+    return {
+        "candidates": list(map(_as_data, findings)),
+        "sockets": [clean(_path(one), 4096) for one in ended],
+        "held": clean(held, 400),
+        "outcomes": list(map(outcome_as_data, outcomes)),
+    }
 
 
 def _as_data(finding: Finding) -> dict[str, object]:

@@ -80,7 +80,10 @@ def agreed(question: str, *, yes: bool) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo("sentinel: nothing was changed: nobody is here to ask; say --yes", err=True)
         return False
-    return click.confirm(question, err=True)
+    if click.confirm(question, err=True):
+        return True
+    click.echo("Nothing was changed.", err=True)
+    return False
 
 
 def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -107,6 +107,7 @@ def test_a_no_is_a_no(stage, wreck, terminal):
     screen = terminal(*on_stage(stage, *interpreter(), "clean"))
     screen.shows("End or remove 1 thing?")
     screen.type("\n")
+    screen.shows("Nothing was changed.")
     assert screen.process.wait(20) == 1
     assert alive(lost)
 
@@ -149,8 +150,10 @@ def test_who_is_named_goes_with_all_that_it_bore_but_not_when_its_parent_lives(s
     below = stage.pid("below")
     until(lambda: wreck.found(str(top))[top]["command"].startswith("sleep"), "its exec")
     refused = wreck.clean("--yes", str(below))
-    assert refused.returncode == 0
+    assert refused.returncode == 1
     assert f"its parent, process {top}, lives" in refused.stdout
+    assert f"may not be ended. Why: sentinel explain {below} --why-not" in refused.stdout
+    assert wreck.clean("--dry-run", str(below)).returncode == 0
     done = wreck.clean("--yes", str(top))
     assert done.returncode == 0, done.stdout
     ended(top, below)
@@ -217,7 +220,7 @@ def test_tmux_servers_and_what_runs_in_them_are_nobodys_leftovers(stage, wreck):
     assert wreck.clean("--yes").returncode == 0
     assert alive(pane)
     assert "lives: it was not left behind" in wreck.found(str(pane))[pane]["why_not"]
-    assert wreck.clean("--yes", str(pane)).returncode == 0
+    assert wreck.clean("--yes", str(pane)).returncode == 1
     assert alive(pane)
 
 
