@@ -111,9 +111,9 @@ class Ending:
             self._bus.publish(CleanedUp(self.session, done, time.monotonic() - began))
         return outcomes
 
-    def tell(self, session: Session, outcomes: tuple[Outcome, ...]) -> None:
-        """Have the journal write down which files were removed."""
-        self._bus.publish(CleanedUp(session, outcomes, 0.0))
+    def tell(self, session: Session, outcomes: tuple[Outcome, ...], duration: float = 0.0) -> None:
+        """Have the journal write down what became of files, or of whom somebody else ended in ``duration`` seconds."""
+        self._bus.publish(CleanedUp(session, outcomes, duration))
 
     def _rejudge(self) -> Callable[[ProcessId], ProcessVerdict]:
         """The judgement before SIGKILL: one look serves all who are asked about at the same moment."""

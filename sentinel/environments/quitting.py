@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Iterable
 
-from sentinel.core.actions import Result, Terminate, Unstick
+from sentinel.core.actions import Outcome, Result, Terminate, Unstick
 from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.environments.ending import Ending
@@ -54,7 +54,10 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
             return f"was asked to quit, and has not ended within {patience:g} s"
         _heal(core.signaller, servers, unreaped)
         await asyncio.sleep(_LOOK_EVERY)
-    return f"was asked to quit, and ended after {time.monotonic() - began:.1f} s"
+    took = time.monotonic() - began
+    if not by_socket:  # a signal was announced: unless its outcome is told, the next agent takes it for abandoned
+        ending.tell(ending.session, (Outcome(str(who), Result.ENDED, name=manager.facts.name),), took)
+    return f"was asked to quit, and ended after {took:.1f} s"
 
 
 def _ask_to_quit(path: str) -> str:

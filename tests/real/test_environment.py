@@ -124,6 +124,10 @@ def test_without_overmind_honcho_runs_it(stage):
     project.right("stop")
     assert project.state() == "stopped"
     project.nothing_left()
+    (intent,) = stage.journal("action.intended")  # what is announced and never told is taken for abandoned
+    (done,) = stage.journal("cleanup.done")
+    assert done["data"]["session"]["key"] == intent["data"]["session"]["key"]
+    assert [outcome["result"] for outcome in done["data"]["outcomes"]] == ["ended"]
 
 
 def test_a_project_file_runs_nothing_until_it_is_allowed_and_again_when_it_says_something_else(stage, project):
