@@ -19,9 +19,10 @@ def command(*, span: str | None) -> None:
     restart of the agent or of the machine, until `sentinel resume`.
     """
     until = None if span is None else _end_of(span)
-    switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
+    answer = switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
     how_long = "until `sentinel resume`" if until is None else f"until {moment(until)}"
-    click.echo(f"Paused {how_long}: nothing is ended.")
+    already = " already" if answer.get("already") else ""
+    click.echo(f"Paused{already} {how_long}: nothing is ended.")
 
 
 def _end_of(span: str) -> float:

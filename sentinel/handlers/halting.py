@@ -24,11 +24,16 @@ class Halting:
     def pause(self, until: float | None) -> dict[str, object]:
         """Have nothing ended until then (wall-clock seconds), or until somebody says otherwise.
 
+        Somebody who has said so for good before changes nothing by it: ``already`` says so.
+
         Raises:
             SentinelError: That is over.
         """
         if until is not None and until <= time.time():
             raise SentinelError("a pause ends in the future")
+        before = self._switches.now().pause
+        if before is not None and before.until is None and before.why == PAUSED and until is None:
+            return {**self.state(), "already": True}
         halt = Halt(time.time(), PAUSED, until)
         self._switches.change(lambda switches: replace(switches, pause=halt))
         self._bus.publish(Paused(until))

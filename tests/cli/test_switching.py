@@ -69,6 +69,7 @@ MEANWHILE = "What died meanwhile was only reported. What it left, if anything, i
 
 def test_without_an_agent_a_pause_is_written_for_who_comes_and_told_in_the_journal(where):
     assert run("pause") == "Paused until `sentinel resume`: nothing is ended.\n"
+    assert run("pause") == "Paused already until `sentinel resume`: nothing is ended.\n"
     assert board(where).held() == "a person has paused Sentinel"
     line = "Nothing is ended: a person has paused Sentinel. Go on with: sentinel resume\n"
     assert run("status").endswith(line)

@@ -30,6 +30,17 @@ def test_a_pause_holds_from_now_on_and_for_who_comes_after(room, halting, where)
     assert room.told(Paused) == [Paused(None)]
 
 
+def test_to_pause_twice_is_told_once_and_a_pause_for_a_while_is_another_one(room, halting):
+    assert "already" not in halting.pause(None)
+    since = room.switches.now().pause.since
+    assert halting.pause(None)["already"] is True
+    assert room.switches.now().pause.since == since
+    until = time.time() + 60
+    assert halting.pause(until)["held_until"] == until
+    assert "already" not in halting.pause(None)
+    assert room.told(Paused) == [Paused(None), Paused(until), Paused(None)]
+
+
 def test_a_pause_for_a_while_ends_by_itself(room, halting):
     until = time.time() + 0.3
     state = halting.pause(until)
