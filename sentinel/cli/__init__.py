@@ -60,7 +60,7 @@ COMMANDS: Mapping[str, Verb] = {
     "resume": Verb("sentinel.cli.resume", "Act again after a pause, or after Sentinel stopped itself."),
     "clean": Verb("sentinel.cli.clean", "End what was left behind before Sentinel watched."),
     "doctor": Verb("sentinel.cli.doctor", "Find what is wrong, and mend it when you say so."),
-    "hooks": Verb("sentinel.cli.hooks", "Have your coding agents tell Sentinel what they do."),
+    "hooks": Verb("sentinel.cli.hooks", "Have tmux and your coding agents tell Sentinel what they do."),
     "notify": Verb("sentinel.cli.notify", "Show whether Sentinel can tell you something."),
     "undo": Verb("sentinel.cli.undo", "Put back what was removed."),
     "lock": Verb("sentinel.cli.lock", "Take, give back and look at locks, from scripts."),
@@ -139,7 +139,7 @@ def main(group: click.Group = sentinel) -> int:
     except _HELP as error:
         return _say_lines(error.format_message(), error.exit_code)
     except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
+        return _say(_in_one_line(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except OSError as error:
@@ -158,6 +158,12 @@ def _status(group: click.Group) -> int:
             raise
         status = leaving.code
     return status if isinstance(status, int) else 0
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    message = error.format_message()
+    # Click puts the choices of a missing argument on lines of their own.
+    return " ".join(message.split()) if isinstance(error, click.MissingParameter) else message
 
 
 def _say(sentence: str, status: int) -> int:

@@ -96,6 +96,10 @@ def test_the_version_is_the_packages():
         (("--nope",), None),
         (("events", "--nope"), None),
         (("explain",), None),
+        (
+            ("hooks", "install"),
+            "sentinel: Missing argument '{claude|codex|tmux}'. Choose from: claude, codex, tmux\n",
+        ),
     ],
 )
 def test_a_wrong_call_gets_one_line_and_status_2(argv, said):
