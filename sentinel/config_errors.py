@@ -157,6 +157,8 @@ def _wanted(shape: inspect.Type) -> str:
             return _WORDED.get(pattern or "", "a text that is not empty")
         case inspect.VarTupleType(item_type=inspect.StructType()):
             return "sections in double brackets"
+        case inspect.VarTupleType(item_type=inspect.IntType()):
+            return "a list of whole numbers"
         case inspect.VarTupleType():
             return "a list of texts"
         case inspect.StructType():

@@ -40,6 +40,7 @@ def test_a_table_in_pyproject_serves_too_and_others_are_nobodys_concern(said, tm
     [
         ("ports = [0]", "project.ports must be a whole number from 1 to 65535"),
         ("ports = [65536]", "65535"),
+        ('ports = "3000"', "project.ports must be a list of whole numbers"),
         ('patterns = [""]', "a text that is not empty"),
         ('name = "-D"', "must begin with a letter or a digit"),
         ('name = "a\\u001b[2J"', "must begin with a letter or a digit"),
