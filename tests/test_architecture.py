@@ -79,7 +79,6 @@ UNTESTED = {
     "cli/restart.py": "scenarios/test_bulletproofing",
     "cli/start.py": "real/test_environment and scenarios/test_bulletproofing",
     "cli/stop.py": "real/test_environment and scenarios/test_bulletproofing",
-    "environments/diagnostics.py": "real/test_environment",
     "environments/ending.py": "real/test_environment",
     "environments/launch.py": "real/test_environment",
     "environments/nuking.py": "real/test_environment and scenarios/test_bulletproofing",
