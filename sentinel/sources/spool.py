@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class SpoolSource:
         """Watch it, and read what was left before."""
         with suppress(OSError):  # then it cannot be watched, and reading says why
             self._path.mkdir(mode=0o700, exist_ok=True)
+            self._close_to_others()
         self._running = True
         self._watches.watch(str(self._path))
         self._read()
@@ -60,10 +62,19 @@ class SpoolSource:
     def _lost(self, _: EventsLost) -> None:
         self._read()
 
+    def _close_to_others(self) -> None:
+        """Hooks leave nothing in a directory that is open to others, and tell nobody."""
+        found = self._path.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o077:
+            self._path.chmod(0o700)
+
     def _read(self) -> None:
         if not self._running:
             return
         try:
+            found = self._path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():  # what is read is taken away
+                raise NotADirectoryError(0, "it is no directory of ours")
             names = sorted(name for name in os.listdir(self._path) if _NAME.fullmatch(name))
         except OSError as error:
             self._bus.publish(SourceDegraded(self.name, f"the spool cannot be read: {error.strerror}"))

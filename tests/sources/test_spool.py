@@ -138,6 +138,26 @@ def test_a_spool_that_cannot_be_read_is_said(room, tmp_path):
     assert [event.source for event in room.degraded] == ["hook spool"]
 
 
+def test_mercy_what_lies_where_a_symlink_leads_stays(room, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    kept = elsewhere / f"{1:020d}-7.json"
+    kept.write_text("somebody's")
+    room.path.symlink_to(elsewhere)
+    room.source.start()
+    assert kept.read_text() == "somebody's"
+    assert [event.why for event in room.degraded] == ["the spool cannot be read: it is no directory of ours"]
+
+
+def test_a_spool_that_was_open_to_others_takes_what_hooks_leave_again(room, tmp_path):
+    room.path.mkdir()
+    room.path.chmod(0o755)
+    room.source.start()
+    fire(tmp_path, "Stop")
+    room.look()
+    assert [call.event for call in room.calls] == ["Stop"]
+
+
 def test_nothing_is_read_before_the_start_and_after_the_end(room):
     room.path.mkdir()
     room.leave(1)
