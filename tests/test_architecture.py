@@ -106,7 +106,6 @@ UNTESTED = {
     "doctor/clearing.py": "real/test_clean",
     "doctor/findings.py": "real/test_doctor",
     "doctor/leftovers.py": "real/test_clean",
-    "doctor/of_leftovers.py": "real/test_doctor",
     "doctor/of_tmux.py": "real/test_doctor",
     "doctor/patient.py": "real/test_doctor",
     "doctor/ruins.py": "real/test_clean",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Iterator
 
 from sentinel import instance
 from sentinel.core.facts import Unknown
+from sentinel.core.rules.locks import FRESH, LockFacts, Shape, Standing, standing
 from sentinel.doctor.check import CouldNotCheck, Remedy, Trouble
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.patient import Patient
 from sentinel.doctor.sockets import stale_sockets
+from sentinel.locks.kinds import look
+from sentinel.locks.places import places
 from sentinel.observe import sockets
 from sentinel.observe.ports import ports_of
 from sentinel.service.installed import how_to_start
@@ -64,9 +68,21 @@ def ports(patient: Patient) -> Iterator[Trouble]:
 
 
 def locks(patient: Patient) -> Iterator[Trouble]:
-    """Locks whose holder is proven dead."""
-    for look in LOCKS:
-        yield from look(patient)
+    """Locks whose holder has ended. Which of them nobody may still hold elsewhere, a person knows."""
+    yield from _agents_own(patient)
+    directories = {os.getcwd(), *(finding.portrait.directory for finding in patient.findings())}
+    directories |= {project.path for project in patient.config.policy.projects}
+    for path in places(directories, patient.config.locks.watch, home=os.path.expanduser("~")).found():
+        facts = look(path)
+        how, why = standing(facts)
+        if how is Standing.STALE and isinstance(facts, LockFacts) and _is_old_and_ours(facts, patient.uid):
+            remove = "rm -r" if facts.shape is Shape.DIRECTORY else "rm"
+            hint = f"if nothing in a container or on another machine holds it: {remove} {shlex.quote(path)}"
+            yield Trouble(f"{path} is a lock that nobody holds", (why,), hint=hint)
+
+
+def _is_old_and_ours(facts: LockFacts, uid: int) -> bool:
+    return facts.uid == uid and facts.age >= FRESH
 
 
 def _agents_own(patient: Patient) -> Iterator[Trouble]:
@@ -74,10 +90,6 @@ def _agents_own(patient: Patient) -> Iterator[Trouble]:
     if state.condition is instance.Condition.CRASHED:
         what = f"{patient.where.lock} still names an agent that died (pid {state.pid})"
         yield Trouble(what, ("the kernel has given the lock back",), hint=f"start it again: {how_to_start()}")
-
-
-LOCKS: tuple[Callable[[Patient], Iterable[Trouble]], ...] = (_agents_own,)
-"""The kinds of locks that are known, each with who is asked whether one is stale."""
 
 
 def _is_agent(patient: Patient, finding: Finding) -> bool:
