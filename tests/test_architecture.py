@@ -94,7 +94,6 @@ UNTESTED = {
     "app.py": "real/test_agent and whatever runs the agent",
     "cli/clean.py": "real/test_clean",
     "cli/doctor.py": "real/test_doctor",
-    "cli/surgery.py": "real/test_clean and real/test_doctor",
     "__init__.py": "test_registry: it imports on demand",
     "core/guards/around.py": "test_guards: mercy and its loss, guard by guard",
     "core/guards/case.py": "test_guards",
