@@ -16,7 +16,7 @@ import time
 import pytest
 
 from tests.lab.project import Project, free_ports
-from tests.lab.stage import alive, interpreter, until
+from tests.lab.stage import HERE, alive, interpreter, until
 from tests.lab.tracing import lose
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("source", ["connector"], indirect=True)]
@@ -263,6 +263,19 @@ def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, project):
         lose(project.server(), signal.SIGCHLD, lambda: stopping.append(stage.start(*stop, stdout=file)))
     assert stopping[0].wait(30) == 0
     assert "was asked to quit, and ended after" in said.read_text()
+    project.nothing_left()
+
+
+def test_an_overmind_that_answers_nobody_holds_nobody_up(stage, project):
+    """Neither its status nor its end is waited for but for the time that a quit may take."""
+    deaf = (
+        (HERE / "standin" / "overmind").read_text().replace("def serve(c):", "def serve(c):\n        time.sleep(1000)")
+    )
+    stage.file("bin/overmind", deaf, 0o755)
+    project.right("start")
+    assert project.state() == "healthy"
+    assert "was asked to quit, and has not ended within 3 s" in project.right("stop")
+    assert project.state() == "stopped"
     project.nothing_left()
 
 

@@ -75,6 +75,7 @@ def test_sessions_inside_are_told_of_as_they_come_and_go(stage, tmux, hooked):
     assert "tmux (play)" in until(lambda: (out := stage.sentinel("sessions").stdout) and "(play)" in out and out)
     tmux("new-session", "-d", "-s", "short", "sh -c 'sleep 0.3; exit 3'")
     until(lambda: told(stage, "tmux.closed") == ["short"], "its end")
+    assert tmux("list-clients") == ""  # who asks lets go: an attached client would change what the person sees
     died = until(lambda: stage.journal("session.died"), "the pane's death")
     assert [record["data"]["death"]["code"] for record in died] == [3]
 
