@@ -40,7 +40,7 @@ from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
 from sentinel.sources.pidfds import ExitWatch
 from sentinel.switches import SwitchBoard
-from tests.handlers.room import HANG, born, dead, ended, killed, moves_files
+from tests.handlers.room import HANG, born, dead, ended, killed, moves_files, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -785,6 +785,7 @@ def test_what_a_living_parent_starts_again_each_time_is_left_alone_with_its_name
         monkeypatch.setattr(room.examiner, "verdict", look)
 
         def tell_of_births():
+            until(lambda: not all(map(dead, processes.children(parent))), "the next one's birth")
             for child in processes.children(parent):
                 if child not in room.ledger:
                     room.forked(parent, child)
