@@ -21,6 +21,7 @@ from sentinel.core.events import (
     AgentStopped,
     Event,
     EventsLost,
+    IntentAbandoned,
     SourceDegraded,
     StartedSafely,
     TmuxHinted,
@@ -44,7 +45,7 @@ from sentinel.notify.ways import watched_servers, ways_to_the_person
 from sentinel.observe import processes
 from sentinel.observe.handles import raise_descriptor_limit
 from sentinel.paths import Paths
-from sentinel.reaper import removals
+from sentinel.reaper import removals, returns
 from sentinel.service.supervisor import Supervisor
 from sentinel.service.timeslice import ask_for_short_turns
 from sentinel.sources.choice import ProcessSource, open_source
@@ -192,7 +193,10 @@ class Agent:
 
     def _begin(self, bus: Bus, journal: Journal, started: AgentStarted) -> None:
         """Say that we are there, and close what the agent before left open."""
-        before = [] if self._safe else list(abandoned(self._paths.journal, processes.boot_id()))
+        before: list[IntentAbandoned] = []
+        if not self._safe:
+            returns.take_up(self._paths.quarantine)
+            before = list(abandoned(self._paths.journal, processes.boot_id()))
         bus.publish(started)
         if self._safe:
             bus.publish(StartedSafely(self._safe))

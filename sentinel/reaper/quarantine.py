@@ -2,11 +2,14 @@
 
 An entry is a directory ``<utc>-<random>`` that holds ``note.json`` and ``item``. The note is
 written before the thing is touched, so that a crash in between leaves nothing unexplained.
+Whoever moves the thing holds ``flock`` on the entry until it is through: of a note without
+an item whose entry is free, the mover has died half-way (``returns.take_up``).
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -37,6 +40,8 @@ class Entry:
     """One thing in quarantine, or on its way there."""
 
     path: Path
+    grip: int
+    """Descriptor of its directory, locked."""
     kept: bool = False
     """The thing is in here, or only the note of it is left."""
     spent: bool = False
@@ -95,6 +100,23 @@ class Entry:
         """Forget the entry, unless the thing is, or was, in it."""
         if not self.kept:
             remove_tree(self.path)
+        os.close(self.grip)
+
+
+def gripped(path: Path) -> int:
+    """A descriptor on an entry's directory, which keeps others from moving what it is about.
+
+    Raises:
+        BlockingIOError: Somebody moves it just now.
+        OSError: It cannot be opened.
+    """
+    fd = os.open(path, PLAINLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | RemoveLock, aside: str) -> Entry:
@@ -111,8 +133,9 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | Remove
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise Refused(f"the quarantine {quarantine} is not a directory that only we can write to")
     now = time.time()
-    entry = Entry(quarantine / f"{time.strftime(_STAMP, time.gmtime(now))}-{os.urandom(8).hex()}")
-    entry.path.mkdir(mode=0o700)
+    path = quarantine / f"{time.strftime(_STAMP, time.gmtime(now))}-{os.urandom(8).hex()}"
+    path.mkdir(mode=0o700)
+    entry = Entry(path, gripped(path))
     note = {
         "path": action.target.path,
         "kind": _kind(action),

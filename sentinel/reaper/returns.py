@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,12 @@ import msgspec
 
 from sentinel.errors import SentinelError
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import ENTRY, ITEM, KEPT_SECONDS, NOTE, RETURNED, remove_tree, returned_at
+from sentinel.reaper.quarantine import ENTRY, ITEM, KEPT_SECONDS, NOTE, RETURNED, gripped, remove_tree, returned_at
 
 PUT_BACK = "its user has put it back"
 """Why it stays."""
 _LARGEST = 64 * 1024
+_ASIDE = re.compile(r"\.sentinel-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Kept:
     why: tuple[str, ...]
     at: float
     """When it was removed: wall-clock seconds since the epoch."""
+    aside: str
+    """What it is called on its way, in the directory that it was in."""
 
 
 class CannotReturn(SentinelError):
@@ -42,8 +47,52 @@ class CannotReturn(SentinelError):
 
 def kept(quarantine: Path, now: float) -> list[Kept]:
     """What can be put back, the youngest last. What has no readable note is left out."""
-    found = [it for entry in _entries(quarantine) if (it := _read(entry)) is not None and now - it.at <= KEPT_SECONDS]
+    here = (entry for entry in _entries(quarantine) if os.path.lexists(entry / ITEM))
+    found = [it for entry in here if (it := _read(entry)) is not None and now - it.at <= KEPT_SECONDS]
     return sorted(found, key=lambda it: it.at)
+
+
+def take_up(quarantine: Path) -> list[str]:
+    """Give their names back to what lies aside since whoever moved it was killed half-way.
+
+    What has such a name taken by now goes into quarantine, from where it can be put back.
+
+    Returns:
+        The paths that are there again.
+    """
+    return [path for entry in _entries(quarantine) if (path := _taken_up(entry))]
+
+
+def _taken_up(entry: Path) -> str:
+    if (it := _read(entry)) is None:
+        return ""
+    try:
+        grip = gripped(entry)
+    except OSError:  # it is on its way just now
+        return ""
+    try:
+        directory, name = open_parent(it.path)
+        try:
+            return it.path if _name_again(entry, it.aside, directory, name) else ""
+        finally:
+            os.close(directory)
+    except (Refused, OSError):
+        return ""
+    finally:
+        os.close(grip)
+
+
+def _name_again(entry: Path, aside: str, directory: int, name: str) -> bool:
+    if os.path.lexists(entry / ITEM) and stat.S_ISDIR(status_of(directory, aside).st_mode):
+        return False  # it was copied from another file system: which of the two is whole nobody can tell
+    try:
+        put_back(directory, aside, name)
+    except FileExistsError:
+        os.rename(aside, entry / ITEM, src_dir_fd=directory)
+        return False
+    if not (entry / RETURNED).exists():  # that one is still of use
+        remove_tree(entry)
+    return True
 
 
 def put_in_place(quarantine: Path, it: Kept) -> None:
@@ -54,13 +103,24 @@ def put_in_place(quarantine: Path, it: Kept) -> None:
     """
     entry = quarantine / it.id
     try:
+        grip = gripped(entry)
+    except OSError as error:
+        raise CannotReturn("somebody puts it back just now, or has done so") from error
+    try:
+        _put_in_place(entry, it)
+    finally:
+        os.close(grip)
+
+
+def _put_in_place(entry: Path, it: Kept) -> None:
+    try:
         directory, name = open_parent(it.path)
     except FileNotFoundError:
         raise CannotReturn("the directory that it was in is gone") from None
     except (Refused, OSError) as error:
         raise CannotReturn(str(error)) from error
     try:
-        _give(entry / ITEM, os.path.dirname(it.path), directory, name)
+        _give(entry / ITEM, it, directory, name)
         status = status_of(directory, name)
     except FileExistsError:
         raise CannotReturn("something else is there by now") from None
@@ -120,24 +180,26 @@ def _entries(quarantine: Path) -> Iterator[Path]:
 def _read(entry: Path) -> Kept | None:
     import json  # not msgspec, which refuses names that are not UTF-8
 
-    if not os.path.lexists(entry / ITEM):
-        return None
     try:
         with open(entry / NOTE, "rb") as file:
             note = json.loads(file.read(_LARGEST))
-        return Kept(entry.name, str(note["path"]), str(note["kind"]), tuple(map(str, note["why"])), float(note["at"]))
+        path, kind, aside = str(note["path"]), str(note["kind"]), str(note["aside"])
+        if not _ASIDE.fullmatch(aside):
+            return None
+        return Kept(entry.name, path, kind, tuple(map(str, note["why"])), float(note["at"]), aside)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _give(item: Path, place: str, directory: int, name: str) -> None:
+def _give(item: Path, it: Kept, directory: int, name: str) -> None:
     """Give it its old name; across file systems a copy of it. Whatever fails, it stays in quarantine."""
-    aside = f".sentinel-{os.urandom(8).hex()}"
+    place, aside = os.path.dirname(it.path), it.aside
     try:
         os.rename(item, aside, dst_dir_fd=directory)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        aside = f".sentinel-{os.urandom(8).hex()}"  # never noted: half a copy is not to be taken up
         _copy(item, os.path.join(place, aside))
     try:
         put_back(directory, aside, name)

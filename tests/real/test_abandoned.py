@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.lab.stage import alive, until
@@ -10,6 +12,15 @@ from tests.real.conftest import POLLING, settled, write
 pytestmark = pytest.mark.real
 
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+
+
+def half_way(stage):
+    """A pid file that was on its way into quarantine when its mover was killed. Where it was."""
+    note = {"path": str(stage.home / "app.pid"), "kind": "lock", "why": [], "at": 1.0, "aside": f".sentinel-{'0' * 16}"}
+    entry = f"state/quarantine/20261121T120000Z-{'0' * 16}"
+    script = f"mkdir -p -m 700 {entry} && printf %s '{json.dumps(note)}' > {entry}/note.json"
+    assert stage.run("bash", "-c", f"{script} && echo 4231 > {note['aside']}").returncode == 0
+    return stage.home / "app.pid"
 
 
 def test_the_next_agent_closes_what_the_killed_one_had_announced(stage, source):
@@ -22,7 +33,9 @@ def test_the_next_agent_closes_what_the_killed_one_had_announced(stage, source):
     intent = stage.record("action.intended", "api")
     stage.kill(agent.pid)
     agent.wait(timeout=30)
+    moved = half_way(stage)
     stage.agent()
+    assert moved.read_text() == "4231\n"
     (closed,) = stage.journal("action.abandoned")
     assert (closed["data"]["intent"], closed["cause"]) == (intent["seq"], intent["seq"])
     now = {left["target"].split("@")[0]: left["now"] for left in closed["data"]["targets"]}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -197,3 +198,62 @@ def test_mercy_one_that_was_made_anew_stays(place, kept):
     os.replace(place / "new", path)
     assert removals.remove(judged, kept, lambda _: True).result is Result.REFUSED
     assert path.read_text() == "4232\n"
+
+
+def killed(path, kept):
+    """A removal whose process is killed while the thing has no name."""
+
+    def recheck(now):
+        if now != str(path):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    if (pid := os.fork()) == 0:
+        remove(path, kept, recheck)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("make", [file, directory, link])
+def test_what_a_killed_removal_left_without_a_name_gets_it_back(place, kept, make):
+    path = place / "it"
+    make(path)
+    before = look(path)
+    killed(path, kept)
+    assert not os.path.lexists(path)
+    assert returns.take_up(kept) == [str(path)]
+    assert look(path) == before
+    assert (returns.take_up(kept), list(kept.iterdir())) == ([], [])
+    assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
+
+
+def test_mercy_what_took_the_name_meanwhile_stays_and_the_other_can_be_put_back(place):
+    path, kept = place / "it", place / "quarantine"
+    file(path)
+    killed(path, kept)
+    path.write_text("another's")
+    assert returns.take_up(kept) == []
+    assert path.read_text() == "another's"
+    (it,) = returns.kept(kept, time.time())
+    path.unlink()
+    returns.put_in_place(kept, it)
+    assert path.read_text() == "4231\n"
+
+
+def test_mercy_what_is_on_its_way_just_now_is_left_to_who_moves_it(place, kept):
+    path = place / "it"
+    file(path)
+    assert remove(path, kept, lambda _: returns.take_up(kept) == []).result is Result.REMOVED
+
+
+def test_what_a_killed_undo_left_without_a_name_gets_it_back(place):
+    path, kept = place / "it", place / "quarantine"
+    file(path)
+    remove(path, kept)
+    if (pid := os.fork()) == 0:
+        returns.put_back = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the moment has to be hit
+        returns.put_in_place(kept, returns.kept(kept, time.time())[0])
+    os.waitpid(pid, 0)
+    assert (path.exists(), returns.kept(kept, time.time())) == (False, [])
+    assert returns.take_up(kept) == [str(path)]
+    assert path.read_text() == "4231\n"
