@@ -71,7 +71,8 @@ class Claim:
 
     def __init__(self, lock: Path) -> None:
         self._lock = lock
-        self.descriptor = _locked(lock)
+        self.descriptor, self.before = _locked(lock)
+        """``before``: the pid of the agent before, when that did not end in good order; else 0."""
 
     @property
     def in_place(self) -> bool:
@@ -89,20 +90,22 @@ class Claim:
             AlreadyRunning: another agent has it by now.
             SentinelError: the lock file cannot be made.
         """
-        fresh = _locked(self._lock)
+        fresh, _ = _locked(self._lock)
         os.close(self.descriptor)
         self.descriptor = fresh
 
 
-def _locked(lock: Path) -> int:
+def _locked(lock: Path) -> tuple[int, int]:
+    """The descriptor that holds the lock, and the pid of whom the file still named."""
     descriptor = _open(lock)
     try:
         _lock(descriptor, lock)
     except SentinelError:
         os.close(descriptor)
         raise
+    before = _read(descriptor)
     _write(descriptor)
-    return descriptor
+    return descriptor, before.pid if before else 0
 
 
 @contextmanager
@@ -186,11 +189,17 @@ def _try(descriptor: int, how: int) -> bool:
 
 
 def _already_running(descriptor: int) -> str:
-    try:
-        said = msgspec.json.decode(os.pread(descriptor, _LARGEST, 0), type=_Written)
-    except (OSError, msgspec.MsgspecError):
+    said = _read(descriptor)
+    if said is None:
         return "already running"
     return f"already running (PID {said.pid}, since {said.since.astimezone():%Y-%m-%d %H:%M:%S})"
+
+
+def _read(descriptor: int) -> _Written | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, _LARGEST, 0), type=_Written)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _write(descriptor: int) -> None:

@@ -144,8 +144,11 @@ def test_sigkill_frees_the_lock_at_once(where, start):
     first.wait(HANG)
     state = instance.look(where)
     assert (state.condition, state.pid) == (Condition.CRASHED, first.pid)
-    with instance.claim(where):
+    with instance.claim(where) as held:
         assert instance.look(where).pid == os.getpid()
+        assert held.before == first.pid
+    with instance.claim(where) as held:
+        assert held.before == 0  # of one that ended in good order nothing is to be told
 
 
 def test_a_child_of_the_agent_does_not_keep_the_lock(where):

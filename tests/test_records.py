@@ -33,7 +33,7 @@ def condemned(pid, evidence=("born of claude",), name="node"):
 
 STALE = Stale("/p/a.sock", 1, 2, ("nobody is bound to it",))
 EVENTS = [
-    events.AgentStarted("0.1.0", "polling", "no connector"),
+    events.AgentStarted("0.1.0", "polling", "no connector", 4231),
     events.StartedSafely("it crashed three times"),
     events.AgentStopped("it was told to"),
     events.LedgerRestored(1, 2, 3),

@@ -125,6 +125,8 @@ class AgentStarted(Event):
     """Which of the process sources serves: ``proc connector``, ``kqueue`` or ``polling``."""
     why: str = ""
     """Why not a better one."""
+    instead_of: int = 0
+    """The pid of the agent before, when that did not end in good order."""
 
 
 @dataclass(frozen=True, slots=True)

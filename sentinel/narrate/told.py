@@ -70,7 +70,9 @@ def _agent_started(data: Data) -> str:
     why = f", {data['why']}" if data["why"] else ""
     sampled = data["source"] == "polling"
     how = "it samples births and deaths" if sampled else "the kernel tells it of births and deaths"
-    return f"Sentinel {data['version']} watches; {how} ({data['source']}{why})"
+    before = data.get("instead_of")  # not in what was written before there was this word
+    instead = f"; it took over from process {before}, which had not ended in good order" if before else ""
+    return f"Sentinel {data['version']} watches; {how} ({data['source']}{why}){instead}"
 
 
 def _started_safely(data: Data) -> str:

@@ -74,6 +74,13 @@ SAMPLES = [
         events.AgentStarted("0.1.0", "proc connector"),
         "Sentinel 0.1.0 watches; the kernel tells it of births and deaths (proc connector)",
     ),
+    (
+        events.AgentStarted("0.1.0", "polling", instead_of=4231),
+        (
+            "Sentinel 0.1.0 watches; it samples births and deaths (polling);"
+            " it took over from process 4231, which had not ended in good order"
+        ),
+    ),
     (events.AgentStopped("it was told to by SIGTERM"), "Sentinel stopped: it was told to by SIGTERM"),
     (events.AgentStopped(""), "Sentinel stopped"),
     (events.LedgerRestored(2, 40, 3), "took over 2 sessions with 40 processes from the agent before (3 had ended)"),
