@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.actions import Result
-from sentinel.core.events import FOUND, FileChanged, LookDue, ServerReopened, SessionOpened, WentOn
+from sentinel.core.events import FOUND, FileChanged, LookDue, ProcessForked, ServerReopened, SessionOpened, WentOn
 from sentinel.core.facts import Death
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.handlers import reopen
@@ -158,7 +158,7 @@ def test_an_overminds_own_server_is_helped_too(room, calls, tmux, socket):
     manager = room.start()
     room.keep_books()
     room.open(manager.pid, Kind.OVERMIND, "shop", belongings=Belongings((SocketMark(socket),)))
-    room.forked(manager.pid, tmux.pid)
+    room.bus.publish(ProcessForked(manager.pid, tmux.pid, time.monotonic()))  # really it is the older one
     room.ledger.manages(room.ledger.member(tmux.pid))
     os.unlink(socket)
     room.bus.publish(FileChanged(socket))

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sentinel.core.events import ProcessExited, ServerUnstuck
+from sentinel.core.events import ProcessExited, ProcessForked, ServerUnstuck
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Kind
 from sentinel.handlers.unstick import UnstickServers
@@ -96,7 +96,7 @@ def test_a_pane_that_lives_after_all_is_no_reason(room, later, server):
 def test_an_overminds_own_server_is_healed_too(room, later, server):
     manager = room.start()
     room.open(manager.pid, Kind.OVERMIND, "shop")
-    room.forked(manager.pid, server.pid)
+    room.bus.publish(ProcessForked(manager.pid, server.pid, time.monotonic()))  # really it is the older one
     room.ledger.manages(room.ledger.member(server.pid))
     lose_a_pane(room, server)
     pass_time(later[:1])
