@@ -134,7 +134,7 @@ class Agent:
         )
 
         self._heed_signals(loop, lambda: attendance.reload(wishes.read_again))
-        self._begin(bus, journal, AgentStarted(__version__, births.name, why))
+        self._begin(bus, journal, AgentStarted(__version__, births.name, why, self._claim.before))
         async with contextlib.AsyncExitStack() as farewell:  # what is started last is stopped first
             farewell.callback(journal.sync)
             farewell.callback(core.handles.close)

@@ -232,8 +232,8 @@ def test_stale_watchdog_takeover(stage):
     assert stage.sentinel("status").returncode == 1  # it died and left its lock file
     second = stage.agent()
     assert json.loads(stage.sentinel("status", "--json").stdout)["pid"] == second.pid
-    # "Took over from": what the one before had proven is in the journal, if there was anything.
-    assert [record["type"] for record in stage.journal("agent.started")] == ["dev.sentinel.agent.started"] * 2
+    assert [record["data"]["instead_of"] for record in stage.journal("agent.started")] == [0, first.pid]
+    assert f"it took over from process {first.pid}, " in stage.sentinel("events").stdout
 
 
 # -- T-006: the clean-up service -----------------------------------------------------
