@@ -85,11 +85,12 @@ class Inbox:
         return self._bound is not None and os.path.samestat(found, self._bound)
 
     async def close(self) -> None:
-        """Stop listening and take the socket away."""
+        """Stop listening and take the socket away. One that lies there by now is another agent's."""
         if self._server is not None:
             self._server.close()
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
+            if self.in_place:
+                with contextlib.suppress(FileNotFoundError):
+                    self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._peers += 1

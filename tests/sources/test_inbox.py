@@ -148,6 +148,17 @@ def test_a_leftover_of_the_last_agent_is_replaced_and_nothing_is_left_at_the_end
     assert not path.exists()
 
 
+def test_the_socket_of_another_agent_that_is_there_by_now_stays(path):
+    async def scenario():
+        async with Office(path):
+            path.unlink()
+            with socket.socket(socket.AF_UNIX) as another:
+                another.bind(str(path))
+        return path.exists()
+
+    assert see(scenario())
+
+
 def test_an_inbox_that_never_began_can_be_closed(path):
     see(Inbox(Bus(lambda *_: 0), path, lambda *_: None).close())
 
