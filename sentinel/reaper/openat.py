@@ -9,6 +9,8 @@ import stat
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOREPLACE = 1  # RENAME_NOREPLACE of linux/fs.h
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL)
+_NO_SECOND_NAMES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What link(2) says on file systems that know no hard links: FAT, many of FUSE and of virtual machines."""
 
 
 class Refused(Exception):
@@ -76,23 +78,29 @@ def put_back(directory: int, aside: str, name: str) -> None:
     Raises:
         OSError: FileExistsError when the name is taken; the thing stays where it is.
     """
-    if stat.S_ISDIR(status_of(directory, aside).st_mode):
-        _rename_directory(directory, aside, name)
-        return
-    os.link(aside, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
-    os.unlink(aside, dir_fd=directory)
+    if not stat.S_ISDIR(status_of(directory, aside).st_mode):
+        try:
+            os.link(aside, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_SECOND_NAMES or not _rename(directory, aside, name):
+                raise
+        else:
+            os.unlink(aside, dir_fd=directory)
+    elif not _rename(directory, aside, name):
+        # Without that call, rename(2) replaces nothing but an empty directory.
+        os.rename(aside, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _rename_directory(directory: int, aside: str, name: str) -> None:
-    """Directories have no second name, so the kernel is asked to rename without replacing."""
+def _rename(directory: int, aside: str, name: str) -> bool:
+    """Ask the kernel to rename without replacing, for what can have no second name. Whether it knows how."""
     import ctypes
 
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is not None:
-        if rename(directory, os.fsencode(aside), directory, os.fsencode(name), _NOREPLACE) == 0:
-            return
-        code = ctypes.get_errno()
-        if code not in _NOT_SUPPORTED:
-            raise OSError(code, os.strerror(code), name)
-    # Without that call, rename(2) replaces nothing but an empty directory.
-    os.rename(aside, name, src_dir_fd=directory, dst_dir_fd=directory)
+    if rename is None:
+        return False
+    if rename(directory, os.fsencode(aside), directory, os.fsencode(name), _NOREPLACE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code not in _NOT_SUPPORTED:
+        raise OSError(code, os.strerror(code), name)
+    return False

@@ -1,4 +1,5 @@
 import calendar
+import errno
 import json
 import os
 import shutil
@@ -457,6 +458,25 @@ def test_a_directory_whose_name_was_taken_meanwhile_is_not_thrown_over_the_new_o
 
     assert ".sentinel-" in refused(action, kept, recheck)
     assert os.listdir(f"{place}/d") == []
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_where_a_file_can_have_no_second_name_it_gets_its_own_back(place, kept, monkeypatch, code):
+    def link(*_args, **_options):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)  # to mount a file system without hard links is root's
+    with bind(f"{place}/s"):
+        action = judged(f"{place}/s")
+        assert refused(action, kept, no) == "it is in use, or nobody can tell any more that it is not"
+        assert untouched(action, kept)
+
+        def taken(_path):
+            Path(place, "s").write_text("another's")
+            return False
+
+        assert ".sentinel-" in refused(action, kept, taken)
+        assert Path(place, "s").read_text() == "another's"
 
 
 def test_without_the_kernels_help_a_directory_still_gets_its_name_back(place, monkeypatch):
