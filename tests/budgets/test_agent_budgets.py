@@ -16,7 +16,7 @@ from benchmarks import gauges
 from benchmarks.idle import Wakeups, count, watch
 from benchmarks.lab import Lab
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 SESSIONS = 20
 CHILDREN = 2

@@ -3,14 +3,21 @@
 Tests that end processes must not be able to end anything else, whatever they get wrong. The
 marked tests of a file are run by a pytest of its own under ``unshare``, where nothing but
 what they start has a number, and their results are reported here one by one.
+
+They run aside, one file after the other, while the unmarked tests run here: most of both is
+waiting. What measures has no company: ``@pytest.mark.alone`` comes first, before anything runs
+aside, and in a full endurance run the marked tests wait for their turn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,23 +27,42 @@ _FULL = os.environ.get("SENTINEL_SOAK") == "full"
 _PATIENCE = 7200 if _FULL else 110
 _RESULTS: dict[str, dict[str, ET.Element]] = {}
 """By file, then by test: what the inner pytest said."""
+_WAITING: dict[str, list[pytest.Item]] = {}
+"""By file: the marked tests that nobody has begun with."""
+_ASIDE: list[Batch] = []
+"""What runs aside now: one at most."""
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "namespace: ends processes, so it runs in a pid namespace of its own")
+    config.addinivalue_line("markers", "alone: measures, so it runs first, while nothing else does")
+
+
+def _elsewhere(item):
+    return item.get_closest_marker("namespace") is not None and not os.environ.get(_INSIDE) and sys.platform == "linux"
+
+
+def pytest_collection_modifyitems(items):
+    """Have what measures come first."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+
+
+def pytest_collection_finish(session):
+    for item in filter(_elsewhere, session.items):
+        _WAITING.setdefault(str(item.path), []).append(item)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
-    """Have a marked test run elsewhere, and report here what came of it."""
-    if item.get_closest_marker("namespace") is None or os.environ.get(_INSIDE) or sys.platform != "linux":
+    """Go on with what runs aside, have a marked test run there, and report here what came of it."""
+    if not _FULL and item.get_closest_marker("alone") is None:
+        _go_on()
+    if not _elsewhere(item):
         return None
     path = str(item.path)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    if path not in _RESULTS:
-        _RESULTS[path] = _run_inside(
-            [o for o in item.session.items if str(o.path) == path and o.get_closest_marker("namespace")]
-        )
+    while path not in _RESULTS:
+        _go_on(patience=_PATIENCE)
     report = _report(item, _RESULTS[path])
     item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -45,33 +71,67 @@ def pytest_runtest_protocol(item, nextitem):
     return True
 
 
-def _run_inside(items):
-    # A user namespace with our own uid: as its root we would seem to be what we are not.
-    flags = "-pf" if os.getuid() == 0 else "-Ucpf"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
-    with tempfile.TemporaryDirectory() as folder:
-        results = os.path.join(folder, "results.xml")
+def pytest_sessionfinish():
+    """End what still runs aside, when the tests were given up."""
+    for batch in _ASIDE:
+        batch.results()
+    _ASIDE.clear()
+    _WAITING.clear()
+
+
+def _go_on(patience=0.0):
+    """Take the results of the file that is through, after as many seconds as this, and begin with the next one."""
+    if _ASIDE and _ASIDE[0].is_through(patience):
+        batch = _ASIDE.pop()
+        _RESULTS[batch.path] = batch.results()
+    if not _ASIDE and _WAITING:
+        path = next(iter(_WAITING))
+        _ASIDE.append(Batch(path, _WAITING.pop(path)))
+
+
+class Batch:
+    """The marked tests of one file, as they run in a namespace."""
+
+    def __init__(self, path, items):
+        self.path = path
+        self._folder = tempfile.TemporaryDirectory()
+        self._file = os.path.join(self._folder.name, "results.xml")
+        # A user namespace with our own uid: as its root we would seem to be what we are not.
+        flags = "-pf" if os.getuid() == 0 else "-Ucpf"
         command = ["unshare", flags, "--kill-child", "--mount-proc", sys.executable, "-m", "pytest", "-q"]
         # Results and files lie where both of us find them, and go with the folder.
-        command += [f"--basetemp={folder}/t", "-p", "no:cacheprovider", f"--junitxml={results}"]
-        command += [*(["--timeout=0"] if _FULL else []), *(item.nodeid for item in items)]
-        try:
-            done = subprocess.run(
-                command,
+        command += [f"--basetemp={self._folder.name}/t", "-p", "no:cacheprovider", f"--junitxml={self._file}"]
+        command += ["--timeout=0"] if _FULL else []
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
+        self._deadline = time.monotonic() + _PATIENCE
+        with open(os.path.join(self._folder.name, "output"), "wb") as output:
+            self._process = subprocess.Popen(
+                [*command, *(item.nodeid for item in items)],
                 cwd=items[0].config.rootpath,
                 env={**environ, _INSIDE: "1"},
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
                 stdin=subprocess.DEVNULL,
-                check=False,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
-            output = done.stdout + done.stderr
-        except subprocess.TimeoutExpired:
-            output = f"the tests in the namespace were not through after {_PATIENCE} s"
-        if not os.path.exists(results):
-            return {"": ET.Element("testcase", output=output)}
-        return {case.get("name"): case for case in ET.parse(results).iter("testcase")}  # noqa: S314 - written by our own pytest
+
+    def is_through(self, patience=0.0):
+        """Wait this many seconds, and end what hangs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        if time.monotonic() > self._deadline:
+            self._process.kill()
+        return self._process.returncode is not None
+
+    def results(self):
+        """What the inner pytest said of each test, or under the name "" what it said instead. It is ended."""
+        self._process.kill()
+        self._process.wait()
+        with self._folder as folder:
+            if os.path.exists(self._file):
+                return {case.get("name"): case for case in ET.parse(self._file).iter("testcase")}  # noqa: S314 - our own pytest's
+            took = time.monotonic() - self._deadline + _PATIENCE
+            output = Path(folder, "output").read_text(errors="replace")
+            return {"": ET.Element("testcase", output=f"{output}\nno results after {took:.0f} s")}
 
 
 def _report(item, results):
