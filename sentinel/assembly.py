@@ -23,6 +23,7 @@ from sentinel.handlers.keeping import Keeping
 from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.later import Later
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.openings import Openings
 from sentinel.handlers.registrations import Registrations
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.run_sessions import RunSessions
@@ -136,12 +137,9 @@ def build(
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
     scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
     keeping = Keeping(bus, ledger, switches, us.uid)
-    discovery = Discovery(
-        bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, ourselves=us, later=later
-    )
-    runs = RunSessions(
-        bus, ledger, bookkeeper=bookkeeper, discovery=discovery, runtime=paths.runtime, catch_up=catch_up
-    )
+    openings = Openings(bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, uid=us.uid)
+    discovery = Discovery(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, openings=openings, later=later)
+    runs = RunSessions(bus, ledger, bookkeeper=bookkeeper, openings=openings, runtime=paths.runtime, catch_up=catch_up)
     restraint = Restraint(bus, ledger, policy, switches, us.uid)
 
     def catch_up_with_all() -> None:
@@ -180,6 +178,7 @@ def build(
             exits=exits,
             bookkeeper=bookkeeper,
             discovery=discovery,
+            openings=openings,
             registry=open_for_agent(paths, bus, mends=births is not None),
             policy=policy,
             catch_up=catch_up,

@@ -14,16 +14,15 @@ from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
 from sentinel.core.events import BORN, FOUND, ProcessExecuted, ProcessRenamed, SessionOpened, SocketsFound
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
-from sentinel.core.guards import TMUX_SERVER, Ourselves
+from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.exits import Exits
 from sentinel.handlers.later import Later
+from sentinel.handlers.openings import Openings
 from sentinel.handlers.recognition import recognise_process
 from sentinel.observe import overmind, processes, sockets, tmux
 from sentinel.observe.handles import Handles
-from sentinel.observe.surroundings import cgroup_of, input_of
 
 _SOCKET_LOOKS = (0.05, 0.5, 3.0)
 """Seconds after a session's birth at which its sockets are looked for: they are bound a little
@@ -35,7 +34,7 @@ _NOHUP = "nohup"
 
 
 class Discovery:
-    """Opens sessions for what it recognises."""
+    """Has sessions opened for what it recognises."""
 
     def __init__(
         self,
@@ -43,17 +42,15 @@ class Discovery:
         *,
         ledger: Ledger,
         handles: Handles,
-        exits: Exits,
         bookkeeper: Bookkeeper,
-        ourselves: Ourselves,
+        openings: Openings,
         later: Later,
     ) -> None:
         self._bus = bus
         self._ledger = ledger
         self._handles = handles
-        self._exits = exits
         self._bookkeeper = bookkeeper
-        self._ourselves = ourselves
+        self._openings = openings
         self._later = later
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
         bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, BORN))
@@ -103,15 +100,15 @@ class Discovery:
     # -- the kinds: each says whether it could be told what it is ---------------------
 
     def _program(self, pid: int, found: Recognised, how: str) -> bool:
-        who = self.take(pid)
+        who = self._openings.take(pid)
         if who is None:
             return False
         continues = self._continues(pid, found)
         session = _session(who, found) if continues is False else None
         if session is None:
-            self._let_go(who)
+            self._openings.let_go(who)
             return continues is True
-        self.open(session, how)
+        self._openings.open(session, how)
         if session.kind is Kind.OVERMIND:
             self._look_later(pid)
         return True
@@ -166,7 +163,7 @@ class Discovery:
             return False
         if processes.comm(link.parent) == TMUX_SERVER:
             return True  # a server's child that has not replaced its program yet has its name, and will be a pane
-        who = self.take(pid)
+        who = self._openings.take(pid)
         if who is None:
             return False
         about = tmux.server_of(pid)
@@ -184,7 +181,7 @@ class Discovery:
 
     def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())
-        self.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
+        self._openings.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
         self._look_later(who.pid)
 
     def _manage(self, server: Member, session: Session, about: tmux.TmuxServer) -> None:
@@ -200,7 +197,7 @@ class Discovery:
         server is nobody's; when none is, it is a tmux server like any other.
         """
         if self._handles.ended(who) is not False or self._ledger.member(who.pid) is not None:
-            self._let_go(who)
+            self._openings.let_go(who)
             return
         if (client := self._client_of(about.label)) is not None:
             server = self._bookkeeper.enter(who, client.id.pid, time.monotonic(), Witness.CLIENT)
@@ -238,62 +235,12 @@ class Discovery:
             return True
         pane = processes.environment(facts.id.pid, "TMUX_PANE")
         name = pane if isinstance(pane, str) and pane else "%?"
-        self.open(Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how)
+        self._openings.open(
+            Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how
+        )
         return True
 
-    # -- steps -----------------------------------------------------------------------
-
-    def take(self, pid: int) -> ProcessId | None:
-        """A handle on a process of our own user; None for anything else."""
-        if processes.owner(pid) != self._ourselves.uid:
-            return None
-        who = self._handles.take(pid)
-        return who if isinstance(who, ProcessId) else None
-
-    def _let_go(self, who: ProcessId) -> None:
-        """Drop the handle on a process that came to nothing."""
-        member = self._ledger.member(who.pid)
-        if member is None or member.id != who:
-            self._handles.drop(who)
-
-    def open(self, session: Session, how: str) -> Session:
-        """Watch a session from now on."""
-        if (known := self._ledger.record(session.key)) is not None:
-            return known.session
-        outer = self._ledger.member(session.root.pid)
-        root = processes.look(session.root.pid)
-        session = replace(
-            session,
-            outer=outer.owner if outer is not None else "",
-            born=time.time(),
-            sid=root.session if isinstance(root, ProcessFacts) and root.id == session.root else 0,
-            cgroup=cgroup_of(session.root.pid),
-            input=input_of(session.root.pid),
-        )
-        self._bookkeeper.make_way(session.root)
-        record = self._ledger.open(session, time.monotonic())
-        if outer is None and self._is_below_a_kept_one(session.root.pid):
-            self._ledger.keep(record.members[session.root.pid])
-        self._exits.watch(session.root)
-        self._bookkeeper.adopt_below(session.root.pid)
-        self._put_around(session)
-        self._bus.publish(SessionOpened(session, how))
-        return session
-
-    def _is_below_a_kept_one(self, pid: int) -> bool:
-        """Whether a person wants one kept that bore it: who was born in no session inherits nothing in the ledger."""
-        chain = processes.chain(pid)
-        return isinstance(chain, tuple) and any(link.id in self._ledger.wanted for link in chain)
-
-    def _put_around(self, session: Session) -> None:
-        """Sessions that live under its root, and were known before it, are inside of it from now on."""
-        for record in self._ledger.sessions():
-            other = record.session
-            if record.death is not None or other.outer != session.outer or other.root == session.root:
-                continue
-            chain = processes.chain(other.root.pid)
-            if isinstance(chain, tuple) and any(link.id == session.root for link in chain):
-                self._ledger.amend(replace(other, outer=session.key))
+    # -- sockets ---------------------------------------------------------------------
 
     def _look_later(self, pid: int) -> None:
         for delay in _SOCKET_LOOKS:

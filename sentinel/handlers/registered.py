@@ -26,6 +26,7 @@ from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.later import Later
+from sentinel.handlers.openings import Openings
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 from sentinel.paths import Paths
@@ -72,6 +73,7 @@ class RegisteredSessions:
         exits: Exits,
         bookkeeper: Bookkeeper,
         discovery: Discovery,
+        openings: Openings,
         registry: Registry,
         policy: Callable[[], Policy],
         catch_up: Callable[[], None],
@@ -83,6 +85,7 @@ class RegisteredSessions:
         self._exits = exits
         self._bookkeeper = bookkeeper
         self._discovery = discovery
+        self._openings = openings
         self._registry = registry
         self._policy = policy
         self._catch_up = catch_up
@@ -163,7 +166,7 @@ class RegisteredSessions:
             if self._take(entry.root) is None:
                 return None
             directory = entry.project or processes.working_directory(entry.root.pid)
-            session = self._discovery.open(
+            session = self._openings.open(
                 Session(Kind.REGISTERED, entry.name, entry.root, directory=directory), REGISTERED
             )
         self._ids.setdefault(entry.root, set()).add(entry.id)
@@ -218,7 +221,7 @@ class RegisteredSessions:
 
     def _take(self, who: ProcessId) -> ProcessId | None:
         """A handle on that very process, if it lives and is ours."""
-        found = self._discovery.take(who.pid)
+        found = self._openings.take(who.pid)
         if found == who:
             return who
         if found is not None and found.pid not in self._ledger:

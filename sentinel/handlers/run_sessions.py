@@ -17,7 +17,7 @@ from sentinel.core.scopes import is_of
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
-from sentinel.handlers.discovery import Discovery
+from sentinel.handlers.openings import Openings
 from sentinel.observe import processes
 from sentinel.reaper import groups
 
@@ -36,14 +36,14 @@ class RunSessions:
         ledger: Ledger,
         *,
         bookkeeper: Bookkeeper,
-        discovery: Discovery,
+        openings: Openings,
         runtime: Path,
         catch_up: Callable[[], None],
     ) -> None:
         self._catch_up = catch_up
         self._ledger = ledger
         self._bookkeeper = bookkeeper
-        self._discovery = discovery
+        self._openings = openings
         self._runtime = runtime
         bus.subscribe(SessionDied, lambda _: self.meet())
 
@@ -104,7 +104,7 @@ class RunSessions:
             link = processes.above(pid)
             if pid in self._ledger or not isinstance(link, Above) or link.parent not in self._ledger:
                 continue
-            if self._discovery.take(pid) == link.id:
+            if self._openings.take(pid) == link.id:
                 self._bookkeeper.enter_seen(link.id, link.parent, time.monotonic(), Witness.CHILD)
         return session
 
@@ -114,13 +114,13 @@ class RunSessions:
                 known = replace(known, command=mark.command)
                 self._ledger.amend(known)
             return known
-        who = self._discovery.take(mark.pid)
+        who = self._openings.take(mark.pid)
         if who != mark.root:
             self._doubt(mark.pid)
             raise SentinelError(f"process {mark.pid} has ended, or is another user's")
         scope = mark.group if is_of(who, mark.group) else ""
         session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command, scope=scope)
-        return self._discovery.open(session, REGISTERED)
+        return self._openings.open(session, REGISTERED)
 
     def _doubt(self, pid: int) -> None:
         """Nobody could tell whether it is the wrapper that has left its mark: it may be, with all that it bears."""

@@ -20,6 +20,7 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.discovery import Discovery
 from sentinel.handlers.examiner import Examiner, find_ourselves
+from sentinel.handlers.openings import Openings
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
@@ -157,17 +158,25 @@ class Room:
 
     def keep_books(self, *, sampled=False):
         self.bookkeeper = Bookkeeper(self.bus, self.ledger, self.handles, self.exits, sampled=sampled)
-        return self.bookkeeper
-
-    def discover(self, *, later=lambda *_: None):
-        """Keep books, and notice the sessions that they tell of."""
-        return Discovery(
+        self.openings = Openings(
             self.bus,
             ledger=self.ledger,
             handles=self.handles,
             exits=self.exits,
-            bookkeeper=self.keep_books(),
-            ourselves=self.us,
+            bookkeeper=self.bookkeeper,
+            uid=self.us.uid,
+        )
+        return self.bookkeeper
+
+    def discover(self, *, later=lambda *_: None):
+        """Keep books, and notice the sessions that they tell of."""
+        self.keep_books()
+        return Discovery(
+            self.bus,
+            ledger=self.ledger,
+            handles=self.handles,
+            bookkeeper=self.bookkeeper,
+            openings=self.openings,
             later=later,
         )
 

@@ -131,15 +131,6 @@ def test_an_agent_under_who_has_the_number_of_a_dead_one_is_a_session(room, prog
     assert [session.root.pid for session in opened(room)] == [agent]
 
 
-def test_a_session_under_one_that_is_kept_is_kept_also_when_nobody_watches_that_one(room, program, discovery):
-    shell = room.start()
-    room.ledger.wanted = {shell.who}
-    agent = shell.do(f"subprocess.Popen([{program('claude')!r}], stdin=subprocess.PIPE).pid")
-    becomes(agent, "claude")
-    discovery.consider(agent, FOUND)
-    assert room.ledger.member(agent).kept
-
-
 def test_a_copy_of_an_agent_that_nobody_watches_is_not_taken_for_one(room, program, discovery):
     agent = room.start(program("claude"))
     copy = agent.do("bear()")
@@ -296,27 +287,6 @@ def test_a_number_that_a_dead_session_had_can_open_the_next(room, program, disco
     room.bus.publish(ProcessExecuted(agent.pid))
     assert [session.root for session in opened(room)] == [agent.who]
     assert [event.session for event in room.told(SessionDied)] == [before]
-
-
-def test_another_users_process_is_not_watched(room, discovery):
-    if (
-        os.getuid() != 0
-        or subprocess.run([sys.executable, "-c", "import os; os.setuid(65534)"], check=False).returncode
-    ):
-        pytest.skip("missing: root")
-    stranger = subprocess.Popen(
-        ["claude", "-IS", "-c", "input()"],
-        executable=os.path.realpath(sys.executable),
-        user=65534,
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    until(lambda: processes.owner(stranger.pid) == 65534)
-    discovery.consider(stranger.pid, "found")
-    assert opened(room) == []
-    assert len(room.handles) == 0
-    stranger.kill()
-    stranger.communicate()
 
 
 # -- Overmind ------------------------------------------------------------------------------

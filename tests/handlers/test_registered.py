@@ -62,6 +62,7 @@ def registered(room, later):
         exits=room.exits,
         bookkeeper=room.bookkeeper,
         discovery=discovery,
+        openings=room.openings,
         registry=open_for_agent(room.where, room.bus, mends=True),
         policy=lambda: room.policy,
         catch_up=lambda: None,

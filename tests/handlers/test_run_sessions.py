@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 
 @pytest.fixture
 def sessions(room):
-    discovery = room.discover()
+    room.keep_books()
     return RunSessions(
         room.bus,
         room.ledger,
         bookkeeper=room.bookkeeper,
-        discovery=discovery,
+        openings=room.openings,
         runtime=room.where.runtime,
         catch_up=lambda: None,
     )
@@ -136,10 +136,10 @@ def test_a_wrapper_that_ends_while_it_is_looked_at_keeps_nobody_else_from_being_
     other = room.start()
     leave_mark(room, other)
     for ended in (wrapper, other):
-        taken = sessions._discovery.take
-        sessions._discovery.take = lambda pid, ended=ended, taken=taken: None if pid == ended.pid else taken(pid)
+        taken = sessions._openings.take
+        sessions._openings.take = lambda pid, ended=ended, taken=taken: None if pid == ended.pid else taken(pid)
         sessions.find()
-        sessions._discovery.take = taken
+        sessions._openings.take = taken
     assert {room.ledger.rooted_at(puppet.pid) is not None for puppet in (wrapper, other)} == {True}
 
 

@@ -41,7 +41,7 @@ class Agent(Room):
         super().__init__(where, Policy(kinds=dict.fromkeys(Kind, KindPolicy(grace=grace))))
         self.timers = []
         shared = {"ledger": self.ledger, "handles": self.handles, "bookkeeper": self.keep_books(sampled=sampled)}
-        self.discovery = Discovery(self.bus, **shared, exits=self.exits, ourselves=self.us, later=self.later)
+        self.discovery = Discovery(self.bus, **shared, openings=self.openings, later=self.later)
         self.snapshots = Snapshots(
             self.bus,
             **shared,

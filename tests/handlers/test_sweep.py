@@ -36,7 +36,7 @@ def sweep(room):
         room.bus,
         room.ledger,
         bookkeeper=room.bookkeeper,
-        discovery=discovery,
+        openings=room.openings,
         runtime=room.where.runtime,
         catch_up=lambda: None,
     )

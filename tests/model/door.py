@@ -278,7 +278,7 @@ def opened(clock) -> Iterator[Door]:
         stack.enter_context(patch.multiple("sentinel.observe.processes", **looks))
         stack.enter_context(patch("sentinel.handlers.examiner.Neighbourhood", door.neighbourhood))
         stack.enter_context(
-            patch.multiple("sentinel.handlers.discovery", cgroup_of=door.cgroup_of, input_of=door.input_of)
+            patch.multiple("sentinel.handlers.openings", cgroup_of=door.cgroup_of, input_of=door.input_of)
         )
         stack.enter_context(patch.multiple("sentinel.observe.cgroups", of=lambda _: "", processes_in=lambda _: []))
         stack.enter_context(patch("sentinel.observe.tmux.server_of", door.server_of))

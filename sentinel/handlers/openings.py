@@ -1,0 +1,87 @@
+"""Opens sessions: how a process that somebody has recognised or named comes to be watched with all that it bears."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from sentinel.bus import Bus
+from sentinel.core.events import SessionOpened
+from sentinel.core.facts import ProcessFacts, ProcessId
+from sentinel.core.ledger import Ledger
+from sentinel.core.sessions import Session
+from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.exits import Exits
+from sentinel.observe import processes
+from sentinel.observe.handles import Handles
+from sentinel.observe.surroundings import cgroup_of, input_of
+
+
+class Openings:
+    """Takes hold of roots, and puts their sessions into the ledger.
+
+    Args:
+        uid: Whose processes we watch.
+    """
+
+    def __init__(
+        self, bus: Bus, *, ledger: Ledger, handles: Handles, exits: Exits, bookkeeper: Bookkeeper, uid: int
+    ) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._handles = handles
+        self._exits = exits
+        self._bookkeeper = bookkeeper
+        self._uid = uid
+
+    def take(self, pid: int) -> ProcessId | None:
+        """A handle on a process of our own user; None for anything else."""
+        if processes.owner(pid) != self._uid:
+            return None
+        who = self._handles.take(pid)
+        return who if isinstance(who, ProcessId) else None
+
+    def let_go(self, who: ProcessId) -> None:
+        """Drop the handle on a process that came to nothing."""
+        member = self._ledger.member(who.pid)
+        if member is None or member.id != who:
+            self._handles.drop(who)
+
+    def open(self, session: Session, how: str) -> Session:
+        """Watch a session from now on."""
+        if (known := self._ledger.record(session.key)) is not None:
+            return known.session
+        outer = self._ledger.member(session.root.pid)
+        root = processes.look(session.root.pid)
+        session = replace(
+            session,
+            outer=outer.owner if outer is not None else "",
+            born=time.time(),
+            sid=root.session if isinstance(root, ProcessFacts) and root.id == session.root else 0,
+            cgroup=cgroup_of(session.root.pid),
+            input=input_of(session.root.pid),
+        )
+        self._bookkeeper.make_way(session.root)
+        record = self._ledger.open(session, time.monotonic())
+        if outer is None and self._is_below_a_kept_one(session.root.pid):
+            self._ledger.keep(record.members[session.root.pid])
+        self._exits.watch(session.root)
+        self._bookkeeper.adopt_below(session.root.pid)
+        self._put_around(session)
+        self._bus.publish(SessionOpened(session, how))
+        return session
+
+    def _is_below_a_kept_one(self, pid: int) -> bool:
+        """Whether a person wants one kept that bore it: who was born in no session inherits nothing in the ledger."""
+        chain = processes.chain(pid)
+        return isinstance(chain, tuple) and any(link.id in self._ledger.wanted for link in chain)
+
+    def _put_around(self, session: Session) -> None:
+        """Sessions that live under its root, and were known before it, are inside of it from now on."""
+        for record in self._ledger.sessions():
+            other = record.session
+            if record.death is not None or other.outer != session.outer or other.root == session.root:
+                continue
+            chain = processes.chain(other.root.pid)
+            if isinstance(chain, tuple) and any(link.id == session.root for link in chain):
+                self._ledger.amend(replace(other, outer=session.key))
