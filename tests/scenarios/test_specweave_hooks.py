@@ -41,11 +41,19 @@ def test_normal_session_start(stage):
 
 
 def test_hook_failure_doesnt_block_claude(stage):
-    """Nobody listens, and where it would be left there is no room: the coding agent is told nothing of that."""
+    """The registry is damaged, nobody listens, and there is no room for the word: the coding agent goes on."""
+    stage.run("mkdir", "-m", "700", "state")
+    stage.file("state/registry.db", '{"sessions": [ invalid JSON' * 200, 0o600)
     (stage.home / "runtime").write_text("")
     claude = Claude(stage, **ATTENDED)
     claude.hook("SessionStart", session_id="0f8", source="startup")
     assert claude.do("1 + 1") == 2
+    (stage.home / "runtime").unlink()
+    stage.agent()
+    claude.hook("SessionStart", session_id="0f8", source="startup")
+    assert claude.session()["conversation"] == "0f8"
+    told = until(lambda: stage.journal("registry.rebuilt"), "the damage being told")
+    assert len(told) == 1
 
 
 def test_multiple_concurrent_session_starts(stage):
