@@ -345,3 +345,11 @@ def test_a_module_outside_of_the_layers_is_noticed(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "sentinel" / "stray.py").write_text("")
     assert [line for line in lint_imports(tmp_path) if line.endswith(" BROKEN")] == ["imports go one way BROKEN"]
+
+
+def test_no_command_to_tmux_names_a_target():
+    """The server of 3.2a crashes on some targets that are gone; who names none cannot meet that."""
+    words = {
+        (name(path), node.value) for path in FILES for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)
+    }
+    assert not {where for where, word in words if word == "-t"}
