@@ -41,7 +41,7 @@ def test_most_guards_have_a_scene():
     # what only the second look shows is no part of a tree, but for the names of programs
     named = {"session-keeper", "editor-server", "terminal", "user-service", "build-daemon", "container-runtime"}
     without |= {guard.id for guard in SECOND_LOOK} - named
-    without |= {"next-generation", "tracing", "stopped-jobs", "protected"}  # told of by words alone, or by others' facts
+    without |= {"next-generation", "tracing", "stopped-jobs", "protected"}  # by words or by others
     assert {e.verdict for _, e in LINES} == VERDICTS - without
 
 
