@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from sentinel import paths
+from tests.lab.cgroups import Groups
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,14 @@ def sleeper():
             return process
 
         yield start
+
+
+@pytest.fixture
+def groups():
+    """Control groups of the test's own. A file whose every test has them asks with ``usefixtures``: before its room."""
+    groups = Groups()
+    yield groups
+    groups.close()
 
 
 @pytest.fixture

@@ -13,17 +13,9 @@ from sentinel.cli import own_group
 from sentinel.core.facts import ProcessId
 from sentinel.core.scopes import is_of
 from sentinel.observe import cgroups, processes
-from tests.lab.cgroups import Groups
 from tests.lab.stage import interpreter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
-
-
-@pytest.fixture
-def groups():
-    groups = Groups()
-    yield groups
-    groups.close()
 
 
 @pytest.fixture

@@ -111,28 +111,17 @@ def test_a_look_that_fails_pays_nothing(attend, systemd, room, monkeypatch):
     assert systemd.due == []
 
 
-def test_an_end_that_nobody_told_is_noticed_at_the_second_look(attend, systemd, room):
-    lost = []
-    room.bus.subscribe(EventsLost, lost.append)
-    puppet = room.start()
-    room.open(puppet.pid)
-    attend().begin()
-    puppet.end()
-    systemd.pass_time()
-    assert lost == []  # it may be told yet
-    systemd.pass_time()
-    assert [event.source for event in lost] == ["watchdog"]
-
-
-def test_an_end_that_nobody_told_is_noticed_before_its_parent_reaps_it(attend, systemd, room):
+@pytest.mark.parametrize("reaped", [True, False])
+def test_an_end_that_nobody_told_is_noticed_at_the_second_look(attend, systemd, room, reaped):
     lost = []
     room.bus.subscribe(EventsLost, lost.append)
     puppet = room.start()
     room.open(puppet.pid)
     attend().begin()
     puppet.kill()
-    os.waitid(os.P_PID, puppet.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, puppet.pid, os.WEXITED | (0 if reaped else os.WNOWAIT))
     systemd.pass_time()
+    assert lost == []  # it may be told yet
     systemd.pass_time()
     assert [event.source for event in lost] == ["watchdog"]
 

@@ -17,9 +17,12 @@ from sentinel.core.sessions import Kind
 from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.scopes import Scopes
 from tests.handlers.room import HANG, becomes, dead, killed, until
-from tests.lab.cgroups import Groups
 
-pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"),
+    pytest.mark.namespace,
+    pytest.mark.usefixtures("groups"),
+]
 
 SLEEP = "os.execv('/bin/sleep', ['sleep', '60'])"
 
@@ -31,13 +34,6 @@ class Restraint:
 
     def held(self):
         return self.why
-
-
-@pytest.fixture(autouse=True)
-def groups():
-    groups = Groups()
-    yield groups
-    groups.close()
 
 
 @pytest.fixture

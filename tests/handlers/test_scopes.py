@@ -15,19 +15,14 @@ from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.scopes import Scopes
 from sentinel.observe import processes
 from tests.handlers.room import becomes, born, dead, killed, until
-from tests.lab.cgroups import Groups
 
-pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"),
+    pytest.mark.namespace,
+    pytest.mark.usefixtures("groups"),
+]
 
 SLEEP = "os.execv('/bin/sleep', ['sleep', '60'])"
-
-
-@pytest.fixture(autouse=True)
-def groups():
-    """Made before the room and removed after it: by then nobody is inside."""
-    groups = Groups()
-    yield groups
-    groups.close()
 
 
 @pytest.fixture

@@ -10,16 +10,8 @@ import pytest
 
 from sentinel.core.facts import Unknown
 from sentinel.observe import cgroups
-from tests.lab.cgroups import Groups
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
-
-
-@pytest.fixture
-def groups():
-    groups = Groups()
-    yield groups
-    groups.close()
 
 
 @pytest.fixture

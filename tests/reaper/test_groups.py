@@ -16,9 +16,12 @@ from sentinel.core.verdicts import Absent, Condemned, Spared
 from sentinel.errors import JournalUnwritable
 from sentinel.observe import processes
 from sentinel.reaper import groups as hand
-from tests.lab.cgroups import Groups
 
-pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"),
+    pytest.mark.namespace,
+    pytest.mark.usefixtures("groups"),
+]
 
 WRAPPER = ProcessId(4231, 99)
 
@@ -35,13 +38,6 @@ class Book:
             raise JournalUnwritable("no space left on device")
         self.intents.append((action, cause))
         return len(self.intents)
-
-
-@pytest.fixture(autouse=True)
-def groups():
-    groups = Groups()
-    yield groups
-    groups.close()
 
 
 @pytest.fixture
