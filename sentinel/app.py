@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gc
 import os
+import select
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -238,8 +240,8 @@ class Agent:
     def _heed_signals(self, loop: asyncio.AbstractEventLoop, reload: Callable[[], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop, f"it got {number.name}")
-        if not _has_terminal():  # there a hang-up is what the name says
-            loop.add_signal_handler(signal.SIGHUP, reload)
+        if not _heed_the_terminal(loop, lambda: self.stop("its terminal is gone")):
+            loop.add_signal_handler(signal.SIGHUP, reload)  # with a terminal a hang-up is what the name says
 
 
 def _take_what_we_may_have() -> None:
@@ -254,12 +256,28 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _has_terminal() -> bool:
-    """Whether there is a terminal that could hang up."""
+def _heed_the_terminal(loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> bool:
+    """Have ``gone`` called when the terminal that we are in the foreground of is gone. Whether there is one.
+
+    The kernel sends SIGHUP to who leads the terminal's session. Where that is no shell but a
+    ``make``, it waits for us and passes nothing on.
+    """
     try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return False
+    if sys.platform != "linux" or os.tcgetpgrp(terminal) != os.getpgrp():
+        os.close(terminal)
+        return True
+    watch = select.epoll()
+    # A hang-up wakes only who waits for input; edges, or what is typed and never read would wake us for ever.
+    watch.register(terminal, select.EPOLLIN | select.EPOLLET)
+
+    def look() -> None:
+        if any(what & select.EPOLLHUP for _, what in watch.poll(0)):
+            gone()
+
+    loop.add_reader(watch.fileno(), look)
     return True
 
 

@@ -102,3 +102,25 @@ def test_the_closed_terminal_takes_everything_with_it(stage, source, terminal):
     assert outcomes[str(stubborn)] == "killed"
     assert stage.spared("api")[kept] == "nohup"
     assert stage.record("session.died", "api")["data"]["death"]["signal"] in {signal.SIGHUP.name, None}
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)  # a terminal is a terminal
+def test_an_agent_goes_with_its_terminal_though_nobody_passes_the_hang_up_on(stage, terminal):
+    """As below `make run` in a window of its own: make leads the terminal's session, and waits."""
+    window = terminal("sh", "-c", f"trap : HUP; {' '.join(interpreter())} agent; true")
+    until(lambda: stage.sentinel("status").returncode == 0, "its start")
+    window.type("typed, and read by nobody\n")
+    assert stage.sentinel("status").returncode == 0
+    window.close()
+    until(lambda: stage.journal("agent.stopped"), "its end")
+    until(lambda: not alive(window.pid), "the end of who waits for it")
+    assert stage.journal("agent.stopped")[0]["data"]["why"] == "its terminal is gone"
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)
+def test_an_agent_in_the_background_of_its_terminal_stays(stage, terminal):
+    window = terminal("sh", "-c", f"set -m; {' '.join(interpreter())} agent & trap : HUP; wait; wait; sleep 600")
+    until(lambda: stage.sentinel("status").returncode == 0, "its start")
+    window.close()
+    until(lambda: alive(window.pid) and stage.sentinel("status").returncode == 0, "it going on")
+    assert not stage.journal("agent.stopped")
