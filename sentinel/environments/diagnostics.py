@@ -36,7 +36,7 @@ def diagnostics(where: Paths, seen: Survey) -> Iterator[str]:
     directory = logs_of(where, seen.project)
     for name in logs.names(directory):
         yield f"last lines of {clean(os.path.join(directory, name + '.log'), _LONGEST)}:"
-        yield from (f"  {line}" for line in logs.tail(directory, name, _LINES))
+        yield from (f"  {line}" for line in logs.tail(directory, name, _LINES) or ["(nothing)"])
     yield "---"
 
 

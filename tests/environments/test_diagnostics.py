@@ -42,7 +42,9 @@ def test_socket_sessions_windows_ports_and_the_last_50_lines_of_each_log(where, 
     for name in ("web", "worker"):
         with open(os.path.join(logs, f"{name}.log"), "w", encoding="utf-8") as file:
             file.writelines(f"{name} line {number}\n" for number in range(100))
+    open(os.path.join(logs, "quiet.log"), "w", encoding="utf-8").close()
     told = list(diagnostics(where, seen(project, server)))
+    assert told[told.index(f"last lines of {logs}/quiet.log:") + 1] == "  (nothing)"
     assert "socket /shop/.overmind.sock: stale" in told
     assert "stands over it: nobody" in told
     assert f"tmux server {LABEL} (pid {server.pid})" in told
