@@ -5,14 +5,17 @@ marked tests of a file are run by a pytest of its own under ``unshare``, where n
 what they start has a number, and their results are reported here one by one.
 
 They run aside, one file after the other, while the unmarked tests run here: most of both is
-waiting. What measures has no company: ``@pytest.mark.alone`` comes first, before anything runs
-aside, and in a full endurance run the marked tests wait for their turn.
+waiting. Files whose every test is marked ``@pytest.mark.aside`` last long and run so as well, in
+no namespace, unless their turn here comes first. What measures has no company:
+``@pytest.mark.alone`` comes before anything runs aside, and in a full endurance run the marked
+tests wait for their turn.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,8 +26,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 _INSIDE = "SENTINEL_TEST_NAMESPACE"
+_BESIDE = "SENTINEL_TEST_ASIDE"
 _FULL = os.environ.get("SENTINEL_SOAK") == "full"
 _PATIENCE = 7200 if _FULL else 110
+_FAREWELL = 20
+"""Seconds in which a pytest that was interrupted takes its stage down."""
 _RESULTS: dict[str, dict[str, ET.Element]] = {}
 """By file, then by test: what the inner pytest said."""
 _WAITING: dict[str, list[pytest.Item]] = {}
@@ -35,11 +41,14 @@ _ASIDE: list[Batch] = []
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "namespace: ends processes, so it runs in a pid namespace of its own")
+    config.addinivalue_line("markers", "aside: lasts long, so it runs while others do; on every test of its file")
     config.addinivalue_line("markers", "alone: measures, so it runs first, while nothing else does")
 
 
 def _elsewhere(item):
-    return item.get_closest_marker("namespace") is not None and not os.environ.get(_INSIDE) and sys.platform == "linux"
+    if os.environ.get(_INSIDE) or os.environ.get(_BESIDE) or sys.platform != "linux":
+        return False
+    return any(item.get_closest_marker(name) for name in ("namespace", "aside"))
 
 
 def pytest_collection_modifyitems(items):
@@ -55,11 +64,13 @@ def pytest_collection_finish(session):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
     """Go on with what runs aside, have a marked test run there, and report here what came of it."""
+    path = str(item.path)
+    if item.get_closest_marker("aside"):
+        _WAITING.pop(path, None)  # nobody has begun with it, and here it can be followed
     if not _FULL and item.get_closest_marker("alone") is None:
         _go_on()
-    if not _elsewhere(item):
+    if not _elsewhere(item) or path not in {*_RESULTS, *_WAITING, *(batch.path for batch in _ASIDE)}:
         return None
-    path = str(item.path)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     while path not in _RESULTS:
         _go_on(patience=_PATIENCE)
@@ -90,7 +101,7 @@ def _go_on(patience=0.0):
 
 
 class Batch:
-    """The marked tests of one file, as they run in a namespace."""
+    """The marked tests of one file, as they run in a pytest of its own."""
 
     def __init__(self, path, items):
         self.path = path
@@ -98,38 +109,43 @@ class Batch:
         self._file = os.path.join(self._folder.name, "results.xml")
         # A user namespace with our own uid: as its root we would seem to be what we are not.
         flags = "-pf" if os.getuid() == 0 else "-Ucpf"
-        command = ["unshare", flags, "--kill-child", "--mount-proc", sys.executable, "-m", "pytest", "-q"]
+        self._isolated = any(item.get_closest_marker("namespace") for item in items)
+        command = ["unshare", flags, "--kill-child", "--mount-proc"] if self._isolated else []
+        command += [sys.executable, "-m", "pytest", "-q"]
         # Results and files lie where both of us find them, and go with the folder.
         command += [f"--basetemp={self._folder.name}/t", "-p", "no:cacheprovider", f"--junitxml={self._file}"]
         command += ["--timeout=0"] if _FULL else []
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
-        self._deadline = time.monotonic() + _PATIENCE
+        self._patience = _PATIENCE if self._isolated else 3 * _PATIENCE
+        self._deadline = time.monotonic() + self._patience
         with open(os.path.join(self._folder.name, "output"), "wb") as output:
             self._process = subprocess.Popen(
                 [*command, *(item.nodeid for item in items)],
                 cwd=items[0].config.rootpath,
-                env={**environ, _INSIDE: "1"},
+                env={**environ, _INSIDE if self._isolated else _BESIDE: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
     def is_through(self, patience=0.0):
-        """Wait this many seconds, and end what hangs."""
+        """Wait this many seconds for its end; what hangs is through as well."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
-        if time.monotonic() > self._deadline:
-            self._process.kill()
-        return self._process.returncode is not None
+        return self._process.returncode is not None or time.monotonic() > self._deadline
 
     def results(self):
         """What the inner pytest said of each test, or under the name "" what it said instead. It is ended."""
+        if not self._isolated:  # no namespace takes with it what its tests have started
+            self._process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_FAREWELL)
         self._process.kill()
         self._process.wait()
         with self._folder as folder:
             if os.path.exists(self._file):
                 return {case.get("name"): case for case in ET.parse(self._file).iter("testcase")}  # noqa: S314 - our own pytest's
-            took = time.monotonic() - self._deadline + _PATIENCE
+            took = time.monotonic() - self._deadline + self._patience
             output = Path(folder, "output").read_text(errors="replace")
             return {"": ET.Element("testcase", output=f"{output}\nno results after {took:.0f} s")}
 
