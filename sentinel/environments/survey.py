@@ -73,8 +73,7 @@ class _Surveyor:
                     server.facts, (f"it is the tmux server of the project's Overmind: {server.label}",), managed=True
                 )
         self._from_the_ledger({one.facts.id for one in managers})
-        with at_most(_LONGEST, ConfigError(f"{self._project.file}: to look for its patterns takes too long")):
-            self._claim_by_grounds()
+        self._claim_by_grounds()
         return Survey(
             self._project,
             self._started,
@@ -141,12 +140,13 @@ class _Surveyor:
 
     def _claim_by_grounds(self) -> None:
         grounds = self._project.grounds
-        for facts in self._look.everyone.values():
-            if facts.id in self._claims:
-                continue
-            seen = self._see(facts)
-            if why := claims(seen, grounds):
-                self._take(self._top(facts) if seen.ports else facts, why, managed=False)
+        seen = [(facts, self._see(facts)) for facts in self._look.everyone.values() if facts.id not in self._claims]
+        # Only the search is bounded: on a busy machine the look may take as long, and that is no file's fault.
+        with at_most(_LONGEST, ConfigError(f"{self._project.file}: to look for its patterns takes too long")):
+            found = [(facts, one, why) for facts, one in seen if (why := claims(one, grounds))]
+        for facts, one, why in found:
+            if facts.id not in self._claims:
+                self._take(self._top(facts) if one.ports else facts, why, managed=False)
 
     def _take(self, top: ProcessFacts, said: tuple[str, ...], *, managed: bool) -> None:
         """Claim a process, and all that hangs under it."""

@@ -3,9 +3,12 @@ from __future__ import annotations
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from sentinel.environments import survey
+from sentinel.environments.project import known
 from sentinel.environments.timelimit import at_most
 from sentinel.errors import SentinelError
 
@@ -23,3 +26,18 @@ def test_nothing_is_left_of_it():
         pass
     assert signal.getsignal(signal.SIGALRM) == before
     time.sleep(0.03)
+
+
+def test_a_look_that_takes_its_time_is_not_laid_to_the_patterns(where, tmp_path, monkeypatch):
+    Path(tmp_path, "Procfile").write_text("web: sleep 600\n")
+    (see, waited) = survey._Surveyor._see, []
+
+    def slowly(surveyor, facts):
+        if not waited:
+            waited.append(time.sleep(1))
+        return see(surveyor, facts)
+
+    monkeypatch.setattr(survey, "_LONGEST", 0.5)
+    monkeypatch.setattr(survey._Surveyor, "_see", slowly)  # what a machine with no breath left does to it
+    survey.survey(where, known(str(tmp_path)))
+    assert waited
