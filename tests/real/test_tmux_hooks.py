@@ -114,11 +114,15 @@ def test_killed_sessions_wait_for_nobody(stage, tmux, hooked, agent):
         until(lambda: len(told(stage, "tmux.closed")) == 20, "all of it being told")
 
 
-def test_what_no_hook_tells_is_known_once_each(stage, tmux, hooked):
-    """Scenario 22: a server that is killed runs none of its hooks."""
+@pytest.mark.parametrize("end", ["SIGKILL", "kill-server"])
+def test_what_no_hook_tells_is_known_once_each(stage, tmux, hooked, end):
+    """Scenario 22: a server that is killed, or told to end, runs none of its hooks."""
     tmux("new-session", "-d", "-s", "play", "sleep 600")
     until(lambda: told(stage, "tmux.opened") == ["play", "work"], "its sessions")
-    stage.kill(hooked[1])
+    if end == "SIGKILL":
+        stage.kill(hooked[1])
+    else:
+        tmux("kill-server")
     until(lambda: len(stage.journal("session.closed")) == 3, "all of it being over")
     dead = sorted(record["data"]["session"]["name"] for record in stage.journal("session.died"))
     assert dead == ["%0", "%1", "s"]
