@@ -119,6 +119,8 @@ def test_what_no_hook_tells_is_known_once_each(stage, tmux, hooked, end):
     """Scenario 22: a server that is killed, or told to end, runs none of its hooks."""
     tmux("new-session", "-d", "-s", "play", "sleep 600")
     until(lambda: told(stage, "tmux.opened") == ["play", "work"], "its sessions")
+    for pane in ("%0", "%1"):
+        stage.watched(pane)  # it has no name until the server was asked
     if end == "SIGKILL":
         stage.kill(hooked[1])
     else:
