@@ -22,6 +22,8 @@ class Claim:
     """It is what stands over the project, or was born of that: wherever it runs, it is the project's."""
     top: int = 0
     """The pid of the topmost one above it that is claimed by itself; its own if that is it."""
+    strayed: bool = False
+    """It left whoever bore it while that went on, as daemons do: it may have been meant to stay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ class Stop:
             level: How long what is asked to end may take.
             before: A look at it while its manager lived: what that bore stays the project's.
         """
-        self._known = {who: claim for who, claim in before.claims.items() if claim.managed}
+        first = _in_the_way(before) if self._for_a_start else before.claims
+        self._known = {who: claim for who, claim in first.items() if claim.managed}
         seen = before
         for _ in range(_ROUNDS):
             seen = survey(self._where, self._project)
@@ -268,7 +269,7 @@ def _in_the_way(seen: Survey) -> dict[ProcessId, Claim]:
     tops = {
         claim.top
         for claim in seen.claims.values()
-        if claim.managed or claim.facts.name == TMUX_SERVER or claim.facts.id.pid in listening
+        if (claim.managed and not claim.strayed) or claim.facts.name == TMUX_SERVER or claim.facts.id.pid in listening
     }
     return {who: claim for who, claim in seen.claims.items() if claim.top in tops}
 

@@ -148,12 +148,13 @@ class _Surveyor:
             if facts.id not in self._claims:
                 self._take(self._top(facts) if one.ports else facts, why, managed=False)
 
-    def _take(self, top: ProcessFacts, said: tuple[str, ...], *, managed: bool) -> None:
+    def _take(self, top: ProcessFacts, said: tuple[str, ...], *, managed: bool, strayed: bool = False) -> None:
         """Claim a process, and all that hangs under it."""
         for facts in self._look.below(top.id.pid):
             if facts.id not in self._claims:
                 below = (f"it hangs under process {facts.parent}, which is the project's",)
-                self._claims[facts.id] = Claim(facts, said if facts.id == top.id else below, managed, top.id.pid)
+                why = said if facts.id == top.id else below
+                self._claims[facts.id] = Claim(facts, why, managed, top.id.pid, strayed)
 
     def _from_the_ledger(self, roots: set[ProcessId]) -> None:
         """Claim what the agent saw being born in the project's sessions, also in those that have ended."""
@@ -167,7 +168,9 @@ class _Surveyor:
             for member in one.members:
                 facts = self._look.everyone.get(member.id.pid)
                 if facts is not None and facts.id == member.id:
-                    self._take(facts, (f"{one.session.title} bore it: {member.witness}",), managed=True)
+                    strayed = member.left is not None and member.left.clean is not False
+                    said = (f"{one.session.title} bore it: {member.witness}",)
+                    self._take(facts, said, managed=True, strayed=strayed)
 
     def _was_its(self, session: Session) -> bool:
         if session.directory != self._project.directory:

@@ -75,6 +75,11 @@ def test_mercy_a_start_ends_what_is_in_its_way_and_leaves_what_was_meant_to_stay
     stage.agent()
     project.right("start")
     daemon = stage.pid("daemon")
+    ledger = stage.home / "state" / "ledger.json"
+    until(
+        lambda: ledger.exists() and f'"id":[{daemon},' in ledger.read_text(),
+        "its being the dead Overmind's by the ledger",
+    )
     project.kill(project.manager())
     until(lambda: project.listening() == {one: []}, "the clean-up")
     lost = _lost(stage, project.home, "sleep 700", "lost")
