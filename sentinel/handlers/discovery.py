@@ -181,7 +181,11 @@ class Discovery:
 
     def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())
+        member = self._ledger.member(who.pid)
+        looked_at = list(member.children) if member is not None and member.id == who else []
         self._openings.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
+        for pid in looked_at:  # a pane among them was no server's child yet when it ran its program
+            self.consider(pid, FOUND)
         self._look_later(who.pid)
 
     def _manage(self, server: Member, session: Session, about: tmux.TmuxServer) -> None:

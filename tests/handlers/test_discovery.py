@@ -389,8 +389,19 @@ def test_a_tmux_server_that_an_agent_started_owns_what_runs_in_it(room, program,
     room.bus.publish(ProcessRenamed(server_pid()))
     inner = opened(room)[1]
     assert (inner.kind, inner.outer) == (Kind.TMUX, opened(room)[0].key)
-    assert room.owner(pane) == inner.key
+    assert room.ledger.rooted_at(pane).outer == inner.key
     assert room.ledger.members(opened(room)[0].key) == []
+
+
+def test_a_pane_that_was_looked_at_before_its_server_could_be_told_is_a_session(room, program, discovery, tmux):
+    agent = start(room, program)
+    tmux("new-session", "-d", "sleep 600")
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    room.forked(agent.pid, server_pid())
+    room.forked(server_pid(), pane)
+    room.bus.publish(ProcessExecuted(pane))
+    room.bus.publish(ProcessRenamed(server_pid()))
+    assert {session.root.pid for session in opened(room)} == {agent.pid, server_pid(), pane}
 
 
 def test_panes_are_sessions_and_jobs_of_the_server_are_not(room, discovery, tmux):
