@@ -26,6 +26,7 @@ from benchmarks.locks import locks
 from benchmarks.notices import notices
 from benchmarks.projects import projects
 from benchmarks.registry import registry
+from benchmarks.sweep import sweep
 from benchmarks.table import Figure, machine, table
 from benchmarks.tmux import tmux
 from benchmarks.verdict import verdict
@@ -45,6 +46,7 @@ PARTS: Mapping[str, tuple[Part, int, int]] = {
     "locks": (locks, 3000, 300),
     "projects": (projects, 25, 5),
     "tmux": (tmux, 25, 5),
+    "sweep": (sweep, 5, 1),
     "notices": (notices, 400, 50),
     "hooks": (hooks, 500, 60),
     "registry": (registry, 1000, 200),

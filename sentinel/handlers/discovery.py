@@ -63,7 +63,10 @@ class Discovery:
             return
         name = processes.comm(pid)
         told = bool(name) and self._recognise(pid, name, how)
-        if told or (member := self._ledger.member(pid)) is None or self._handles.ended(member.id) is True:
+        member = self._ledger.member(pid)
+        if member is None and name and not told:
+            self._later(_SECOND_LOOKS[0], self._stranger_later, pid, _SECOND_LOOKS[1:])
+        if told or member is None or self._handles.ended(member.id) is True:
             return
         self._ledger.doubt(member)
         if name:  # it may have been `nohup` for a moment: without its name the doubt stays
@@ -81,6 +84,12 @@ class Discovery:
                 self._ledger.trust(who)  # of what a session bore and lost before it was known as one, the doubt stays
         elif looks:
             self._later(looks[0], self._recognise_later, who, looks[1:])
+
+    def _stranger_later(self, pid: int, looks: tuple[float, ...]) -> None:
+        """Look again at one that nobody owns, and that may be the root of a session all the same."""
+        name = "" if pid in self._ledger else processes.comm(pid)
+        if name and not self._recognise(pid, name, FOUND) and looks:
+            self._later(looks[0], self._stranger_later, pid, looks[1:])
 
     def _recognise(self, pid: int, name: str, how: str) -> bool:
         """Open a session if it is the root of one. False: nobody could tell."""

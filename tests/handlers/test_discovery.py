@@ -176,6 +176,17 @@ def test_a_child_that_may_be_an_agent_is_in_doubt_until_it_can_be_read(room, pro
     assert room.ledger.member(inner).unread is None
 
 
+def test_a_stranger_that_could_not_be_told_is_looked_at_again(room, discovery, later, tmux, monkeypatch):
+    tmux("new-session", "-d", "sleep 600")
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "above", lambda _: CANNOT_TELL)
+        room.bus.publish(ProcessRenamed(server_pid()))
+    assert opened(room) == []
+    ((_, look_again, arguments),) = later
+    look_again(*arguments)
+    assert opened(room)[0].root.pid == server_pid()
+
+
 def test_a_job_that_could_not_be_read_is_trusted_when_it_can_be(room, discovery, later, monkeypatch):
     outer = room.start()
     room.open(outer.pid)
