@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sentinel import ledgerfile
 from sentinel.agents.recognise import recognise
 from sentinel.core.candidates import Mark
-from sentinel.core.facts import Above, DirectoryFacts, Gone, ProcessFacts, ProcessId, SocketFacts, Unknown
+from sentinel.core.facts import Above, Departure, DirectoryFacts, Gone, ProcessFacts, ProcessId, SocketFacts, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger
 from sentinel.core.rules.directories import INSTANCE
@@ -168,9 +168,15 @@ class _Surveyor:
             for member in one.members:
                 facts = self._look.everyone.get(member.id.pid)
                 if facts is not None and facts.id == member.id:
-                    strayed = member.left is not None and member.left.clean is not False
+                    strayed = self._strayed(member.left, facts)
                     said = (f"{one.session.title} bore it: {member.witness}",)
                     self._take(facts, said, managed=True, strayed=strayed)
+
+    def _strayed(self, left: Departure | None, facts: ProcessFacts) -> bool:
+        """Whether it may have left on purpose. The ledger was saved some seconds ago: it may have left since."""
+        if left is not None:
+            return left.clean is not False
+        return self._look.is_lost(facts)
 
     def _was_its(self, session: Session) -> bool:
         if session.directory != self._project.directory:
