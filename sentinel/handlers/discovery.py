@@ -64,7 +64,7 @@ class Discovery:
         name = processes.comm(pid)
         told = bool(name) and self._recognise(pid, name, how)
         member = self._ledger.member(pid)
-        if member is None and name and not told:
+        if member is None and name and not told and self._openings.is_ours(pid):
             self._later(_SECOND_LOOKS[0], self._stranger_later, pid, _SECOND_LOOKS[1:])
         if told or member is None or self._handles.ended(member.id) is True:
             return

@@ -34,9 +34,13 @@ class Openings:
         self._bookkeeper = bookkeeper
         self._uid = uid
 
+    def is_ours(self, pid: int) -> bool:
+        """Whether it is a process of our own user. Of another's nobody can be told what it is."""
+        return processes.owner(pid) == self._uid
+
     def take(self, pid: int) -> ProcessId | None:
         """A handle on a process of our own user; None for anything else."""
-        if processes.owner(pid) != self._uid:
+        if not self.is_ours(pid):
             return None
         who = self._handles.take(pid)
         return who if isinstance(who, ProcessId) else None

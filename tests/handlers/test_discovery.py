@@ -187,6 +187,17 @@ def test_a_stranger_that_could_not_be_told_is_looked_at_again(room, discovery, l
     assert opened(room)[0].root.pid == server_pid()
 
 
+def test_at_what_another_user_runs_nobody_looks_again(room, discovery, later, monkeypatch):
+    stranger = room.start("/bin/sleep", "60")
+    becomes(stranger.pid, "sleep")
+    monkeypatch.setattr(processes, "program", lambda _: CANNOT_TELL)
+    discovery.consider(stranger.pid, FOUND)
+    assert len(later) == 1
+    monkeypatch.setattr(processes, "owner", lambda _: room.us.uid + 1)
+    discovery.consider(stranger.pid, FOUND)
+    assert len(later) == 1
+
+
 def test_a_job_that_could_not_be_read_is_trusted_when_it_can_be(room, discovery, later, monkeypatch):
     outer = room.start()
     room.open(outer.pid)

@@ -74,6 +74,23 @@ def test_the_locks_of_the_dead_go_and_undo_brings_one_back_for_good(stage, shop)
     assert stage.journal("handler.failed") == []
 
 
+def test_the_index_lock_of_a_git_that_was_killed_goes(stage, shop):
+    hook = "#!/bin/sh\necho $PPID > $HOME/git\nexec sleep 600\n"
+    stage.run("git", "init", "-q", str(shop))
+    stage.file("shop/.git/hooks/pre-commit", hook, 0o755)
+    stage.file("shop/new", "new\n")
+    stage.run("git", "-C", str(shop), "add", "new")
+    who = ("-c", "user.name=lab", "-c", "user.email=lab@localhost")
+    stage.start("env", "-C", str(shop), "git", *who, "commit", "-qam", "new")
+    pid = stage.pid("git")
+    assert (shop / ".git/index.lock").exists()
+    time.sleep(2.1)  # it is fresh no more
+    assert stage.journal("lock.removed") == []
+    stage.kill(pid)
+    until(lambda: not (shop / ".git/index.lock").exists(), "the lock's end")
+    assert stage.journal("lock.removed")[0]["data"]["outcome"]["result"] == "removed"
+
+
 def test_mercy_gits_lock_stays_while_git_is_at_work_and_what_the_kernel_locks_stays_for_ever(stage, shop):
     stage.run("mkdir", "-p", "shop/.next/dev")
     stage.configure(f'[locks]\nwatch = ["{shop}/.next/dev/lock"]\n')
