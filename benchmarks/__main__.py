@@ -1,6 +1,6 @@
 """Measure everything that was promised, and print the table: ``make bench``.
 
-Takes under five minutes, and 40 seconds with ``--quick``; needs root, gcc and strace. Figures
+Takes six minutes, and 40 seconds with ``--quick``; needs root, gcc and strace. Figures
 in milliseconds mean little on a machine that does other things at the same time: read the
 ratio to the floor, which suffers alike. Exit status 1: something was missed or hurt.
 """

@@ -20,6 +20,7 @@ from sentinel.doctor.check import Remedy, Report, Status, Trouble, examine
 from sentinel.doctor.checks import CHECKS
 from sentinel.doctor.clearing import forbidden
 from sentinel.doctor.patient import Patient
+from sentinel.environments.doctoring import PORTS
 from sentinel.errors import ConfigError
 
 _MARKS = {Status.WELL: "ok", Status.FOUND: "!!", Status.UNKNOWN: "??"}
@@ -42,7 +43,7 @@ def command(*, fix: bool, yes: bool, as_json: bool) -> None:
     wishes, refused = _wishes()
     room = open_room(wishes)
     patient = Patient(room.where, wishes, room.leftovers, refused)
-    reports = examine(patient, CHECKS)
+    reports = examine(patient, (*CHECKS, PORTS))
     if not as_json:
         click.echo("\n".join(_lines(reports)))
     outcomes = _mend(room, _remedies(reports), yes=yes, as_json=as_json) if fix else []
