@@ -51,9 +51,9 @@ class Leftovers:
         self._examiner = Examiner(ledger, core.handles, core.policy, find_ourselves(), self._ask)
         saved = _saved(where)
         dead = [one for one in saved if one.death is not None or not (agent_runs or self._lives(one.session.root))]
-        owned = {member.id for one in saved if one not in dead for member in one.members}
+        self._owned = {member.id: one.session.title for one in saved if one not in dead for member in one.members}
         self._records = snapshot.restore(ledger, dead, self._is_nobodys, time.monotonic())
-        self.look = Look(uid, ledger, owned)
+        self.look = Look(uid, ledger, self._owned)
         self._owners = {one.session.root.pid: one.session.root for one in dead}
         self.session = _open_session(ledger)
         self.ended: list[Session] = []
@@ -142,7 +142,7 @@ class Leftovers:
                     yield Candidate(case.facts, Grade.PROVEN, evidence(case))
 
     def _named_ones(self, pids: Iterable[int], known: Candidates, at_home: dict[ProcessId, str]) -> Candidates:
-        """Those of these numbers with all that they bore; ``at_home`` gets those that have a parent."""
+        """Those of these numbers with all that they bore; ``at_home`` gets those with a parent or a living session."""
         trees = {pid: self.look.below(pid) for pid in pids}
         everybody = {facts.id.pid for tree in trees.values() for facts in tree}
         named: Candidates = {}
@@ -152,7 +152,9 @@ class Leftovers:
             for facts in tree:
                 top = facts.id.pid == pid
                 said = "you named it" if top else f"it hangs under process {facts.parent}, and you named process {pid}"
-                if top and facts.parent not in everybody and not self.look.is_lost(facts):
+                if facts.id in self._owned:
+                    at_home[facts.id] = f"it is of {self._owned[facts.id]}, which lives: it was not left behind"
+                elif top and facts.parent not in everybody and not self.look.is_lost(facts):
                     why = f"its parent, process {facts.parent}, lives: it was not left behind"
                     at_home.update((below.id, why) for below in tree)
                 found = known.get(facts.id, Candidate(facts, Grade.WEAK, ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -186,6 +187,22 @@ def test_a_wish_counts_before_the_agent_has_saved_it(stage, wreck):
     assert wreck.found(str(left))[left]["guard"] == "kept"
     assert " 1 ended" not in wreck.clean("--yes", str(left)).stdout
     assert alive(left)
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)  # what is saved is the same
+def test_mercy_what_a_living_session_bore_is_spared_though_it_lost_its_parent_and_was_named(stage, wreck):
+    program = stage.file("bin/claude")
+    shutil.copy("/bin/bash", program)
+    program.chmod(0o755)
+    stage.agent()
+    agent = stage.start(str(program), "-c", "(sleep 1000 & echo $! > left.tmp; mv left.tmp left); sleep 1000; true")
+    (left,) = settled(stage, "left", session="claude")
+    until(lambda: wreck.found(str(left))[left]["guard"] == "reserve", "the saved ledger")
+    spared = wreck.clean("--yes", str(left))
+    assert (spared.returncode, alive(left)) == (1, True)
+    assert "it is of claude" in spared.stdout
+    stage.kill(agent.pid)
+    ended(left)
 
 
 def test_nothing_is_ended_while_paused_or_observing(stage, wreck):
