@@ -209,6 +209,9 @@ class Door:
     def all_marks(self, _: object) -> Iterator[runs.Mark]:
         return iter(self.marks.values())
 
+    def who_left_marks(self, _: object) -> list[int]:
+        return list(self.marks)
+
     def erase_mark(self, _: object, pid: int) -> None:
         self.marks.pop(pid, None)
 
@@ -285,7 +288,13 @@ def opened(clock) -> Iterator[Door]:
         stack.enter_context(patch("sentinel.observe.overmind.describe", door.describe))
         stack.enter_context(patch("sentinel.observe.sockets.listening_sockets_of", lambda *_: []))
         stack.enter_context(
-            patch.multiple("sentinel.runs", read=door.read_mark, marks=door.all_marks, erase=door.erase_mark)
+            patch.multiple(
+                "sentinel.runs",
+                read=door.read_mark,
+                pids=door.who_left_marks,
+                marks=door.all_marks,
+                erase=door.erase_mark,
+            )
         )
         stack.enter_context(
             patch.multiple("sentinel.reaper.signals", os=system, signal=signals, HAS_PIDFD=True, _ended=door.ended)
