@@ -405,6 +405,7 @@ def test_a_tmux_server_that_an_agent_started_owns_what_runs_in_it(room, program,
     agent = start(room, program)
     tmux("new-session", "-d", "sleep 600")
     pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    becomes(pane, "sleep")  # before that it may have no terminal of its own yet
     room.forked(agent.pid, server_pid())
     room.forked(server_pid(), pane)
     assert room.owner(pane) == opened(room)[0].key
@@ -419,6 +420,7 @@ def test_a_pane_that_was_looked_at_before_its_server_could_be_told_is_a_session(
     agent = start(room, program)
     tmux("new-session", "-d", "sleep 600")
     pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    becomes(pane, "sleep")  # before that it may have no terminal of its own yet
     room.forked(agent.pid, server_pid())
     room.forked(server_pid(), pane)
     room.bus.publish(ProcessExecuted(pane))
