@@ -115,3 +115,8 @@ class Outcome:
     result: Result
     reason: str = ""
     name: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a file was dealt with, and did not stay for a reason that may pass."""
+        return self.result is not Result.KEPT

@@ -141,13 +141,14 @@ def _lost_one(sighting: Sighting, known: Surmise, strong: frozenset[int]) -> Can
         return None
     if sighting.agent and not _is_hung_up(sighting):
         doubts += (f"it is the coding agent {sighting.agent}, and may be at work without a terminal",)
-    if _holds_nothing(sighting.stdio):
-        if sighting.facts.session == sighting.facts.id.pid:
-            doubts += ("it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",)
-        elif not _is_in_a_session_of(sighting, known):  # the last of a double fork looks like that, too
-            signs += ("it holds no terminal or pipe, and nobody knows who made its session (setsid)",)
-            return Candidate(sighting.facts, Grade.WEAK, (*evidence, how, *signs), doubts)
-    best = Grade.STRONG if evidence and not doubts else Grade.WEAK
+    holds_nothing, leads = _holds_nothing(sighting.stdio), sighting.facts.session == sighting.facts.id.pid
+    if holds_nothing and leads:
+        doubts += ("it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",)
+    # The last of a double fork looks like that, too.
+    made_by_nobody = holds_nothing and not leads and not _is_in_a_session_of(sighting, known)
+    if made_by_nobody:
+        signs += ("it holds no terminal or pipe, and nobody knows who made its session (setsid)",)
+    best = Grade.STRONG if evidence and not doubts and not made_by_nobody else Grade.WEAK
     return Candidate(sighting.facts, best, (*evidence, how, *signs), doubts)
 
 

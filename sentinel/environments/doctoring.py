@@ -51,11 +51,17 @@ def _strangers(
 ) -> Iterator[Holder]:
     pids = [pid for pid, has in ports.items() if port in has]
     for pid in pids:
-        place = processes.working_directory(pid)
-        if not inside(place, project.directory):
-            yield Holder(os.getuid(), pid, everyone[pid].name, place)
+        if _works_elsewhere(pid, project.directory):
+            yield Holder(os.getuid(), pid, everyone[pid].name, processes.working_directory(pid))
     users = {one.uid for one in listening.values() if one.port == port}
     yield from map(Holder, sorted(users - ({os.getuid()} if pids else set())))
+
+
+def _works_elsewhere(pid: int, directory: str) -> bool:
+    """Whether it is known that neither a process nor any above it works in a directory: servers change theirs."""
+    chain = processes.chain(pid)
+    places = [processes.working_directory(link.id.pid) for link in chain] if isinstance(chain, tuple) else []
+    return bool(places) and bool(places[0]) and not any(inside(place, directory) for place in places)
 
 
 PORTS = Check("project-ports", "Projects", "no stranger has a port of a project that you have started here", _ports)

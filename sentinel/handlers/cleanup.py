@@ -127,10 +127,13 @@ class CleanUp:
             await asyncio.wait([running])
         if record.death is None or key in self._in_use:
             return  # what works for somebody is judged again and again anyway
-        self._catch_up()
-        condemned = {verdict.id for verdict in self._examiner.left_by(record) if isinstance(verdict, Condemned)}
-        if condemned & self._spared.get(key, set()):
-            self._answer(record, record.death, cause)
+        try:
+            self._catch_up()
+            condemned = {one.id for one in self._examiner.left_by(record) if isinstance(one, Condemned)}
+            if condemned & self._spared.get(key, set()):
+                self._answer(record, record.death, cause)
+        except Exception as error:  # noqa: BLE001 - nobody awaits this one: what it was is told
+            self._tell_of_failure(error, cause)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -148,7 +151,7 @@ class CleanUp:
 
     def _tidy_once_more(self, record: Record) -> None:
         began = time.monotonic()
-        outcomes = tuple(o for o in self._leftovers.remove(record.session, self._policy()) if _is_done(o))
+        outcomes = tuple(o for o in self._leftovers.remove(record.session, self._policy()) if o.is_done)
         if outcomes:
             tidied = CleanedUp(record.session, outcomes, time.monotonic() - began)
             self._bus.publish(tidied, self._causes.get(record.session.key, 0))
@@ -203,7 +206,7 @@ class CleanUp:
     ) -> None:
         session = record.session
         # What is held by a process that is about to end is judged again after its end.
-        early = [o for o in self._leftovers.remove(session, self._policy()) if _is_done(o)]
+        early = [o for o in self._leftovers.remove(session, self._policy()) if o.is_done]
         known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
         spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not lacks_an_answer((v,))}
         async with asyncio.TaskGroup() as group:  # who is awaited must not wait for who gives no answer
@@ -218,7 +221,7 @@ class CleanUp:
             grace = began + (strikes[0].action.grace if strikes else 0.0)
             outcomes += await self._pursue(record, known, spared, revivals, grace=grace, intent=intent)
         late = self._leftovers.remove(session, self._policy(), [outcome.target for outcome in early])
-        record.files_kept = not all(map(_is_done, late))
+        record.files_kept = not all(outcome.is_done for outcome in late)
         outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
@@ -343,8 +346,3 @@ class CleanUp:
             self._ledger.close(key)
             self._spared.pop(key, None)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))
-
-
-def _is_done(outcome: Outcome) -> bool:
-    """Whether a file was dealt with, and did not stay for a reason that may pass."""
-    return outcome.result is not Result.KEPT

@@ -50,11 +50,12 @@ def works_for_another(pid: int, root: ProcessId) -> str:
         return f"nobody can tell who bore process {pid}"
     if facts.id.start < root.start:
         return f"process {pid} is older than the session"
-    if facts.parent <= 1 or processes.comm(facts.parent) == _MANAGER:
+    if facts.parent <= 1:
         return ""
     bearer, chain = processes.look(facts.parent), processes.chain(root.pid)
     if isinstance(bearer, ProcessFacts) and not isinstance(chain, Unknown):
-        if bearer.session != facts.session and any(link.id == bearer.id for link in chain):
+        is_manager = bearer.name == _MANAGER and bearer.parent == 1
+        if is_manager or (bearer.session != facts.session and any(link.id == bearer.id for link in chain)):
             return ""
         return f"process {pid} is the work of process {facts.parent}, which lives and is not of the session"
     return f"nobody can tell who bore process {pid}"

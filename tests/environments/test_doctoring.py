@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +54,30 @@ def test_a_stranger_on_a_projects_port_is_named(patient, shop, port):
 def test_whoever_works_in_the_project_may_have_its_port(patient, shop, monkeypatch):
     monkeypatch.chdir(shop)
     assert list(PORTS(patient)) == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_of_whom_nobody_can_tell_where_it_works_nothing_is_said(patient, monkeypatch):
+    monkeypatch.setattr(doctoring.processes, "working_directory", lambda _: "")
+    assert list(PORTS(patient)) == []
+
+
+def test_a_server_that_left_the_directory_is_the_projects_by_what_is_above_it(patient, shop, port, monkeypatch):
+    monkeypatch.chdir(shop)
+    serve = "import socket, sys; socket.socket(fileno=int(sys.argv[1])); input()"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        (shop / "sentinel.toml").write_text(f"[project]\nports = [{listener.getsockname()[1]}]\n")
+        command = [sys.executable, "-c", serve, str(listener.fileno())]
+        with subprocess.Popen(command, cwd="/", stdin=subprocess.PIPE, pass_fds=[listener.fileno()]) as server:
+            listener.close()
+            patient.leftovers.look = Look(os.getuid(), Ledger())
+            assert server.pid in patient.leftovers.look.everyone
+            assert list(PORTS(patient)) == []
+            monkeypatch.chdir("/")
+            (trouble,) = PORTS(patient)
+            assert f"held by pid {server.pid} (" in trouble.what
+            server.communicate(b"\n")
 
 
 @pytest.mark.usefixtures("shop")

@@ -831,3 +831,33 @@ def test_what_was_spared_for_the_sake_of_a_session_inside_is_judged_again_when_t
     told = [(event.session.key, len(event.processes)) for event in room.told(SessionJudged)]
     assert told == [(around.key, 1), (session.key, 0), (around.key, 1)]
     assert results(room) == [Result.ENDED]
+
+
+def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):
+    async def scenario():
+        stage = Stage(room)
+        outer, inner = room.start(), room.start()
+        around = room.open(outer.pid)
+        far = outer.do(f"bear({SLEEP!r})")
+        room.open(inner.pid, name="codex", outer=around.key)
+        now = time.monotonic()
+        room.ledger.claim(room.handles.take(far), around.key, now, Departure(now, clean=None), Witness.LOOK)
+        stage.kill(outer)
+        while not room.ledger.record(around.key).settled:
+            await asyncio.sleep(0.01)
+        left_by = room.examiner.left_by
+
+        def fails(record):
+            if record.session.key == around.key:
+                raise OSError("a test says so")
+            return left_by(record)
+
+        monkeypatch.setattr(room.examiner, "left_by", fails)
+        stage.kill(inner)
+        await stage.closed()
+        async with asyncio.timeout(HANG):
+            while not room.told(HandlerFailed):
+                await asyncio.sleep(0.01)
+
+    run(scenario())
+    assert "a test says so" in room.told(HandlerFailed)[0].error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,6 +207,23 @@ input()"""
             kill(handle)
     assert registry.get("nightly").children == ()
     assert [type(event) for event in told] == [SessionRegistered]
+
+
+def test_mercy_a_program_that_is_only_called_like_the_users_manager_adopts_nobody(registry, sleeper, tmp_path):
+    root, _ = sleeper()
+    registry.register("nightly", pid=root.pid)
+    program = tmp_path / "systemd"
+    shutil.copy("/bin/sh", program)
+    command = [program, "-c", "sleep 60 & echo $!; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        child = int(process.stdout.readline())
+        handle = os.pidfd_open(child)
+        try:
+            assert processes.comm(process.pid) == "systemd"
+            with pytest.raises(SentinelError, match=f"{child} is the work of process {process.pid}, which lives"):
+                registry.add_child("nightly", child, by=root.pid)
+        finally:
+            kill(handle)
 
 
 def test_mercy_who_is_older_than_the_session_is_not_believed(registry, sleeper, lost):
