@@ -22,6 +22,8 @@ from tests.lab.tracing import lose
 
 pytestmark = pytest.mark.real
 
+PORT = 15300 if os.environ.get("SENTINEL_TEST_NAMESPACE") else 15100
+"""Those in a pid namespace run aside, beside the others, and have the same ports."""
 PROCFILE = """web: python3 -m http.server $PORT --bind 127.0.0.1 >/dev/null 2>&1
 child: bash -c 'sleep 600; true'
 own: setsid sleep 601 & exec sleep 602
@@ -133,7 +135,7 @@ END = {
 def test_after_each_end_nothing_is_left_of_it(stage, environments, end):
     bystander = stage.start("bash", "-c", "exec -a overmind sleep 600")
     stage.agent()
-    shop = environments("shop", 15100)
+    shop = environments("shop", PORT)
     END[end](shop)
     nothing_left(shop)
     assert alive(bystander.pid)
@@ -142,7 +144,7 @@ def test_after_each_end_nothing_is_left_of_it(stage, environments, end):
 def test_when_the_server_dies_after_its_overmind_nothing_is_left_either(stage, environments):
     """Both at once: what was still to be ended may be gone before its turn comes."""
     stage.agent()
-    shop = environments("shop", 15100)
+    shop = environments("shop", PORT)
     server = shop.server()
     stage.kill(shop.pid)
     stage.kill(server)
@@ -154,8 +156,8 @@ def test_when_the_server_dies_after_its_overmind_nothing_is_left_either(stage, e
 def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, overmind):
     """Its tmux server lost a SIGCHLD: it takes the zombie of its process for alive."""
     stage.agent()
-    shop = Environment(stage, overmind, "shop", 15100, PROCFILE.splitlines()[0])
-    stage.start(*shop.command("start", "-p", "15100"))
+    shop = Environment(stage, overmind, "shop", PORT, PROCFILE.splitlines()[0])
+    stage.start(*shop.command("start", "-p", str(PORT)))
     shop.started()
     server = shop.server()
     lose(server, signal.SIGCHLD, lambda: stage.kill(shop.pid, signal.SIGTERM))
@@ -168,9 +170,9 @@ def test_an_overmind_that_would_wait_for_ever_is_set_free(stage, overmind):
 def test_a_daemonised_one_is_followed_and_cleaned_up_after(stage, source, overmind, terminal):
     """The end of the process that was started is not its death, nor is the end of the terminal."""
     stage.agent()
-    shop = Environment(stage, overmind, "shop", 15100)
+    shop = Environment(stage, overmind, "shop", PORT)
     window = terminal("bash", "--norc", "-i")
-    window.type(f"cd {shop.home} && {overmind} start -D -p 15100\n")
+    window.type(f"cd {shop.home} && {overmind} start -D -p {PORT}\n")
     shop.started()
     window.close()
     until(lambda: not alive(window.pid), "the shell's end")
@@ -186,8 +188,8 @@ def test_a_daemonised_one_is_followed_and_cleaned_up_after(stage, source, overmi
 
 def test_the_closed_terminal(stage, overmind, terminal):
     stage.agent()
-    shop = Environment(stage, overmind, "shop", 15100)
-    window = terminal("bash", "-ic", f"cd {shop.home}; {overmind} start -p 15100")
+    shop = Environment(stage, overmind, "shop", PORT)
+    window = terminal("bash", "-ic", f"cd {shop.home}; {overmind} start -p {PORT}")
     shop.started()
     window.close()
     nothing_left(shop)
@@ -197,27 +199,27 @@ def test_the_closed_terminal(stage, overmind, terminal):
 @pytest.mark.parametrize("source", ["connector"], indirect=True)  # it is over between two samples
 def test_a_start_over_a_stale_socket_leaves_no_directory_and_frees_the_way(stage, overmind):
     stage.agent()
-    shop = Environment(stage, overmind, "shop", 15100)
+    shop = Environment(stage, overmind, "shop", PORT)
     stage.run("python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).bind({str(shop.socket)!r})")
-    assert stage.run(*shop.command("start", "-p", "15100")).returncode == 1
+    assert stage.run(*shop.command("start", "-p", str(PORT))).returncode == 1
     until(lambda: not shop.scripts() and not os.path.lexists(shop.socket), "the leftovers being removed")
-    stage.start(*shop.command("start", "-p", "15100"))
+    stage.start(*shop.command("start", "-p", str(PORT)))
     shop.started()
 
 
 @pytest.mark.parametrize("source", ["connector"], indirect=True)  # it is over between two samples
 def test_a_second_start_beside_a_living_one_leaves_nothing_and_touches_nothing(stage, environments):
     stage.agent()
-    shop = environments("shop", 15100)
+    shop = environments("shop", PORT)
     before = set(shop.left())
-    assert stage.run(*shop.command("start", "-p", "15100")).returncode == 1
+    assert stage.run(*shop.command("start", "-p", str(PORT))).returncode == 1
     stage.record("cleanup.done", "shop")
     assert set(shop.left()) == before
 
 
 def test_another_one_lives_on_untouched(stage, environments):
     stage.agent()
-    shop, forum = environments("shop", 15100), environments("forum", 15200)
+    shop, forum = environments("shop", PORT), environments("forum", PORT + 100)
     stage.kill(shop.pid)
     nothing_left(shop)
     time.sleep(0.3)
@@ -227,8 +229,8 @@ def test_another_one_lives_on_untouched(stage, environments):
 
 
 def test_one_that_ran_before_the_agent_is_found_with_all_that_is_its(stage, overmind):
-    shop = Environment(stage, overmind, "shop", 15100)
-    stage.start(*shop.command("start", "-p", "15100"))
+    shop = Environment(stage, overmind, "shop", PORT)
+    stage.start(*shop.command("start", "-p", str(PORT)))
     until(lambda: shop.socket.exists() and shop.tmux_sockets(), "Overmind's start")
     time.sleep(0.5)
     stage.agent()
