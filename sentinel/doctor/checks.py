@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.doctor import of_hooks, of_host, of_leftovers, of_notifications, of_service, of_tmux
+from sentinel.doctor import of_hooks, of_host, of_leftovers, of_notifications, of_service, of_state, of_tmux
 from sentinel.doctor.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -12,6 +12,8 @@ CHECKS: tuple[Check, ...] = (
     Check("service", "Sentinel", "the service, if it is installed, serves", of_service.installed),
     Check("linger", "Sentinel", "what lives on after your log-out is watched", of_service.lingers),
     Check("places", "Sentinel", "what is done can be written down", of_host.places),
+    Check("registry", "Sentinel", "sessions can register", of_state.registry),
+    Check("spool", "Sentinel", "hooks can leave their words, and these are read", of_state.spool),
     Check("notifications", "Sentinel", "you can be told", of_notifications.notifications),
     Check("hooks", "Sentinel", "hooks of coding agents, if you have them, are run", of_hooks.of_agents),
     Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),

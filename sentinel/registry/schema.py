@@ -58,13 +58,13 @@ def prepare(connection: sqlite3.Connection) -> None:
         TooNew: A later Sentinel has written it.
         sqlite3.Error: It cannot be read or written, or it is damaged.
     """
-    if _version(connection) == VERSION:
+    if version(connection) == VERSION:
         return
     connection.execute("PRAGMA journal_mode = WAL")  # it stays with the file, and cannot change in a transaction
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)  # asked again: another may have been first
-        for step in _STEPS[version:]:
+        # Asked again: another may have been first.
+        for step in _STEPS[version(connection) :]:
             for statement in filter(str.strip, step.split(";")):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -75,11 +75,17 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version(connection: sqlite3.Connection) -> int:
+    """Which form the database has; 0 for one that is empty yet.
+
+    Raises:
+        TooNew: A later Sentinel has written it.
+        sqlite3.Error: It cannot be read, or is no registry.
+    """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if application not in (0, APPLICATION):
         raise sqlite3.DatabaseError("it is another program's database")
-    if version > VERSION:
-        raise TooNew(f"the registry has version {version}, and this Sentinel knows up to {VERSION}: upgrade it")
-    return version
+    if found > VERSION:
+        raise TooNew(f"the registry has version {found}, and this Sentinel knows up to {VERSION}: upgrade it")
+    return found

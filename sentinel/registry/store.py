@@ -50,6 +50,7 @@ class Store:
         path: The file; it is made if need be, for its user alone.
         patience: Seconds to wait for other writers.
         now: Wall clock and monotonic clock, for tests.
+        writes: Without, the file is only read: neither made nor brought to the present form.
 
     Raises:
         RegistryDamaged: What is there is no registry.
@@ -62,19 +63,21 @@ class Store:
         *,
         patience: float = PATIENCE,
         now: tuple[Callable[[], float], Callable[[], float]] = (time.time, time.monotonic),
+        writes: bool = True,
     ) -> None:
         self.path = path
         self._patience = patience
         self._wall, self._monotonic = now
         with self._told():
-            _make(path)
-            self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+            (_make if writes else _refuse_link)(path)
+            place = f"{path.as_uri()}?mode={'rw' if writes else 'ro'}"
+            self._connection = sqlite3.connect(place, timeout=patience, isolation_level=None, uri=True)
             self._opened = os.stat(path)
         try:
             with self._told():
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.execute("PRAGMA foreign_keys = ON")
-                schema.prepare(self._connection)
+                (schema.prepare if writes else schema.version)(self._connection)
         except SentinelError:
             self._connection.close()
             raise
@@ -241,7 +244,7 @@ class Store:
             return [_decode(row) for (row,) in rows]
 
     def check(self) -> None:
-        """Read the whole file.
+        """Read the whole file, and where it has the present form each session in it.
 
         Raises:
             RegistryDamaged: Part of it is not what it was.
@@ -250,6 +253,9 @@ class Store:
             found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
+            present = schema.version(self._connection) == schema.VERSION
+        if present:
+            self.entries("TRUE")
 
     # -- steps ---------------------------------------------------------------------
 
@@ -316,8 +322,12 @@ def _make(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        if path.is_symlink():
-            raise OSError(errno.ELOOP, "it is a symbolic link") from None
+        _refuse_link(path)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link")
 
 
 def _as_json(labels: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, FileChanged, HookLeft, SourceDegraded
 from sentinel.sources.hints import Watches
 
-_NAME = re.compile(r"[0-9]{20}-[0-9]{1,10}\.json", re.ASCII)
+NAME = re.compile(r"(?P<at>[0-9]{20})-[0-9]{1,10}\.json", re.ASCII)
+"""What a call is called: when it was left, in nanoseconds since the epoch, and by which process."""
 
 
 class SpoolSource:
@@ -75,7 +76,7 @@ class SpoolSource:
             found = self._path.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():  # what is read is taken away
                 raise NotADirectoryError(0, "it is no directory of ours")
-            names = sorted(name for name in os.listdir(self._path) if _NAME.fullmatch(name))
+            names = sorted(name for name in os.listdir(self._path) if NAME.fullmatch(name))
         except OSError as error:
             self._bus.publish(SourceDegraded(self.name, f"the spool cannot be read: {error.strerror}"))
             return
