@@ -108,7 +108,10 @@ def _lines(reports: Sequence[Report]) -> Iterator[str]:
         if report.check.category != category:
             category = report.check.category
             yield category
-        yield f"  {_MARKS[report.status]} {_headline(report)}"
+        if report.status is Status.WELL:
+            yield f"  {_MARKS[Status.WELL]} {report.check.title}"
+        elif report.status is Status.UNKNOWN:
+            yield f"  {_MARKS[Status.UNKNOWN]} could not check whether {report.check.title}: {clean(report.why, 400)}"
         for trouble in report.troubles:
             yield from _about(trouble)
     found = sum(len(report.troubles) for report in reports)
@@ -120,18 +123,8 @@ def _lines(reports: Sequence[Report]) -> Iterator[str]:
         yield "What can be done about it, is done by: sentinel doctor --fix"
 
 
-def _headline(report: Report) -> str:
-    match report.status:
-        case Status.UNKNOWN:
-            return f"could not check whether {report.check.title}: {clean(report.why, 400)}"
-        case Status.FOUND:
-            return f"it is not true that {report.check.title}"
-        case Status.WELL:
-            return report.check.title
-
-
 def _about(trouble: Trouble) -> Iterator[str]:
-    yield f"     {clean(trouble.what, 400)}"
+    yield f"  {_MARKS[Status.FOUND]} {clean(trouble.what, 400)}"
     yield from (f"       - {clean(sentence, 400)}" for sentence in trouble.evidence)
     if trouble.remedy is not None:
         yield f"       fix: {clean(trouble.remedy.says, 400)}"

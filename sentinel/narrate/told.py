@@ -7,6 +7,7 @@ So every sentence is cleaned once more, and what is not as it should be is told 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ _PREFIX = "dev.sentinel."
 _LONGEST = 600
 _MOST_DETAILS = 12
 """Beyond that a list is not read, and the counts in the sentence say enough."""
+_WAY = re.compile(r"(?:^|; )(desktop|tmux|terminal): ")
+_BEFORE_A_WAY = re.compile(r"; (?=(?:desktop|tmux|terminal): )")
+"""Several reasons for which nothing was shown stand in one text, each behind the name of its way."""
 
 
 def kind(record: Mapping[str, object]) -> str:
@@ -225,7 +229,15 @@ def _notified(data: Data) -> str:
     text = data["text"].partition("\n")[0].partition("\\x0a")[0]
     if data["shown"]:
         return f"told by {data['by']}: {text}" if data.get("by") else f"told: {text}"
-    return f"could not tell you ({data['why']})" + (f": {text}" if text else "")
+    ways = _WAY.findall(data["why"])
+    if len(ways) <= 1:
+        return f"not shown ({data['why']})" + (f": {text}" if text else "")
+    tried = f"{', '.join(ways[:-1])} or {ways[-1]}"
+    return f"not shown by {tried}" + (f": {text}" if text else "; why: sentinel notify --test")
+
+
+def _why_not_shown(data: Data) -> list[str]:
+    return [] if data["shown"] else _BEFORE_A_WAY.split(data["why"])
 
 
 def _lost(data: Data) -> str:
@@ -233,7 +245,7 @@ def _lost(data: Data) -> str:
 
 
 def _degraded(data: Data) -> str:
-    return f"{data['source']} works less well than it could: {data['why']}"
+    return f"{data['source']} does not work as it should: {data['why']}"
 
 
 def _woke(data: Data) -> str:
@@ -320,4 +332,5 @@ _DETAILS: dict[str, Callable[[Data], list[str]]] = {
     "session.judged": _verdicts,
     "cleanup.done": _outcomes,
     "action.abandoned": _left,
+    "notification.sent": _why_not_shown,
 }

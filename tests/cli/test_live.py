@@ -55,11 +55,11 @@ def test_why_a_notification_was_not_shown_is_told_until_it_is_another_reason_or_
     no_bus, too_many = (Notified(RUN.key, "it died", shown=False, why=why) for why in ("no bus", "too many"))
     shown = Notified(RUN.key, "it died", shown=True)
     assert told(no_bus, no_bus, too_many, too_many, no_bus, shown, no_bus, no_bus) == [
-        "could not tell you (no bus)",
-        "could not tell you (too many)",
-        "could not tell you (no bus)",
+        "not shown (no bus)",
+        "not shown (too many)",
+        "not shown (no bus)",
         "told: it died",
-        "could not tell you (no bus)",
+        "not shown (no bus)",
     ]
 
 

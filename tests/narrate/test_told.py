@@ -16,6 +16,7 @@ from sentinel.core.verdicts import Absent, Condemned, Spared, Stale
 from sentinel.narrate import details, duration, kind, sentence
 from sentinel.narrate.told import _SENTENCES
 
+NO_WAY = "desktop: it failed; once: more; tmux: no client is attached; terminal: none"
 CLAUDE = Session(
     Kind.AGENT, "claude", ProcessId(4231, 7), directory="/p", belongings=Belongings((SocketMark("/p/a.sock"),))
 )
@@ -253,12 +254,17 @@ SAMPLES = [
         "claude-4231 is watched no more: it said that it is over, and its process goes on",
     ),
     (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
-    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "could not tell you (no bus): claude"),
+    (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "not shown (no bus): claude"),
+    (events.Notified(CLAUDE.key, "claude", shown=False, why=NO_WAY), "not shown by desktop, tmux or terminal: claude"),
+    (
+        events.Notified(CLAUDE.key, "", shown=False, why=NO_WAY),
+        "not shown by desktop, tmux or terminal; why: sentinel notify --test",
+    ),
     (
         events.EventsLost("files", "overflow"),
         "notices of files were lost, everything is looked at again: overflow",
     ),
-    (events.SourceDegraded("files", "no watch left"), "files works less well than it could: no watch left"),
+    (events.SourceDegraded("files", "no watch left"), "files does not work as it should: no watch left"),
     (events.HandlerFailed("tell", "CleanedUp", "KeyError: 1"), "tell failed on CleanedUp: KeyError: 1"),
     (events.Woke(3600.04), "the machine slept for 3600.0 s: everything is looked at again"),
     (events.MessageRefused(77, "not allowed"), "a message from pid 77 was refused: not allowed"),
@@ -298,6 +304,15 @@ def test_a_clean_up_in_detail():
         "/p/a.sock: removed",
         "/p/b.sock: kept, a living process holds it",
     ]
+
+
+def test_each_way_by_which_nothing_was_shown_in_detail():
+    def why(text, *, shown=False):
+        return details(record(events.Notified(CLAUDE.key, "claude", shown=shown, why=text)))
+
+    assert why(NO_WAY) == ["desktop: it failed; once: more", "tmux: no client is attached", "terminal: none"]
+    assert why("no bus") == ["no bus"]
+    assert why("", shown=True) == []
 
 
 def test_details_that_nobody_would_read_are_left_out():

@@ -108,7 +108,7 @@ def test_a_configuration_that_cannot_be_used_is_a_finding_and_nothing_is_mended_
     (lost,) = Wreck(stage).left_by_an_agent("lost")
     stage.configure('mode = "act"\n\nmodus = 1\n')
     done = doctor("--fix", "--yes")
-    assert "!! it is not true that the configuration can be used" in done.stdout
+    assert "  !! the configuration cannot be used\n" in done.stdout
     assert f"{stage.config}/sentinel.toml:3: " in done.stdout
     assert f"(pid {lost}) was left behind" in done.stdout
     assert "nothing is ended: the configuration cannot be used" in done.stderr
