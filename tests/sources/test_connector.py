@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -50,6 +51,13 @@ def listening(watched=None):
     return source, heard
 
 
+@contextlib.contextmanager
+def lasting():
+    """A process that is still there when it is read of."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
 def until(source, heard, *wanted, patience=5.0):
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -90,34 +98,95 @@ def test_threads_are_not_processes():
         thread = threading.Thread(target=int)
         thread.start()
         thread.join()
-    marker = subprocess.Popen(["/bin/true"])
-    marker.wait()
-    until(source, heard, (ProcessForked, {"child": marker.pid}))
+    with lasting() as marker:
+        until(source, heard, (ProcessForked, {"child": marker.pid}))
     source.close()
     assert [e.child for e in heard.of(ProcessForked, parent=os.getpid())] == [marker.pid]
 
 
 def test_births_and_ends_of_others_are_dropped():
     source, heard = listening(set())
-    process = subprocess.Popen(["/bin/true"])
-    process.wait()
-    until(source, heard, (ProcessExecuted, {"pid": process.pid}))
+    with lasting() as process:
+        until(source, heard, (ProcessExecuted, {"pid": process.pid}))
+    source.drain()
     source.close()
     assert not heard.of(ProcessForked)
     assert not heard.of(ProcessExited)
 
 
-def test_what_is_born_and_gone_before_its_birth_is_answered_is_told_whole():
+TWO_GENERATIONS = """
+import os
+told, tell = os.pipe()
+if (child := os.fork()) == 0:
+    if (grandchild := os.fork()) == 0:
+        os.read(0, 1)
+        os._exit(0)
+    os.write(tell, str(grandchild).encode())
+    os.waitpid(grandchild, 0)
+    os._exit(0)
+print(os.read(told, 20).decode(), flush=True)
+os.waitpid(child, 0)
+"""
+
+
+def test_what_is_born_before_its_parents_birth_is_answered_is_told_too():
     """A handler that catches up has all of it answered after itself."""
     source, heard = listening({os.getpid()})
-    script = "import os; child = os.fork() or os._exit(0); os.waitpid(child, 0); print(child)"
-    process = subprocess.run([sys.executable, "-IS", "-c", script], capture_output=True, check=True)
-    grandchild = int(process.stdout)
+    process = subprocess.Popen(
+        [sys.executable, "-IS", "-c", TWO_GENERATIONS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    grandchild = int(process.stdout.readline())
+    until(source, heard, (ProcessForked, {"child": grandchild}))
+    process.communicate(b"x")
     until(source, heard, (ProcessExited, {"pid": grandchild}))
     source.close()
     (born,) = heard.of(ProcessForked, child=grandchild)
-    assert heard.of(ProcessForked, child=born.parent)[0].parent == os.getpid()
+    (above,) = heard.of(ProcessForked, child=born.parent)
+    assert heard.of(ProcessForked, child=above.parent)[0].parent == os.getpid()
     assert heard.of(ProcessExited, pid=born.parent)
+
+
+def test_lives_that_are_over_before_they_are_read_of_are_not_told():
+    source, heard = listening({os.getpid()})
+    passed = [subprocess.Popen(["/bin/true"]) for _ in range(20)]
+    for process in passed:
+        process.wait()
+    with lasting() as stays:
+        until(source, heard, (ProcessExecuted, {"pid": stays.pid}))
+    source.close()
+    pids = {process.pid for process in passed}
+    assert not [event for event in heard.events if getattr(event, "pid", None) in pids]
+    assert heard.of(ProcessForked, child=stays.pid)
+    assert not pids & {event.child for event in heard.of(ProcessForked)}
+
+
+def test_one_that_is_dead_and_not_reaped_is_told_whole():
+    """Its first thread may have ended while others go on: the kernel says both in the same words."""
+    source, heard = listening({os.getpid()})
+    zombies = [subprocess.Popen(["/bin/true"]) for _ in range(4)]
+    for process in zombies:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    until(source, heard, *[(ProcessExited, {"pid": process.pid}) for process in zombies])
+    source.close()
+    assert {process.pid for process in zombies} <= {event.child for event in heard.of(ProcessForked)}
+    for process in zombies:
+        process.wait()
+
+
+def test_what_was_read_and_not_published_yet_comes_before_what_is_read_by_a_handler():
+    """A handler catches up in the middle of a reading."""
+    told = []
+
+    class Catching:
+        def publish(self, event):
+            told.append(event.child)
+            source.drain()
+
+    source = ProcConnector(Catching(), Everybody())
+    first, second, third = (datagram(1, 5, 5, child, child) for child in (6, 7, 8))
+    source._socket = Socket(first, second, BlockingIOError(), third, *[BlockingIOError()] * 4)
+    source.drain()
+    assert told == [6, 7, 8]
 
 
 def test_the_birth_of_one_that_gets_a_watched_number_is_told():
