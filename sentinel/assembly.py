@@ -222,7 +222,7 @@ def build(
         sweep=sweep,
         snapshots=snapshots,
         explanations=Explanations(ledger, examiner, leftovers, policy),
-        halting=Halting(bus, switches),
+        halting=Halting(bus, switches, later),
         keeping=keeping,
         policy=policy,
         examiner=examiner,

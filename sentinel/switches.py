@@ -18,7 +18,9 @@ from pathlib import Path
 
 import msgspec
 
+from sentinel import clocks
 from sentinel.atomic import encode, lock, read_file, replace_file, set_aside
+from sentinel.core.moments import Moment
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Halt, Switches
@@ -74,12 +76,16 @@ class SwitchBoard:
 
     def held(self) -> str:
         """Why nothing may be ended now; empty when it may."""
-        return self.now().held(time.time())
+        return self.now().held(self.moment())
+
+    def moment(self) -> Moment:
+        """What time it is, as switches count it."""
+        return clocks.now(self._boot)
 
     def state(self) -> dict[str, object]:
         """Where they stand, as ``sentinel status`` shows it."""
         now, held = self.now(), self.held()
-        until = now.pause.until if held and now.pause is not None and now.breaker is None else None
+        until = now.pause.ends(self.moment()) if held and now.pause is not None and now.breaker is None else None
         return {"held": held, "held_until": until, "kept": len(now.kept), "switch_trouble": self.trouble}
 
     def applied_to(self, policy: Policy) -> Policy:

@@ -65,6 +65,7 @@ EVENTS = [
     events.RegistryRebuilt("it is damaged", "/p/registry.db.damaged-1", 2, 3),
     events.SessionReleased(SESSION),
     events.Paused(12.5),
+    events.PauseRanOut(12.5, ""),
     events.WentOn("a person has paused Sentinel"),
     events.KeepSaid(ProcessId(5, 7), "node", "", kept=True),
     events.BreakerOpened("6 causes within 30 s"),

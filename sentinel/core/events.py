@@ -488,6 +488,18 @@ class Paused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class PauseRanOut(Event):
+    """A pause for a while is over."""
+
+    type: ClassVar[str] = "switch.expired"
+
+    at: float
+    """When it was, in wall-clock seconds since the epoch: nobody need have been there."""
+    why_held: str
+    """Why nothing is ended all the same; empty when Sentinel acts again."""
+
+
 class WentOn(Event):
     """A person wants Sentinel to act again."""
 
@@ -639,3 +651,4 @@ RECORDED: tuple[type[Event], ...] = (
     HandlerFailed,
     MessageRefused,
 )
+    PauseRanOut,

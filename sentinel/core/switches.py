@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sentinel.core.facts import ProcessId
+from sentinel.core.moments import Moment
+
+_SET = 1.0
+"""Seconds by which a wall clock that was set differs from one that was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,30 @@ class Halt:
     why: str
     until: float | None = None
     """The same; None: until somebody says otherwise."""
+    boot: str = ""
+    """The kernel's id of the boot in which it began; empty where that was not noted."""
+    up: float = 0.0
+    """Seconds from that boot until it began."""
+    event: int = 0
+    """``seq`` of the record that says so; 0 where there is none."""
+
+    @classmethod
+    def begin(cls, now: Moment, why: str, until: float | None = None) -> Halt:
+        """One that begins now."""
+        return cls(now.wall, why, until, now.boot, now.up)
+
+    def left(self, now: Moment) -> float:
+        """Seconds for which it still holds, negative when it is over: it lasts as long as was said then."""
+        if self.until is None:
+            return math.inf
+        return self.until - self.since - now.since(Moment(self.since, self.boot, self.up))
+
+    def ends(self, now: Moment) -> float | None:
+        """When it is over by the wall clock as that goes now; None: when somebody says so."""
+        if self.until is None:
+            return None
+        ends = now.wall + self.left(now)
+        return ends if abs(ends - self.until) > _SET else self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +69,9 @@ class Switches:
     breaker: Halt | None = None
     """More was to be ended than Sentinel trusts itself with."""
 
-    def held(self, now: float) -> str:
-        """Why nothing may be ended at ``now`` (wall-clock seconds); empty when it may."""
-        halts = (self.breaker, self.pause)
-        return next((halt.why for halt in halts if halt and (halt.until is None or now < halt.until)), "")
+    def held(self, now: Moment) -> str:
+        """Why nothing may be ended now; empty when it may."""
+        return next((halt.why for halt in (self.breaker, self.pause) if halt and halt.left(now) > 0), "")
 
     def keeping(self, keeps: Iterable[Keep]) -> Switches:
         """The same with these kept too; who was kept before stays as it was."""

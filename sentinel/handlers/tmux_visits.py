@@ -22,6 +22,7 @@ from sentinel.core.events import (
     HandlerFailed,
     LookDue,
     Paused,
+    PauseRanOut,
     ServerReopened,
     SessionDied,
     SessionOpened,
@@ -37,7 +38,7 @@ from sentinel.handlers.later import Later
 Visitor = Callable[[Session, SocketMark], Awaitable[Unknown | None]]
 """Asks one server. ``Unknown``: it did not answer, and whoever comes next need not try."""
 
-_SHOWN: tuple[type[Event], ...] = (CleanedUp, Paused, WentOn, BreakerOpened, ConfigurationRead)
+_SHOWN: tuple[type[Event], ...] = (CleanedUp, Paused, PauseRanOut, WentOn, BreakerOpened, ConfigurationRead)
 """What changes the status line."""
 _SETTLED = 0.1
 """Seconds between a reason and the visit: what happens together is seen together, and a server that

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -16,7 +15,7 @@ from sentinel.core.facts import Death
 from sentinel.core.hooks import NOT_THE_END
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
-from sentinel.narrate import locks, registry, tmux
+from sentinel.narrate import locks, registry, switches, tmux
 from sentinel.narrate.words import Data, duration, first, left_out, listed, pid
 
 _PREFIX = "dev.sentinel."
@@ -197,27 +196,6 @@ def _session_closed(data: Data) -> str:
     return f"{data['session']['id']} is closed: no process of it is left"
 
 
-def _paused(data: Data) -> str:
-    if data["until"] is None:
-        return "Sentinel is paused: nothing is ended until `sentinel resume`"
-    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(data["until"]))
-    return f"Sentinel is paused until {until}: nothing is ended"
-
-
-def _went_on(data: Data) -> str:
-    return f"Sentinel acts again; before, {data['why_held']}"
-
-
-def _keep_said(data: Data) -> str:
-    name = f" ({data['name']})" if data["name"] else ""
-    what = f"session {data['session']}" if data["session"] else f"{pid(data['process'])}{name}"
-    return f"{what} is kept, with all that it bears" if data["kept"] else f"{what} is kept no more"
-
-
-def _breaker_opened(data: Data) -> str:
-    return f"Sentinel stops itself until `sentinel resume`, and only reports: {data['why']}"
-
-
 def _config_read(data: Data) -> str:
     if data["trouble"]:
         return f"the configuration was refused, and the one before it holds: {data['trouble']}"
@@ -279,10 +257,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     **tmux.SENTENCES,
     **registry.SENTENCES,
     **locks.SENTENCES,
-    "switch.paused": _paused,
-    "switch.resumed": _went_on,
-    "switch.keep": _keep_said,
-    "breaker.opened": _breaker_opened,
+    **switches.SENTENCES,
     "config.read": _config_read,
     "notification.sent": _notified,
     "source.lost": _lost,

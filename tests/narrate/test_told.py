@@ -97,6 +97,8 @@ SAMPLES = [
     ),
     (events.Paused(None), "Sentinel is paused: nothing is ended until `sentinel resume`"),
     (events.Paused(0.0), f"Sentinel is paused until {BEGINNING}: nothing is ended"),
+    (events.PauseRanOut(0.0, ""), f"the pause ran out at {BEGINNING}: Sentinel acts again"),
+    (events.PauseRanOut(0.0, "x"), f"the pause ran out at {BEGINNING}: nothing is ended all the same, x"),
     (events.WentOn("a person has paused Sentinel"), "Sentinel acts again; before, a person has paused Sentinel"),
     (events.KeepSaid(ProcessId(7, 9), "node", "", kept=True), "pid 7 (node) is kept, with all that it bears"),
     (events.KeepSaid(ProcessId(7, 9), "", "", kept=False), "pid 7 is kept no more"),
