@@ -488,7 +488,6 @@ class Paused(Event):
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class PauseRanOut(Event):
     """A pause for a while is over."""
 
@@ -500,6 +499,7 @@ class PauseRanOut(Event):
     """Why nothing is ended all the same; empty when Sentinel acts again."""
 
 
+@dataclass(frozen=True, slots=True)
 class WentOn(Event):
     """A person wants Sentinel to act again."""
 
@@ -640,6 +640,7 @@ RECORDED: tuple[type[Event], ...] = (
     RegistryRebuilt,
     SessionReleased,
     Paused,
+    PauseRanOut,
     WentOn,
     KeepSaid,
     BreakerOpened,
@@ -651,4 +652,3 @@ RECORDED: tuple[type[Event], ...] = (
     HandlerFailed,
     MessageRefused,
 )
-    PauseRanOut,
