@@ -155,7 +155,7 @@ class Agent:
             farewell.push_async_callback(inbox.close)
             await inbox.start()
             residence.check()
-            removals.prune(self._paths.quarantine, time.time())
+            removals.prune(self._paths.quarantine, removals.moment())
             _settle()
             started(condition)
             attendance.begin()

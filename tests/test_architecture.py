@@ -45,6 +45,7 @@ REMOVING = {
 }
 REMOVING_METHODS = {"unlink", "rmdir", "rename"}
 REMOVERS = {
+    "reaper/copies.py": "the hand",
     "reaper/groups.py": "the hand",
     "reaper/removals.py": "the hand",
     "reaper/returns.py": "the hand, the other way round",
@@ -127,6 +128,7 @@ UNTESTED = {
     "notify/delivery.py": "test_notifier",
     "observe/processes.py": "test_procfs and test_portable: it is the door to both",
     "observe/sock_diag.py": "test_sockets",
+    "reaper/copies.py": "test_removals and test_returns",
     "reaper/openat.py": "test_removals",
     "reaper/quarantine.py": "test_removals",
     "registry/entries.py": "test_store: what it reads and writes",

@@ -31,9 +31,10 @@ def command(what: str | None, *, only_list: bool, as_json: bool) -> None:
     Exit status: 1 there is no such thing, or its place is taken by now.
     """
     from sentinel.reaper import returns
+    from sentinel.reaper.quarantine import moment
 
     where = paths.find()
-    kept = returns.kept(where.quarantine, time.time())
+    kept = returns.kept(where.quarantine, moment())
     if only_list:
         _list(_matching(kept, what) if what else kept, as_json=as_json)
         return

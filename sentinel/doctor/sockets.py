@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sentinel.handlers.dead_sockets import FRESH, deserted
 from sentinel.observe import sockets, tmux
 from sentinel.observe.files import names_in
 from sentinel.observe.sockets import Bound
+from sentinel.reaper.quarantine import moment
 from sentinel.reaper.returns import Returned, returned
 
 _OVERMINDS = ".overmind.sock"
@@ -35,7 +35,7 @@ def stale_sockets(uid: int, directories: Iterable[str], quarantine: Path, older_
     if not isinstance(bound, Bound):
         return []
     age = max(older_than, FRESH)
-    put_back = returned(quarantine, time.time())
+    put_back = returned(quarantine, moment())
     return [session for session in _places(directories, bound) if _is_stale(session, uid, bound, put_back, age)]
 
 

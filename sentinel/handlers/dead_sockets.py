@@ -29,6 +29,7 @@ from sentinel.observe import sockets
 from sentinel.observe.files import names_in
 from sentinel.observe.sockets import Bound
 from sentinel.observe.tmux import socket_directory
+from sentinel.reaper.quarantine import moment
 from sentinel.reaper.returns import Returned, returned
 from sentinel.reaper.sweeping import BATCH, sweep
 
@@ -120,7 +121,7 @@ class DeadSockets:
                 intent = self._journal.intend(action)
             except JournalUnwritable:
                 return  # nothing is removed that cannot be recorded
-            outcomes = await sweep(action)
+            outcomes = await sweep(action, self._quarantine)
             kept = tuple(outcome for outcome in outcomes if outcome.result is Result.REFUSED)
             removed = sum(outcome.result is Result.REMOVED for outcome in outcomes)
             self._bus.publish(SocketsSwept(directory, removed, kept, time.monotonic() - began, intent), intent)
@@ -130,7 +131,7 @@ class DeadSockets:
         found: list[Stale] = []
         if not isinstance(names, list) or not isinstance(bound, Bound):
             return found
-        spoken_for, put_back = self._spoken_for(), returned(self._quarantine, time.time())
+        spoken_for, put_back = self._spoken_for(), returned(self._quarantine, moment())
         for number, name in enumerate(names, 1):
             path = os.path.join(directory, name)
             if path not in spoken_for and (stale := deserted(path, os.getuid(), bound, put_back)) is not None:

@@ -20,6 +20,7 @@ from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 from sentinel.observe import overmind, sockets
 from sentinel.reaper import removals, returns
+from sentinel.reaper.quarantine import moment
 
 _SLACK = 2.0
 """Seconds: file times are wall-clock, coarse, and written a little before and after."""
@@ -70,7 +71,7 @@ class Leftovers:
 
     def _but_returned(self, verdicts: Iterable[FileVerdict]) -> Iterator[FileVerdict]:
         """What a person has put back stays."""
-        put_back = returns.returned(self._quarantine, time.time())
+        put_back = returns.returned(self._quarantine, moment())
         for verdict in verdicts:
             stays = isinstance(verdict, Stale) and verdict.path in put_back
             yield Kept(verdict.path, "returned", returns.PUT_BACK) if stays else verdict

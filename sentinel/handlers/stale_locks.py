@@ -42,6 +42,7 @@ from sentinel.locks.kinds import Kind, look, recognise
 from sentinel.locks.places import Places, places
 from sentinel.observe import processes
 from sentinel.reaper import removals, returns
+from sentinel.reaper.quarantine import moment
 
 QUIET = 0.25
 """Seconds after the holder's end."""
@@ -241,7 +242,7 @@ class StaleLocks:
         if not policy.acts:
             self._keep(facts, Kept(facts.path, "held-back", policy.held or 'mode = "observe"'))
             return
-        if facts.path in returns.returned(self._kept_in, time.time()):
+        if facts.path in returns.returned(self._kept_in, moment()):
             self._keep(facts, Kept(facts.path, "returned", returns.PUT_BACK))
             return
         action = RemoveLock(verdict, facts.kind, facts.shape)

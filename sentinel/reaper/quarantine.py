@@ -18,21 +18,43 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from sentinel import clocks
 from sentinel.atomic import PLAINLY
-from sentinel.core.actions import RemoveDirectory, RemoveLock, RemoveSocket
+from sentinel.core.actions import RemoveDirectory, RemoveLock, RemoveSocket, SweepSockets
+from sentinel.core.moments import Moment
+from sentinel.observe import processes
+from sentinel.reaper.copies import copy, empty
 from sentinel.reaper.openat import Refused
 
 KEPT_SECONDS = 24 * 3600.0
 NOTE, ITEM = "note.json", "item"
+PART = "part"
+"""Half a copy of what comes from another file system: it becomes the item when it is whole."""
 RETURNED = "returned"
-"""Beside the note of what was put back: its device, its inode, and its time of writing."""
+"""Beside the note of what was put back: what it is by now (``ReturnedMark``)."""
+SWEEP = "sweep"
+"""The kind of an entry that is about the sockets of a directory, while they are swept out."""
 ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
 """The name of an entry."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_MOST_FILES = 100
-_MOST_BYTES = 1 << 20
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LARGEST = 64 * 1024
+"""Bytes of a note."""
+
+Movable = RemoveSocket | RemoveDirectory | RemoveLock | SweepSockets
+
+
+class ReturnedMark(msgspec.Struct, frozen=True, array_like=True):
+    """What was put back, and when. The wall clock's word is the time at which this was written."""
+
+    device: int
+    inode: int
+    written: int | None
+    """Its time of writing in nanoseconds; None for a directory: to write into one makes no other of it."""
+    boot: str = ""
+    up: float = 0.0
 
 
 @dataclass(slots=True)
@@ -67,34 +89,14 @@ class Entry:
 
     def _take_from_afar(self, directory: int, name: str) -> None:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        found = copy(directory, name, self.path / PART)
+        with suppress(FileNotFoundError):  # of a socket there is no copy
+            os.rename(self.path / PART, self.path / ITEM)
         if not stat.S_ISDIR(status.st_mode):
-            _copy_one(directory, name, status, self.path / ITEM)
             os.unlink(name, dir_fd=directory)
             return
-        fd = os.open(name, PLAINLY | os.O_DIRECTORY, dir_fd=directory)
-        try:
-            self._copy(fd)
-        finally:
-            os.close(fd)
-        os.rmdir(name, dir_fd=directory)
-
-    def _copy(self, source: int) -> None:
-        """Copy a small tree and empty the original, if nobody wrote to it meanwhile."""
-        found = _inventory(source)
-        target = self.path / ITEM
-        target.mkdir(mode=0o700)
-        for name, status in found.items():
-            if stat.S_ISDIR(status.st_mode):
-                (target / name).mkdir(mode=0o700)
-            else:
-                _copy_file(source, name, status, target / name)
-        if {name: _marks(status) for name, status in _inventory(source).items()} != {
-            name: _marks(status) for name, status in found.items()
-        }:
-            raise Refused("somebody wrote to it while it was copied")
         self.kept = self.spent = True
-        for name, status in reversed(found.items()):
-            (os.rmdir if stat.S_ISDIR(status.st_mode) else os.unlink)(name, dir_fd=source)
+        empty(directory, name, found)
 
     def close(self) -> None:
         """Forget the entry, unless the thing is, or was, in it."""
@@ -119,7 +121,12 @@ def gripped(path: Path) -> int:
     return fd
 
 
-def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | RemoveLock, aside: str) -> Entry:
+def moment() -> Moment:
+    """Now, as entries count it: a wall clock that is set makes none of them older."""
+    return clocks.now(processes.boot_id())
+
+
+def open_entry(quarantine: Path, action: Movable, aside: str) -> Entry:
     """Make the entry for what an action is about to move.
 
     Raises:
@@ -132,18 +139,11 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | Remove
     status = os.lstat(quarantine)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise Refused(f"the quarantine {quarantine} is not a directory that only we can write to")
-    now = time.time()
-    path = quarantine / f"{time.strftime(_STAMP, time.gmtime(now))}-{os.urandom(8).hex()}"
+    now = moment()
+    path = quarantine / f"{time.strftime(_STAMP, time.gmtime(now.wall))}-{os.urandom(8).hex()}"
     path.mkdir(mode=0o700)
     entry = Entry(path, gripped(path))
-    note = {
-        "path": action.target.path,
-        "kind": _kind(action),
-        "session": "" if isinstance(action, RemoveLock) else action.session.key,
-        "why": action.target.evidence,
-        "at": now,
-        "aside": aside,
-    }
+    note = {**_about(action), "at": now.wall, "boot": now.boot, "up": now.up, "aside": aside}
     try:
         (entry.path / NOTE).write_text(json.dumps(note) + "\n", encoding="ascii")
     except OSError:
@@ -152,13 +152,20 @@ def open_entry(quarantine: Path, action: RemoveSocket | RemoveDirectory | Remove
     return entry
 
 
-def _kind(action: RemoveSocket | RemoveDirectory | RemoveLock) -> str:
-    if isinstance(action, RemoveLock):
-        return f"lock ({action.kind})"
-    return "directory" if isinstance(action, RemoveDirectory) else "socket"
+def _about(action: Movable) -> dict[str, object]:
+    match action:
+        case SweepSockets():  # which they are, their names tell while they have others
+            return {"path": f"{action.directory}/*", "kind": SWEEP, "session": "", "why": ()}
+        case RemoveLock():
+            kind, session = f"lock ({action.kind})", ""
+        case RemoveDirectory():
+            kind, session = "directory", action.session.key
+        case RemoveSocket():
+            kind, session = "socket", action.session.key
+    return {"path": action.target.path, "kind": kind, "session": session, "why": action.target.evidence}
 
 
-def prune(quarantine: Path, now: float) -> int:
+def prune(quarantine: Path, now: Moment) -> int:
     """Delete what was kept long enough, counted anew from its return; what is not ours to name is left.
 
     Returns how many.
@@ -169,19 +176,54 @@ def prune(quarantine: Path, now: float) -> int:
     except OSError:
         return 0
     for name in names:
-        entry = ENTRY.fullmatch(name)
-        if entry is not None and now - max(_seconds(entry["stamp"]), returned_at(quarantine / name)) > KEPT_SECONDS:
-            remove_tree(quarantine / name)
-            deleted += not (quarantine / name).exists()
+        path = quarantine / name
+        if (entry := ENTRY.fullmatch(name)) is None:
+            continue
+        began = moment_of(read_note(path)) or Moment(_seconds(entry["stamp"]))
+        if now.since(returned_at(path) or began) > KEPT_SECONDS:
+            remove_tree(path)
+            deleted += not path.exists()
     return deleted
 
 
-def returned_at(entry: Path) -> float:
-    """When what was in it was put back, in wall-clock seconds since the epoch; 0 when it was not."""
+def read_note(entry: Path) -> dict[str, object]:
+    """What the note of an entry says; empty when it cannot be read."""
+    import json
+
     try:
-        return (entry / RETURNED).stat().st_mtime
+        with open(entry / NOTE, "rb") as file:
+            note = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def moment_of(note: dict[str, object]) -> Moment | None:
+    """When it was written; None when it does not say. One of an older version has the wall clock only."""
+    match note:
+        case {"at": int(at) | float(at), "boot": str(boot), "up": int(up) | float(up)}:
+            return Moment(at, boot, up)
+        case {"at": int(at) | float(at)}:
+            return Moment(at)
+    return None
+
+
+def returned_mark(entry: Path) -> ReturnedMark | None:
+    """What was put back of an entry; None when nothing was."""
+    try:
+        return msgspec.json.decode((entry / RETURNED).read_bytes(), type=ReturnedMark)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def returned_at(entry: Path) -> Moment | None:
+    """When what was in it was put back; None when it was not."""
+    try:
+        wall = (entry / RETURNED).stat().st_mtime
     except OSError:
-        return 0.0
+        return None
+    mark = returned_mark(entry)
+    return Moment(wall, mark.boot, mark.up) if mark else Moment(wall)
 
 
 def _seconds(stamp: str) -> float:
@@ -202,62 +244,3 @@ def remove_tree(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
-
-
-def _inventory(directory: int) -> dict[str, os.stat_result]:
-    """Everything below a directory by its relative path, parents before children.
-
-    Raises:
-        Refused: There is too much of it, or something that is neither file nor directory.
-    """
-    found: dict[str, os.stat_result] = {}
-    size = 0
-    waiting = [""]
-    while waiting:
-        base = waiting.pop()
-        for name in _names(directory, base):
-            path = f"{base}/{name}" if base else name
-            status = os.stat(path, dir_fd=directory, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(path)
-            elif not stat.S_ISREG(status.st_mode):
-                raise Refused(f"it holds {name!r}, which is neither a file nor a directory")
-            found[path] = status
-            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
-            if len(found) > _MOST_FILES or size > _MOST_BYTES:
-                raise Refused("it holds more than a script directory does")
-    return found
-
-
-def _names(directory: int, path: str) -> list[str]:
-    fd = os.open(path or ".", PLAINLY | os.O_DIRECTORY, dir_fd=directory)
-    try:
-        return sorted(os.listdir(fd))
-    finally:
-        os.close(fd)
-
-
-def _marks(status: os.stat_result) -> tuple[int, ...]:
-    """What changes when somebody writes to a file. Reading it changes none of these."""
-    return status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns
-
-
-def _copy_one(directory: int, name: str, status: os.stat_result, target: Path) -> None:
-    """Copy what is no directory. Of a socket there is nothing to copy."""
-    if stat.S_ISLNK(status.st_mode):
-        os.symlink(os.readlink(name, dir_fd=directory), target)
-    elif stat.S_ISREG(status.st_mode):
-        if status.st_size > _MOST_BYTES:
-            raise Refused("it is larger than a lock")
-        _copy_file(directory, name, status, target)
-
-
-def _copy_file(directory: int, name: str, status: os.stat_result, target: Path) -> None:
-    fd = os.open(name, PLAINLY, dir_fd=directory)
-    try:
-        content = os.read(fd, status.st_size + 1)
-    finally:
-        os.close(fd)
-    with os.fdopen(os.open(target, _WRITE, 0o600), "wb") as copy:
-        copy.write(content)
-        os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,10 @@ from sentinel.core.facts import SocketFacts
 from sentinel.core.rules.locks import Shape
 from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import Entry, open_entry, prune
+from sentinel.reaper.quarantine import Entry, moment, open_entry, prune
 from sentinel.reaper.returns import PUT_BACK, returned
 
-__all__ = ["prune", "remove", "still_dead", "still_unclaimed"]
+__all__ = ["moment", "prune", "remove", "still_dead", "still_unclaimed"]
 
 Removal = RemoveSocket | RemoveDirectory | RemoveLock
 Recheck = Callable[[str], bool]
@@ -82,7 +81,7 @@ def _remove(action: Removal, quarantine: Path, recheck: Recheck) -> Outcome:
             _check(action, status)
         except FileNotFoundError:
             return Outcome(path, Result.GONE)
-        if returned(quarantine, time.time()).knows(status):
+        if returned(quarantine, moment()).knows(status):
             raise Refused(PUT_BACK)
         aside = f".sentinel-{os.urandom(8).hex()}"
         entry = open_entry(quarantine, action, aside)

@@ -11,18 +11,41 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from sentinel.atomic import PLAINLY
+from sentinel.core.facts import SocketFacts
+from sentinel.core.moments import Moment
 from sentinel.errors import SentinelError
+from sentinel.observe.sockets import look_at_socket
+from sentinel.reaper.copies import empty, entered, fill, inventory
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import ENTRY, ITEM, KEPT_SECONDS, NOTE, RETURNED, gripped, remove_tree, returned_at
+from sentinel.reaper.quarantine import (
+    ENTRY,
+    ITEM,
+    KEPT_SECONDS,
+    PART,
+    RETURNED,
+    SWEEP,
+    Entry,
+    ReturnedMark,
+    gripped,
+    moment,
+    moment_of,
+    read_note,
+    remove_tree,
+    returned_at,
+    returned_mark,
+)
 
 PUT_BACK = "its user has put it back"
 """Why it stays."""
-_LARGEST = 64 * 1024
+HALF = "half"
+"""Beside the note: what the copy is called that is on its way back to another file system."""
 _ASIDE = re.compile(r"\.sentinel-[0-9a-f]{16}")
 
 
@@ -35,21 +58,25 @@ class Kept:
     """Where it was."""
     kind: str
     why: tuple[str, ...]
-    at: float
-    """When it was removed: wall-clock seconds since the epoch."""
+    removed: Moment
     aside: str
     """What it is called on its way, in the directory that it was in."""
+
+    @property
+    def at(self) -> float:
+        """When it was removed: wall-clock seconds since the epoch."""
+        return self.removed.wall
 
 
 class CannotReturn(SentinelError):
     """It cannot be put back; nothing was changed."""
 
 
-def kept(quarantine: Path, now: float) -> list[Kept]:
+def kept(quarantine: Path, now: Moment) -> list[Kept]:
     """What can be put back, the youngest last. What has no readable note is left out."""
     here = (entry for entry in _entries(quarantine) if os.path.lexists(entry / ITEM))
-    found = [it for entry in here if (it := _read(entry)) is not None and now - it.at <= KEPT_SECONDS]
-    return sorted(found, key=lambda it: it.at)
+    found = [it for entry in here if (it := _read(entry)) is not None and now.since(it.removed) <= KEPT_SECONDS]
+    return sorted(found, key=lambda it: it.removed.wall)
 
 
 def take_up(quarantine: Path) -> list[str]:
@@ -60,39 +87,99 @@ def take_up(quarantine: Path) -> list[str]:
     Returns:
         The paths that are there again.
     """
-    return [path for entry in _entries(quarantine) if (path := _taken_up(entry))]
+    return [path for entry in _entries(quarantine) for path in _taken_up(entry)]
 
 
-def _taken_up(entry: Path) -> str:
+def _taken_up(entry: Path) -> list[str]:
     if (it := _read(entry)) is None:
-        return ""
+        return []
     try:
         grip = gripped(entry)
     except OSError:  # it is on its way just now
-        return ""
+        return []
     try:
         directory, name = open_parent(it.path)
         try:
-            return it.path if _name_again(entry, it.aside, directory, name) else ""
+            if it.kind == SWEEP:
+                return _names_again(entry, it, directory)
+            _drop_half(entry, it)
+            return [it.path] if _name_again(Entry(entry, grip), it.aside, directory, name) else []
         finally:
             os.close(directory)
     except (Refused, OSError):
-        return ""
+        return []
     finally:
         os.close(grip)
 
 
-def _name_again(entry: Path, aside: str, directory: int, name: str) -> bool:
-    if os.path.lexists(entry / ITEM) and stat.S_ISDIR(status_of(directory, aside).st_mode):
-        return False  # it was copied from another file system: which of the two is whole nobody can tell
+def _drop_half(entry: Path, it: Kept) -> None:
+    """Remove what was copied of the item on its way back: the item is whole."""
+    with suppress(FileNotFoundError):
+        aside = (entry / HALF).read_text(encoding="ascii")
+        if _ASIDE.fullmatch(aside) and os.path.lexists(entry / ITEM):
+            remove_tree(Path(os.path.dirname(it.path), aside))
+        (entry / HALF).unlink()
+
+
+def _name_again(entry: Entry, aside: str, directory: int, name: str) -> bool:
+    item = entry.path / ITEM
+    remove_tree(entry.path / PART)  # of what lies aside, whole
+    is_tree = stat.S_ISDIR(status_of(directory, aside).st_mode)
+    if is_tree and item.exists():  # it was being emptied, since the copy is whole
+        fill(directory, aside, item)
     try:
         put_back(directory, aside, name)
     except FileExistsError:
-        os.rename(aside, entry / ITEM, src_dir_fd=directory)
+        _keep(entry, directory, aside, is_tree=is_tree)
         return False
-    if not (entry / RETURNED).exists():  # that one is still of use
-        remove_tree(entry)
+    if not (entry.path / RETURNED).exists():  # that one is still of use
+        remove_tree(entry.path)
     return True
+
+
+def _keep(entry: Entry, directory: int, aside: str, *, is_tree: bool) -> None:
+    """Take into quarantine what cannot have its name back."""
+    item = entry.path / ITEM
+    if not is_tree:
+        remove_tree(item)  # as far as it was copied
+    if not item.exists():
+        entry.take(directory, aside)
+        return
+    copied = os.open(item, PLAINLY | os.O_DIRECTORY)
+    try:
+        found = inventory(copied)
+    finally:
+        os.close(copied)
+    empty(directory, aside, found)
+
+
+def _names_again(entry: Path, it: Kept, directory: int) -> list[str]:
+    """The same for sockets that were being swept out of a directory. Who has a name by now stands before a dead one."""
+    place = os.path.dirname(it.path)
+    again: list[str] = []
+    left = 0
+    here = entered(directory, ".")
+    try:
+        names = os.listdir(here)
+    finally:
+        os.close(here)
+    for aside in names:
+        name = aside.removeprefix(f"{it.aside}.")
+        if name == aside:
+            continue
+        try:
+            put_back(directory, aside, name)
+        except FileExistsError:
+            seen = look_at_socket(os.path.join(place, aside))
+            if isinstance(seen, SocketFacts) and seen.is_socket and seen.bound is False:
+                os.unlink(aside, dir_fd=directory)
+            else:
+                left += 1  # somebody holds it: it is kept in mind
+        else:
+            again.append(os.path.join(place, name))
+    if not left:
+        remove_tree(entry)
+    return again
 
 
 def put_in_place(quarantine: Path, it: Kept) -> None:
@@ -120,7 +207,7 @@ def _put_in_place(entry: Path, it: Kept) -> None:
     except (Refused, OSError) as error:
         raise CannotReturn(str(error)) from error
     try:
-        _give(entry / ITEM, it, directory, name)
+        _give(entry, it, directory, name)
         status = status_of(directory, name)
     except FileExistsError:
         raise CannotReturn("something else is there by now") from None
@@ -129,8 +216,9 @@ def _put_in_place(entry: Path, it: Kept) -> None:
     finally:
         os.close(directory)
     # Writing into a script directory makes no other of it; a file or a socket would be another's by then.
-    written = None if it.kind == "directory" else status.st_mtime_ns
-    (entry / RETURNED).write_bytes(msgspec.json.encode((status.st_dev, status.st_ino, written)))
+    written, now = None if it.kind == "directory" else status.st_mtime_ns, moment()
+    mark = ReturnedMark(status.st_dev, status.st_ino, written, now.boot, now.up)
+    (entry / RETURNED).write_bytes(msgspec.json.encode(mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +242,16 @@ class Returned:
         return not self._marks.isdisjoint({(*which, None), (*which, status.st_mtime_ns)})
 
 
-def returned(quarantine: Path, now: float) -> Returned:
+def returned(quarantine: Path, now: Moment) -> Returned:
     """What is to stay because somebody put it back."""
     return Returned(frozenset(_marks(quarantine, now)))
 
 
-def _marks(quarantine: Path, now: float) -> Iterator[tuple[int, int, int | None]]:
+def _marks(quarantine: Path, now: Moment) -> Iterator[tuple[int, int, int | None]]:
     for entry in _entries(quarantine):
-        if now - returned_at(entry) > KEPT_SECONDS:
-            continue
-        try:
-            yield msgspec.json.decode((entry / RETURNED).read_bytes(), type=tuple[int, int, int | None])
-        except (OSError, msgspec.MsgspecError):
-            continue
+        at = returned_at(entry)
+        if at is not None and now.since(at) <= KEPT_SECONDS and (mark := returned_mark(entry)) is not None:
+            yield mark.device, mark.inode, mark.written
 
 
 def _entries(quarantine: Path) -> Iterator[Path]:
@@ -178,28 +263,25 @@ def _entries(quarantine: Path) -> Iterator[Path]:
 
 
 def _read(entry: Path) -> Kept | None:
-    import json  # not msgspec, which refuses names that are not UTF-8
-
-    try:
-        with open(entry / NOTE, "rb") as file:
-            note = json.loads(file.read(_LARGEST))
-        path, kind, aside = str(note["path"]), str(note["kind"]), str(note["aside"])
-        if not _ASIDE.fullmatch(aside):
-            return None
-        return Kept(entry.name, path, kind, tuple(map(str, note["why"])), float(note["at"]), aside)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    note = read_note(entry)
+    match note:
+        case {"path": str(path), "kind": str(kind), "aside": str(aside), "why": list(why)}:
+            removed = moment_of(note)
+            if removed is not None and _ASIDE.fullmatch(aside):
+                return Kept(entry.name, path, kind, tuple(map(str, why)), removed, aside)
+    return None
 
 
-def _give(item: Path, it: Kept, directory: int, name: str) -> None:
+def _give(entry: Path, it: Kept, directory: int, name: str) -> None:
     """Give it its old name; across file systems a copy of it. Whatever fails, it stays in quarantine."""
-    place, aside = os.path.dirname(it.path), it.aside
+    item, place, aside = entry / ITEM, os.path.dirname(it.path), it.aside
     try:
         os.rename(item, aside, dst_dir_fd=directory)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        aside = f".sentinel-{os.urandom(8).hex()}"  # never noted: half a copy is not to be taken up
+        aside = f".sentinel-{os.urandom(8).hex()}"  # another name: half a copy is not to be taken up
+        (entry / HALF).write_text(aside, encoding="ascii")
         _copy(item, os.path.join(place, aside))
     try:
         put_back(directory, aside, name)
@@ -210,6 +292,7 @@ def _give(item: Path, it: Kept, directory: int, name: str) -> None:
             os.rename(aside, item, src_dir_fd=directory)
         raise
     remove_tree(item)
+    remove_tree(entry / HALF)
 
 
 def _copy(item: Path, target: str) -> None:

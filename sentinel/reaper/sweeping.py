@@ -12,39 +12,49 @@ import asyncio
 import os
 import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 from sentinel.core.actions import Outcome, Result, SweepSockets
 from sentinel.core.facts import Unknown
 from sentinel.core.verdicts import Stale
 from sentinel.observe.sockets import Bound, bound_inodes
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
+from sentinel.reaper.quarantine import Entry, open_entry
 
 BATCH = 200
 """Files after which others have their turn: 10 ms."""
 
 
-async def sweep(action: SweepSockets) -> list[Outcome]:
+async def sweep(action: SweepSockets, quarantine: Path) -> list[Outcome]:
     """Remove those that are still what was judged and still nobody's.
 
     Returns:
         One for each: ``REMOVED``, ``GONE``, or ``REFUSED`` with the reason. Never raises for
         what the file system says.
     """
+    aside = f".sentinel-{os.urandom(8).hex()}"
     try:
         directory, _ = open_parent(os.path.join(action.directory, "x"))
+        try:
+            entry = open_entry(quarantine, action, aside)
+        except BaseException:
+            os.close(directory)
+            raise
     except (Refused, OSError) as error:
         return [Outcome(target.path, Result.REFUSED, str(error)) for target in action.targets]
     try:
-        return await _sweep(directory, action.targets)
+        return await _sweep(directory, action.targets, entry, aside)
     finally:
+        entry.close()
         os.close(directory)
 
 
-async def _sweep(directory: int, targets: Iterable[Stale]) -> list[Outcome]:
+async def _sweep(directory: int, targets: Iterable[Stale], entry: Entry, prefix: str) -> list[Outcome]:
     outcomes: list[Outcome] = []
     moved: list[tuple[Stale, str]] = []
+    entry.kept = True  # whatever comes: the note is of use as long as one has no name of its own
     for number, target in enumerate(targets, 1):
-        aside = f".sentinel-{os.urandom(8).hex()}"
+        aside = f"{prefix}.{os.path.basename(target.path)}"
         failed = _take_name(directory, target, aside)
         if failed is None:
             moved.append((target, aside))
@@ -57,7 +67,16 @@ async def _sweep(directory: int, targets: Iterable[Stale]) -> list[Outcome]:
         outcomes.append(_end(directory, target, aside, bound))
         if number % BATCH == 0:
             await asyncio.sleep(0)
+    entry.kept = any(_is_there(directory, aside) for _, aside in moved)
     return outcomes
+
+
+def _is_there(directory: int, name: str) -> bool:
+    try:
+        status_of(directory, name)
+    except OSError:
+        return False
+    return True
 
 
 def _take_name(directory: int, target: Stale, aside: str) -> Outcome | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from sentinel.core.actions import RemoveSocket, Result
 from sentinel.core.verdicts import Stale
 from sentinel.doctor.sockets import stale_sockets
 from sentinel.reaper import removals, returns
+from sentinel.reaper.quarantine import moment
 from tests.handlers.room import moves_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
@@ -111,5 +111,5 @@ def test_mercy_what_a_person_put_back_is_not_offered(tmux, bind, tmp_path):
     (mark,) = session.belongings.sockets
     action = RemoveSocket(session, Stale(mark.path, mark.device, mark.inode, ("nobody holds it",)))
     assert removals.remove(action, quarantine).result is Result.REMOVED
-    returns.put_in_place(quarantine, returns.kept(quarantine, time.time())[0])
+    returns.put_in_place(quarantine, returns.kept(quarantine, moment())[0])
     assert paths(quarantine=quarantine) == [str(tmux / "other")]

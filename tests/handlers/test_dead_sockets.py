@@ -21,6 +21,7 @@ from sentinel.handlers import dead_sockets
 from sentinel.handlers.dead_sockets import DeadSockets
 from sentinel.observe import processes
 from sentinel.reaper import removals, returns
+from sentinel.reaper.quarantine import moment
 from tests.handlers.room import HANG, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace, moves_files]
@@ -87,7 +88,7 @@ def put_back(room, path):
     stale = Stale(str(path), status.st_dev, status.st_ino, ("its owner has ended",))
     session = Session(Kind.TMUX, "x", processes.identify(os.getpid()))
     assert removals.remove(RemoveSocket(session, stale), room.where.quarantine).result is Result.REMOVED
-    (kept,) = returns.kept(room.where.quarantine, time.time())
+    (kept,) = returns.kept(room.where.quarantine, moment())
     returns.put_in_place(room.where.quarantine, kept)
 
 

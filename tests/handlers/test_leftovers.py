@@ -20,6 +20,7 @@ from sentinel.handlers.leftovers import Leftovers
 from sentinel.history import History
 from sentinel.observe import overmind, sockets
 from sentinel.reaper import returns
+from sentinel.reaper.quarantine import moment
 from tests.handlers.room import killed, moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -151,7 +152,7 @@ def test_mercy_what_a_person_put_back_stays_and_is_said_to(room, leftovers, plac
         had = Belongings((mark(place / "o.sock"),)) if directory is None else shop(place, directories=(str(directory),))
     (removed,) = leftovers.remove(die(room, had), Policy())
     assert removed.result is Result.REMOVED
-    for it in returns.kept(room.where.quarantine, time.time()):
+    for it in returns.kept(room.where.quarantine, moment()):
         returns.put_in_place(room.where.quarantine, it)
     if directory is not None:
         (directory / "notes").write_text("of one who looks at it")  # which makes it no other

@@ -24,6 +24,7 @@ from sentinel.handlers.stale_locks import StaleLocks
 from sentinel.journal import Journal
 from sentinel.locks import Lock
 from sentinel.reaper import returns
+from sentinel.reaper.quarantine import moment
 from sentinel.sources.holders import HolderWatch
 from tests.handlers.room import HANG, moves_files
 
@@ -140,7 +141,7 @@ def test_when_its_holder_dies_a_lock_is_removed_and_can_be_put_back(play, start)
         assert (event.path, event.outcome.result) == (str(path), Result.REMOVED)
         assert f"process {holder.pid}" in event.holder
         assert not path.exists()
-        assert [it.path for it in returns.kept(world.kept_in, 0.0)] == [str(path)]
+        assert [it.path for it in returns.kept(world.kept_in, moment())] == [str(path)]
 
     play(scenario)
 
@@ -260,7 +261,7 @@ def test_mercy_what_its_user_put_back_is_not_removed_again(play, start):
         world.bus.publish(FileChanged(str(path)))
         end(holder)
         await world.until_told()
-        returns.put_in_place(world.kept_in, returns.kept(world.kept_in, 0.0)[0])
+        returns.put_in_place(world.kept_in, returns.kept(world.kept_in, moment())[0])
         world.bus.publish(FileChanged(str(path)))
         assert (await world.until_told(2)).guard == "returned"
         assert path.exists()

@@ -9,17 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sentinel.core.actions import RemoveDirectory, RemoveSocket, Result
 from sentinel.core.facts import ProcessId, Unknown
+from sentinel.core.moments import Moment
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Stale
 from sentinel.observe import sockets
 from sentinel.observe.sockets import SocketFacts, look_at_socket
-from sentinel.reaper import openat, quarantine, removals
+from sentinel.reaper import copies, openat, quarantine, removals
 
 SESSION = Session(Kind.OVERMIND, "app", ProcessId(41, 7))
 NOBODY = 65534
@@ -339,14 +341,14 @@ def test_across_file_systems_only_files_are_taken(place, afar, odd):
 
 
 def test_what_is_written_while_it_is_copied_stays(place, afar, monkeypatch):
-    copy = quarantine._copy_file
+    copy = copies._copy_file
 
     def write_meanwhile(directory, name, status, target):
         copy(directory, name, status, target)
         if name == "worker":
             os.close(os.open("web", os.O_WRONLY | os.O_TRUNC, dir_fd=directory))
 
-    monkeypatch.setattr(quarantine, "_copy_file", write_meanwhile)  # the moment has to be hit
+    monkeypatch.setattr(copies, "_copy_file", write_meanwhile)  # the moment has to be hit
     action = scripts(f"{place}/d")
     assert "while it was copied" in refused(action, afar, yes)
     assert untouched(action, afar)
@@ -546,14 +548,43 @@ def test_an_owner_that_comes_back_again_and_again_never_loses_its_socket(place, 
 # -- the end of the day ----------------------------------------------------------------
 
 
+def later(hours):
+    """So many hours after now, by every clock."""
+    now = quarantine.moment()
+    return replace(now, wall=now.wall + hours * 3600, up=now.up + hours * 3600)
+
+
 def test_after_a_day_what_was_kept_is_deleted(place, kept):
     removals.remove(dead_socket(f"{place}/s"), kept)
     removals.remove(scripts(f"{place}/d"), kept, yes)
-    now = time.time()
-    assert removals.prune(kept, now + 23.9 * 3600) == 0
+    assert removals.prune(kept, later(23.9)) == 0
     assert len(list(kept.iterdir())) == 2
-    assert removals.prune(kept, now + 24.1 * 3600) == 2
+    assert removals.prune(kept, later(24.1)) == 2
     assert list(kept.iterdir()) == []
+
+
+@pytest.mark.parametrize("days", [2, -2])
+def test_mercy_a_clock_that_is_set_empties_no_quarantine(place, kept, days):
+    removals.remove(dead_socket(f"{place}/s"), kept)
+    now = quarantine.moment()
+    assert removals.prune(kept, replace(now, wall=now.wall + days * 86400)) == 0
+    assert removals.prune(kept, replace(later(25), wall=now.wall + days * 86400)) == 1
+
+
+def test_after_a_reboot_the_wall_clock_tells_what_was_kept_long_enough(place, kept):
+    removals.remove(dead_socket(f"{place}/s"), kept)
+    assert removals.prune(kept, replace(later(23.9), boot="another", up=1.0)) == 0
+    assert removals.prune(kept, replace(later(24.1), boot="another", up=1.0)) == 1
+
+
+def test_what_an_older_sentinel_kept_or_nobody_can_read_goes_by_the_wall_clock(place, kept):
+    for name in ("one", "two"):
+        removals.remove(dead_socket(f"{place}/{name}"), kept)
+    one, two = (entry / "note.json" for entry in kept.iterdir())
+    one.write_text(json.dumps({key: value for key, value in json.loads(one.read_text()).items() if key != "boot"}))
+    two.write_text("{")
+    assert removals.prune(kept, later(23.9)) == 0
+    assert removals.prune(kept, later(24.1)) == 2
 
 
 @pytest.mark.parametrize(
@@ -561,7 +592,7 @@ def test_after_a_day_what_was_kept_is_deleted(place, kept):
 )
 def test_what_is_no_entry_is_left(kept, name):
     (kept / name).mkdir(parents=True)
-    assert removals.prune(kept, calendar.timegm((2030, 1, 1, 0, 0, 0))) == 0
+    assert removals.prune(kept, Moment(calendar.timegm((2030, 1, 1, 0, 0, 0)))) == 0
     assert (kept / name).exists()
 
 
@@ -570,9 +601,9 @@ def test_an_entry_that_is_a_symlink_is_not_followed(place, kept):
     Path(place, "precious").mkdir()
     Path(place, "precious", "file").touch()
     (kept / "20250101T000000Z-0123456789abcdef").symlink_to(f"{place}/precious")
-    removals.prune(kept, time.time() + 1e9)
+    removals.prune(kept, later(1e6))
     assert Path(place, "precious", "file").exists()
 
 
 def test_without_a_quarantine_there_is_nothing_to_prune(place):
-    assert removals.prune(Path(place, "none"), time.time()) == 0
+    assert removals.prune(Path(place, "none"), later(0)) == 0

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 import signal
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from sentinel.core.actions import RemoveLock, Result
 from sentinel.core.rules.locks import LockKind
 from sentinel.core.verdicts import Stale
 from sentinel.locks.kinds import shape_of
-from sentinel.reaper import removals, returns
+from sentinel.reaper import copies, removals, returns
+from sentinel.reaper.quarantine import moment
 from tests.handlers.room import moves_files
 
 pytestmark = moves_files
@@ -27,18 +29,30 @@ def place():
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(params=["near", "afar"])
-def kept(request, place):
-    """A quarantine on the same file system, and one on another."""
-    if request.param == "near":
-        yield place / "quarantine"
-        return
+@pytest.fixture
+def afar(place):
+    """A quarantine on another file system."""
     elsewhere = "/dev/shm"  # noqa: S108 - a file system of its own, in which a directory of ours is made
     if not os.access(elsewhere, os.W_OK) or os.stat(elsewhere).st_dev == os.stat(place).st_dev:
         pytest.skip("missing: a second file system")
     path = tempfile.mkdtemp(prefix="sentinel-", dir=elsewhere)
     yield Path(path)
     shutil.rmtree(path)
+
+
+@pytest.fixture(params=["near", "afar"])
+def kept(request, place):
+    """A quarantine on the same file system, and one on another."""
+    return place / "quarantine" if request.param == "near" else request.getfixturevalue("afar")
+
+
+def later(hours, boot=None):
+    """So many hours after now, by every clock; of another boot by the wall clock alone."""
+    now = moment()
+    seconds = hours * 3600
+    if boot is None:
+        return replace(now, wall=now.wall + seconds, up=now.up + seconds)
+    return replace(now, wall=now.wall + seconds, boot=boot, up=1.0)
 
 
 def file(path):
@@ -81,11 +95,11 @@ def test_what_was_removed_comes_back_as_it_was(place, kept, make):
     before = look(path)
     assert remove(path, kept).result is Result.REMOVED
     assert not os.path.lexists(path)
-    (it,) = returns.kept(kept, time.time())
+    (it,) = returns.kept(kept, moment())
     assert (it.path, it.why) == (str(path), ("its holder, process 4231, has ended",))
     returns.put_in_place(kept, it)
     assert look(path) == before
-    assert returns.kept(kept, time.time()) == []
+    assert returns.kept(kept, moment()) == []
     assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
 
 
@@ -98,11 +112,11 @@ def test_nothing_is_overwritten(place, kept, make, there):
     there(path)
     (path / "own" if path.is_dir() else path).write_text("another's")
     before = look(path)
-    (it,) = returns.kept(kept, time.time())
+    (it,) = returns.kept(kept, moment())
     with pytest.raises(returns.CannotReturn):
         returns.put_in_place(kept, it)
     assert look(path) == before
-    assert returns.kept(kept, time.time()) == [it]
+    assert returns.kept(kept, moment()) == [it]
     assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
 
 
@@ -110,13 +124,13 @@ def put_back(place, kept):
     path = place / "it"
     file(path)
     remove(path, kept)
-    returns.put_in_place(kept, returns.kept(kept, time.time())[0])
+    returns.put_in_place(kept, returns.kept(kept, moment())[0])
     return path
 
 
 def test_what_was_put_back_is_known_and_its_successor_is_not(place, kept):
     path = put_back(place, kept)
-    known = returns.returned(kept, time.time())
+    known = returns.returned(kept, moment())
     assert str(path) in known
     assert str(place / "none") not in known
     os.utime(path, (0, 0))
@@ -136,10 +150,10 @@ def test_it_stays_for_a_day_from_when_it_was_put_back(place, kept):
     (entry,) = kept.iterdir()
     old = kept / f"20200101T000000Z-{'0' * 16}"  # removed long ago, put back just now
     entry.rename(old)
-    removals.prune(kept, time.time())
-    assert str(path) in returns.returned(kept, time.time())
-    assert str(path) not in returns.returned(kept, time.time() + 25 * 3600)
-    assert removals.prune(kept, time.time() + 25 * 3600) == 1
+    removals.prune(kept, moment())
+    assert str(path) in returns.returned(kept, moment())
+    assert str(path) not in returns.returned(kept, later(25))
+    assert removals.prune(kept, later(25)) == 1
 
 
 def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
@@ -147,8 +161,8 @@ def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
     path.parent.mkdir()
     file(path)
     remove(path, kept)
-    (it,) = returns.kept(kept, time.time())
-    assert returns.kept(kept, time.time() + 25 * 3600) == []
+    (it,) = returns.kept(kept, moment())
+    assert returns.kept(kept, later(25)) == []
     path.parent.rmdir()
     with pytest.raises(returns.CannotReturn, match="directory"):
         returns.put_in_place(kept, it)
@@ -158,9 +172,9 @@ def test_a_note_that_cannot_be_read_hides_only_itself(place, kept):
     for name in ("one", "two"):
         file(place / name)
         remove(place / name, kept)
-    first, second = returns.kept(kept, time.time())
+    first, second = returns.kept(kept, moment())
     (kept / first.id / "note.json").write_text("{")
-    assert returns.kept(kept, time.time()) == [second]
+    assert returns.kept(kept, moment()) == [second]
 
 
 @pytest.mark.parametrize("make", [file, directory])
@@ -187,7 +201,7 @@ def test_mercy_what_is_not_what_was_judged_gets_its_name_back(place, kept, make)
     outcome = remove(path, kept, recheck=lambda _: False)
     assert outcome.result is Result.REFUSED
     assert look(path) == before
-    assert returns.kept(kept, time.time()) == []
+    assert returns.kept(kept, moment()) == []
 
 
 def test_mercy_one_that_was_made_anew_stays(place, kept):
@@ -227,14 +241,14 @@ def test_what_a_killed_removal_left_without_a_name_gets_it_back(place, kept, mak
     assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
 
 
-def test_mercy_what_took_the_name_meanwhile_stays_and_the_other_can_be_put_back(place):
-    path, kept = place / "it", place / "quarantine"
+def test_mercy_what_took_the_name_meanwhile_stays_and_the_other_can_be_put_back(place, kept):
+    path = place / "it"
     file(path)
     killed(path, kept)
     path.write_text("another's")
     assert returns.take_up(kept) == []
     assert path.read_text() == "another's"
-    (it,) = returns.kept(kept, time.time())
+    (it,) = returns.kept(kept, moment())
     path.unlink()
     returns.put_in_place(kept, it)
     assert path.read_text() == "4231\n"
@@ -252,8 +266,105 @@ def test_what_a_killed_undo_left_without_a_name_gets_it_back(place):
     remove(path, kept)
     if (pid := os.fork()) == 0:
         returns.put_back = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the moment has to be hit
-        returns.put_in_place(kept, returns.kept(kept, time.time())[0])
+        returns.put_in_place(kept, returns.kept(kept, moment())[0])
     os.waitpid(pid, 0)
-    assert (path.exists(), returns.kept(kept, time.time())) == (False, [])
+    assert (path.exists(), returns.kept(kept, moment())) == (False, [])
     assert returns.take_up(kept) == [str(path)]
     assert path.read_text() == "4231\n"
+
+
+# -- killed while it is copied ---------------------------------------------------------
+
+
+def tree(path):
+    path.mkdir()
+    (path / "pid").write_text("4231\n")
+    (path / "info").write_text("box\n")
+    (path / "info").chmod(0o640)
+    (path / "more").mkdir()
+    (path / "more" / "empty").touch()
+
+
+def everything(path):
+    return {it.relative_to(path): it.is_dir() or (it.read_text(), it.stat().st_mode) for it in path.rglob("*")}
+
+
+def die_at(number):
+    """A stand-in that is killed when it is called that often, for the moment has to be hit."""
+    calls = itertools.count(1)
+
+    def around(real):
+        def called(*words, **named):
+            if next(calls) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*words, **named)
+
+        return called
+
+    return around
+
+
+def dying(what, where, name, number):
+    """Do something in a process of its own that is killed in the middle of it."""
+    if (pid := os.fork()) == 0:
+        setattr(where, name, die_at(number)(getattr(where, name)))
+        what()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+MOMENTS = [(copies, "_copy_file", 2), (os, "unlink", 1), (os, "unlink", 2), (os, "rmdir", 1), (os, "rmdir", 2)]
+"""Before the second file is copied; before the first and the second are removed; before each directory is."""
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_a_directory_whose_removal_was_killed_half_way_is_whole_again(place, afar, when):
+    path = place / "it"
+    tree(path)
+    before = everything(path)
+    dying(lambda: remove(path, afar), *when)
+    assert not path.exists()
+    assert returns.take_up(afar) == [str(path)]
+    assert everything(path) == before
+    assert (os.listdir(place), os.listdir(afar)) == (["it"], [])
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_mercy_where_its_name_is_taken_by_then_that_one_stays_and_the_other_is_whole_in_quarantine(place, afar, when):
+    path = place / "it"
+    tree(path)
+    before = everything(path)
+    dying(lambda: remove(path, afar), *when)
+    file(path)
+    assert returns.take_up(afar) == []
+    assert (path.read_text(), os.listdir(place)) == ("4231\n", ["it"])
+    path.unlink()
+    returns.put_in_place(afar, returns.kept(afar, moment())[0])
+    assert everything(path) == before
+
+
+def test_mercy_what_somebody_wrote_into_it_meanwhile_stays(place, afar):
+    path = place / "it"
+    tree(path)
+    dying(lambda: remove(path, afar), os, "unlink", 2)
+    (aside,) = place.iterdir()
+    (aside / "new").write_text("another's")
+    assert returns.take_up(afar) == [str(path)]
+    assert (path / "new").read_text() == "another's"
+    assert (path / "pid").read_text() == "4231\n"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_half_of_what_was_on_its_way_back_is_removed_and_it_can_still_come_back(place, afar, number):
+    path = place / "it"
+    tree(path)
+    before = everything(path)
+    remove(path, afar)
+    (it,) = returns.kept(afar, moment())
+    dying(lambda: returns.put_in_place(afar, it), shutil, "copyfile" if number == 2 else "copytree", number)
+    assert len(os.listdir(place)) == number - 1
+    assert returns.take_up(afar) == []
+    assert os.listdir(place) == []
+    returns.put_in_place(afar, it)
+    assert everything(path) == before
+    assert sorted(os.listdir(afar / it.id)) == ["note.json", "returned"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 
@@ -12,7 +13,8 @@ import pytest
 from sentinel.core.actions import Result, SweepSockets
 from sentinel.core.facts import Unknown
 from sentinel.core.verdicts import Stale
-from sentinel.reaper import sweeping
+from sentinel.reaper import returns, sweeping
+from sentinel.reaper.quarantine import moment
 from tests.handlers.room import moves_files
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), moves_files]
@@ -44,8 +46,13 @@ def judged(path):
     return Stale(str(path), status.st_dev, status.st_ino, ("nobody is bound to it",))
 
 
+@pytest.fixture
+def kept(place):
+    return place.parent / "quarantine"
+
+
 def sweep(place, *targets):
-    return asyncio.run(sweeping.sweep(SweepSockets(str(place), targets)))
+    return asyncio.run(sweeping.sweep(SweepSockets(str(place), targets), place.parent / "quarantine"))
 
 
 def test_what_is_dead_is_removed_however_much_it_is(place):
@@ -54,6 +61,7 @@ def test_what_is_dead_is_removed_however_much_it_is(place):
     assert {outcome.result for outcome in outcomes} == {Result.REMOVED}
     assert {outcome.target for outcome in outcomes} == {target.path for target in targets}
     assert os.listdir(place) == []
+    assert os.listdir(place.parent / "quarantine") == []
 
 
 def test_one_that_somebody_is_bound_to_after_all_keeps_its_name_and_works(place):
@@ -114,5 +122,68 @@ def test_a_directory_through_which_others_could_lead_us_is_not_entered(place, tm
     assert outcome.result is Result.REFUSED
     place.chmod(0o777)
     (outcome,) = sweep(place, target)
+    assert outcome.result is Result.REFUSED
+    assert os.listdir(place) == ["s"]
+
+
+# -- killed half-way -------------------------------------------------------------------
+
+
+def killed(place, *targets):
+    """A sweep whose process is killed while they have no names."""
+    if (pid := os.fork()) == 0:
+        sweeping.bound_inodes = lambda: os.kill(os.getpid(), signal.SIGKILL)  # the moment has to be hit
+        sweep(place, *targets)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert all(name.startswith(".sentinel-") for name in os.listdir(place))
+
+
+def test_what_a_killed_sweep_left_without_names_gets_them_back(place, kept):
+    killed(place, dead(place / "one"), dead(place / "two"))
+    assert sorted(returns.take_up(kept)) == [str(place / "one"), str(place / "two")]
+    assert sorted(os.listdir(place)) == ["one", "two"]
+    assert (returns.take_up(kept), os.listdir(kept)) == ([], [])
+
+
+def test_mercy_one_that_took_a_name_meanwhile_keeps_it_and_the_dead_one_goes(place, kept):
+    killed(place, dead(place / "s"))
+    with socket.socket(socket.AF_UNIX) as owner:
+        bind(owner, place / "s")
+        before = os.lstat(place / "s")
+        assert returns.take_up(kept) == []
+        assert os.path.samestat(os.lstat(place / "s"), before)
+    assert (os.listdir(place), os.listdir(kept)) == (["s"], [])
+
+
+def test_mercy_one_that_somebody_holds_waits_until_its_name_is_free(place, kept):
+    with socket.socket(socket.AF_UNIX) as owner:
+        bind(owner, place / "s")
+        before = os.lstat(place / "s")
+        killed(place, judged(place / "s"))
+        (place / "s").write_text("another's")
+        assert returns.take_up(kept) == []
+        assert (place / "s").read_text() == "another's"
+        (place / "s").unlink()
+        assert returns.take_up(kept) == [str(place / "s")]
+        assert os.path.samestat(os.lstat(place / "s"), before)
+    assert os.listdir(kept) == []
+
+
+def test_mercy_a_sweep_that_is_under_way_is_left_to_whoever_sweeps(place, kept, monkeypatch):
+    bound = sweeping.bound_inodes
+    taken = []
+    monkeypatch.setattr(sweeping, "bound_inodes", lambda: taken.append(returns.take_up(kept)) or bound())
+    (outcome,) = sweep(place, dead(place / "s"))
+    assert (outcome.result, taken) == (Result.REMOVED, [[]])
+
+
+def test_a_sweep_is_nothing_that_can_be_put_back(place, kept):
+    killed(place, dead(place / "s"))
+    assert returns.kept(kept, moment()) == []
+
+
+def test_without_a_place_for_the_note_nothing_is_swept(place, kept):
+    kept.touch()
+    (outcome,) = sweep(place, dead(place / "s"))
     assert outcome.result is Result.REFUSED
     assert os.listdir(place) == ["s"]
