@@ -106,6 +106,11 @@ def test_what_is_gone_is_known_from_the_journal(agent, story, what):
     assert "What was done:" in out
 
 
+def test_a_name_that_the_history_has_is_not_denied(story):
+    lines = explain("claude").splitlines()
+    assert lines[1] == ("  Sentinel would now: nothing: no session of that name lives; this is what the history knows")
+
+
 def test_what_nobody_knows_is_an_error(agent, story):
     agent(NoSuchThing("no session is called nobody"))
     with pytest.raises(NoSuchThing, match="no session is called nobody, and the journal does not mention it"):
