@@ -125,12 +125,12 @@ class CleanUp:
         key = record.session.key
         while (running := self._tasks.get(key)) is not None:
             await asyncio.wait([running])
-        if record.death is None or key in self._in_use:
-            return  # what works for somebody is judged again and again anyway
+        if record.death is None or not record.settled or key in self._in_use:
+            return  # it will be answered; and what works for somebody is judged again and again anyway
         try:
             self._catch_up()
             condemned = {one.id for one in self._examiner.left_by(record) if isinstance(one, Condemned)}
-            if condemned & self._spared.get(key, set()):
+            if condemned & self._spared.get(key, condemned):  # whom the agent before us spared, nobody knows
                 self._answer(record, record.death, cause)
         except Exception as error:  # noqa: BLE001 - nobody awaits this one: what it was is told
             self._tell_of_failure(error, cause)

@@ -833,6 +833,27 @@ def test_what_was_spared_for_the_sake_of_a_session_inside_is_judged_again_when_t
     assert results(room) == [Result.ENDED]
 
 
+def test_what_the_agent_before_us_had_spared_is_judged_again_too(room, run):
+    async def scenario():
+        stage = Stage(room)
+        outer, inner = room.start(), room.start()
+        around = room.open(outer.pid)
+        far = outer.do(f"bear({SLEEP!r})")
+        room.open(inner.pid, name="codex", outer=around.key)
+        who = room.handles.take(far)
+        room.ledger.claim(who, around.key, time.monotonic(), Departure(time.monotonic(), clean=None), Witness.LOOK)
+        room.exits.watch(who)
+        outer.end()
+        room.ledger.exited(outer.pid, killed())
+        room.ledger.settle(room.ledger.record(around.key))
+        stage.kill(inner)
+        await stage.closed(2)
+        return far
+
+    assert dead(run(scenario()))
+    assert results(room) == [Result.ENDED]
+
+
 def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):
     async def scenario():
         stage = Stage(room)
