@@ -33,6 +33,7 @@ from sentinel.core.ledger import Ledger
 from sentinel.errors import ConfigError
 from sentinel.handlers.abandoned import abandoned
 from sentinel.handlers.attendance import Attendance
+from sentinel.handlers.buttons import Buttons
 from sentinel.handlers.enquiries import Condition
 from sentinel.handlers.residence import Residence
 from sentinel.handlers.sockets import SocketKeeper
@@ -45,7 +46,7 @@ from sentinel.journal import Journal
 from sentinel.notify import Notifier
 from sentinel.notify.ways import watched_servers, ways_to_the_person
 from sentinel.observe import processes
-from sentinel.observe.handles import raise_descriptor_limit
+from sentinel.observe.handles import HAS_PIDFD, raise_descriptor_limit
 from sentinel.paths import Paths
 from sentinel.reaper import removals, returns
 from sentinel.service.supervisor import Supervisor
@@ -125,7 +126,7 @@ class Agent:
             later=loop.call_later,
             look_for_sockets=core.discovery.look_for_sockets,
         )
-        tell = Tell(bus, notifier, lambda: wishes.now.notify.manner)
+        tell = Tell(bus, notifier, lambda: wishes.now.notify.manner, Buttons(bus, core.halting, self._paths.quarantine))
         condition.follow(bus)
         _look_when_told(bus, files, births)
         self._echo_from(bus)
@@ -245,9 +246,14 @@ class Agent:
 
 
 def _take_what_we_may_have() -> None:
-    """Descriptors, one is held per watched process; and the processor as soon as there is something to hear."""
+    """Descriptors, one is held per watched process; the processor as soon as there is something to hear."""
     raise_descriptor_limit()
     ask_for_short_turns()
+    if sys.version_info < (3, 12) and HAS_PIDFD:
+        # Later Pythons do so by themselves. This one would keep a thread for each child, also for a minute.
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.get_event_loop_policy().set_child_watcher(watcher)
 
 
 def _settle() -> None:

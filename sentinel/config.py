@@ -47,11 +47,14 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     """Kinds of sessions whose clean-ups are not worth a notification."""
     ways: tuple[Literal["desktop", "tmux", "terminal"], ...] = ("desktop", "tmux", "terminal")
     """How to reach the user: the first that works."""
+    buttons: bool = True
+    """Popups have buttons, where the desktop has them."""
 
     @property
     def manner(self) -> Manner:
         """What is worth telling, and when."""
-        return Manner(self.min_processes, quiet_hours(self.quiet) if self.quiet else None, frozenset(self.silent))
+        quiet = quiet_hours(self.quiet) if self.quiet else None
+        return Manner(self.min_processes, quiet, frozenset(self.silent), self.buttons)
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True):

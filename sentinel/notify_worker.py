@@ -1,10 +1,14 @@
 """Shows one notification and ends: the process in which plyer may hang, leak or crash.
 
 Reads a JSON object from stdin: ``application``, ``title`` and ``body`` (made harmless by the
-agent), ``urgent``, ``replaces`` (an ``id`` that was told before, or 0), ``deadline`` (seconds)
-and ``agent`` (its pid). Ends with 0 when the desktop took the notification; otherwise the last
-line on stderr says why not. A line there that is a JSON object says what it was shown by, and
-its ``id`` when it can be replaced.
+agent), ``urgent``, ``replaces`` (an ``id`` that was told before, or 0), ``buttons`` (a name and
+a label each), ``patience`` (seconds), ``deadline`` (seconds) and ``agent`` (its pid). Ends with 0
+when the desktop took the notification; otherwise the last line on stderr says why not. A line
+there that is a JSON object says what it was shown by, and its ``id`` when it can be replaced.
+
+Where it says ``waits``, too, the notification has its buttons, and this process stays: until one
+is pressed, which it says as ``pressed``; until the notification is closed, or the service that
+shows it is gone; and no longer than its patience, or than the agent keeps its end of stdin.
 
 Imports nothing of the agent, which keeps a notification at the cost of one bare interpreter.
 """
@@ -16,21 +20,35 @@ import importlib
 import importlib.util
 import json
 import os
+import select
 import shutil
 import signal
 import sys
-from typing import NamedTuple, NoReturn
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from jeepney.io.blocking import DBusConnection
+    from jeepney.low_level import Message
 
 APPLICATION_ICON = ""
 NOTIFICATIONS = "/org/freedesktop/Notifications", "org.freedesktop.Notifications"
-URGENCIES = {False: 1, True: 2}
-"""``normal`` and ``critical`` of the Desktop Notifications Specification, 1.2."""
+BUS = "/org/freedesktop/DBus", "org.freedesktop.DBus"
+LOW, NORMAL, CRITICAL = range(3)
+"""Urgencies of the Desktop Notifications Specification, 1.2."""
 BY_ITS_OWN_SETTINGS = -1
 """The expiry that leaves it to the desktop how long it shows a notification."""
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 MARGIN = 1.0
 """Seconds after the agent's own deadline."""
+FAREWELL = 0.25
+"""Seconds for taking the buttons away that nobody hears any more."""
+MOST_SIGNALS = 20_000
+"""Signals that are looked at, a second of computing: a service may send what it likes."""
+STDIN = 0
 
 
 class NotDelivered(Exception):
@@ -45,6 +63,8 @@ class Text(NamedTuple):
     body: str
     urgent: bool = False
     replaces: int = 0
+    buttons: Sequence[tuple[str, str]] = ()
+    patience: float = 0.0
 
 
 def main() -> None:
@@ -81,34 +101,124 @@ def deliver(text: Text, platform: str, deadline: float) -> None:
         _by_dbus_python(text)
 
 
-def _say(by: str, mark: int = 0) -> None:
+def _say(by: str, mark: int = 0, **more: object) -> None:
     """Say how it was, or is about to be, shown."""
-    sys.stderr.write(json.dumps({"by": by, "id": mark}) + "\n")
+    _tell({"by": by, "id": mark, **more})
+
+
+def _tell(line: dict[str, object]) -> None:
+    sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
 
 
 def _by_dbus(text: Text, deadline: float) -> None:
-    from jeepney import DBusAddress, MessageType, new_method_call
     from jeepney.io.blocking import open_dbus_connection
 
-    path, name = NOTIFICATIONS
-    hints = {"urgency": ("y", URGENCIES[text.urgent])}
-    words: tuple[object, ...] = (
-        text.application,
-        text.replaces,
-        APPLICATION_ICON,
-        text.title,
-        text.body,
-        [],
-        hints,
-        BY_ITS_OWN_SETTINGS,
-    )
-    call = new_method_call(DBusAddress(path, name, name), "Notify", "susssasa{sv}i", words)
     with open_dbus_connection(os.environ["DBUS_SESSION_BUS_ADDRESS"], auth_timeout=deadline) as bus:
-        answer = bus.send_and_get_reply(call, timeout=deadline)
-    if answer.header.message_type is MessageType.error:
-        raise NotDelivered(f"{answer.header.fields[4]}: {answer.body[0] if answer.body else ''}")  # 4: ERROR_NAME
-    _say("D-Bus", answer.body[0])
+        service = _Service(bus, deadline)
+        if not (text.buttons and service.shows_buttons()):
+            text = text._replace(buttons=())
+        server, mark = service.notify(text, CRITICAL if text.urgent else NORMAL)
+        _say("D-Bus", mark, waits=bool(text.buttons))
+        if text.buttons:
+            _end_after(text.patience + MARGIN)
+            _at_the_agents_end(0)  # stdin tells of it, and there is something to do then
+            with suppress(OSError):  # the bus is gone, and every popup with it
+                service.wait(text._replace(replaces=mark), server)
+
+
+class _Service:
+    """The notification service, spoken to directly.
+
+    Args:
+        bus: The session's.
+        deadline: Seconds for each answer.
+    """
+
+    def __init__(self, bus: DBusConnection, deadline: float) -> None:
+        self._bus = bus
+        self._deadline = deadline
+
+    def shows_buttons(self) -> bool:
+        """Whether it has them. From here on its signals are heard, so that no press is missed."""
+        path, name = NOTIFICATIONS
+        with suppress(NotDelivered):  # it cannot say
+            if "actions" in self._ask(NOTIFICATIONS, "GetCapabilities").body[0]:
+                self._hear(f"sender='{name}',interface='{name}',path='{path}'")
+                self._hear(f"sender='{BUS[1]}',interface='{BUS[1]}',member='NameOwnerChanged',arg0='{name}'")
+                return True
+        return False
+
+    def notify(self, text: Text, urgency: int, server: str = "") -> tuple[str, int]:
+        """Show it. Returns who did, by a name that nobody else ever has, and what that one calls the popup.
+
+        Raises:
+            NotDelivered: It was not shown.
+        """
+        from jeepney import HeaderFields
+
+        path, name = NOTIFICATIONS
+        actions = [word for button in text.buttons for word in button]
+        told = (text.application, text.replaces, APPLICATION_ICON, text.title, text.body)
+        shown = (*told, actions, {"urgency": ("y", urgency)}, BY_ITS_OWN_SETTINGS)
+        answer = self._ask((path, name), "Notify", "susssasa{sv}i", shown, to=server)
+        return str(answer.header.fields.get(HeaderFields.sender)), answer.body[0]
+
+    def wait(self, text: Text, server: str) -> None:
+        """Say which button of the popup ``text.replaces`` is pressed; take them away when nobody wants to know."""
+        names = {name for name, _ in text.buttons}
+        for sender, member, body in self._signals(time.monotonic() + text.patience):
+            match member, body:
+                case "NameOwnerChanged", (_, before, *_) if (sender, before) == (BUS[1], server):
+                    return
+                case "NotificationClosed", (mark, *_) if (sender, mark) == (server, text.replaces):
+                    return
+                case "ActionInvoked", (mark, str(name)) if (sender, mark) == (server, text.replaces) and name in names:
+                    _tell({"pressed": name})
+                    return
+        _end_after(FAREWELL)
+        with suppress(NotDelivered):  # low: it has been seen, and is no news
+            self.notify(text._replace(buttons=()), LOW, server)
+
+    def _signals(self, until: float) -> Iterator[tuple[object, object, tuple[object, ...]]]:
+        """Who sent which signal with what in it, for as long as the agent listens."""
+        from jeepney import HeaderFields
+
+        agent, either = select.poll(), select.poll()
+        for poll in (agent, either):
+            poll.register(STDIN, 0)  # it was closed for writing long ago; what is told now is that it was closed
+        either.register(self._bus.sock, select.POLLIN)
+        heard = 0
+        while heard < MOST_SIGNALS and (left := until - time.monotonic()) > 0 and not agent.poll(0):
+            try:
+                message = self._bus.receive(timeout=0)
+            except TimeoutError:
+                either.poll(1000 * left)
+                continue
+            heard += 1
+            fields = message.header.fields
+            yield fields.get(HeaderFields.sender), fields.get(HeaderFields.member), message.body
+
+    def _hear(self, rule: str) -> None:
+        """Have the bus pass these signals on to us."""
+        self._ask(BUS, "AddMatch", "s", (f"type='signal',{rule}",))
+
+    def _ask(
+        self,
+        whom: tuple[str, str],
+        method: str,
+        signature: str | None = None,
+        words: tuple[object, ...] = (),
+        to: str = "",
+    ) -> Message:
+        from jeepney import DBusAddress, MessageType, new_method_call
+
+        path, name = whom
+        call = new_method_call(DBusAddress(path, to or name, name), method, signature, words)
+        answer = self._bus.send_and_get_reply(call, timeout=self._deadline)
+        if answer.header.message_type is MessageType.error:
+            raise NotDelivered(f"{answer.header.fields[4]}: {answer.body[0] if answer.body else ''}")  # 4: ERROR_NAME
+        return answer
 
 
 def _by_notify_send(text: Text) -> NoReturn:
@@ -199,11 +309,20 @@ def _never_outlive(agent: int, deadline: float) -> None:
 
     Both the timer and the death signal stay in force when this process becomes notify-send.
     """
-    signal.setitimer(signal.ITIMER_REAL, deadline + MARGIN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _end_after(deadline + MARGIN)
+    _at_the_agents_end(signal.SIGKILL)
     if os.getppid() != agent:  # it died before it could be followed
         sys.exit("the agent is gone")
+
+
+def _end_after(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _at_the_agents_end(number: int) -> None:
+    """Have the kernel send us this signal then; 0 for none."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ LONG_FUNCTIONS = {
     "cli/alone.py: clean_up": 45,
     "cli/events.py: command": 43,
     "core/snapshot.py: restore": 44,
-    "notify/delivery.py: deliver": 49,
     "registry/rebuild.py: mend": 42,
     "registry/store.py: register": 41,
 }
@@ -34,7 +33,7 @@ SIGNALS = "reaper/signals.py"
 SIGNALLING = {"os.kill", "os.killpg", "signal.pidfd_send_signal", "signal.pthread_kill"}
 SIGNALLING_METHODS = {"kill", "terminate", "send_signal"}
 OWN_CHILDREN = {
-    "notify/delivery.py": "its own worker process, which has not been reaped",
+    "notify/popup.py": "its own worker process, which has not been reaped",
     "observe/tmux.py": "its own tmux client, which has not been reaped",
 }
 PROGRAMS = {"kill", "pkill", "killall", "skill", "fuser"}

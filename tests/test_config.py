@@ -92,6 +92,7 @@ def test_the_manner_of_telling_is_what_the_section_says(file):
     said = load(file, '[notify]\nmin_processes = 3\nquiet = "22:00-07:30"\nsilent = ["pane", "run"]\n')
     assert said.notify.manner == Manner(3, Quiet(22 * 60, 7 * 60 + 30), frozenset({Kind.PANE, Kind.RUN}))
     assert load(file, "").notify.manner == Manner()
+    assert load(file, "[notify]\nbuttons = false\n").notify.manner == Manner(buttons=False)
 
 
 KNOWN = "mode, policy, project, protect, budget, sources, notify, registry, locks"

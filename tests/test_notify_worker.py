@@ -35,6 +35,8 @@ def run(path: str, cwd: str = "/", **changes) -> subprocess.CompletedProcess[str
         "body": "hello",
         "urgent": False,
         "replaces": 0,
+        "buttons": [],
+        "patience": 60,
         "deadline": 20,
         "agent": os.getpid(),
     }

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sentinel import records
 from sentinel.core import events
 from sentinel.core.actions import KillGroup, Outcome, RemoveDirectory, RemoveSocket, Result, Terminate, Unstick
+from sentinel.core.buttons import Button
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
@@ -71,6 +72,7 @@ EVENTS = [
     events.BreakerOpened("6 causes within 30 s"),
     events.ConfigurationRead("", ("sources",)),
     events.Notified(SESSION.key, "claude was killed", shown=False, why="no bus"),
+    events.ButtonPressed(SESSION.key, Button.PAUSE),
     events.EventsLost("files", "overflow"),
     events.SourceDegraded("files", "no watch left"),
     events.Woke(3600.0),

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from sentinel.config import Notify
     from sentinel.core.sessions import SocketMark
     from sentinel.notify import Delivery, Way
+    from sentinel.notify.popup import Popup
 
 _NO_WAY = 1
+_PATIENCE = 15.0
+"""Seconds in which the button of the trial can be pressed, where somebody looks."""
 
 
 @click.command("notify")
@@ -28,7 +31,7 @@ def command(*, trial: bool) -> None:
     """
     wishes = config.load(paths.find().config_file).notify
     ways = _ways(wishes)
-    found = _try(ways) if trial else _look(ways)
+    found = _try(ways, buttons=wishes.buttons) if trial else _look(ways)
     for line in (*_wishes(wishes), *_of_the_agent(wishes)):
         click.echo(line)
     sys.exit(0 if found else _NO_WAY)
@@ -60,27 +63,63 @@ def _look(ways: list[Way]) -> bool:
     return not all(obstacles.values())
 
 
-def _try(ways: list[Way]) -> bool:
+def _try(ways: list[Way], *, buttons: bool) -> bool:
     import asyncio
-
-    from sentinel.notify import Message, Notifier
 
     worked = False
     for way in ways:
-        message = Message("Sentinel: a trial", f"This is how Sentinel tells you something, by way of: {way.name}.")
-        # Each has a notifier to itself: all are to be tried, and what it says is what the agent would hear.
-        delivery = asyncio.run(Notifier([way]).send(message))
-        click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+        delivery = asyncio.run(_show(way, buttons=buttons))
         if delivery.shown and way.name == "desktop":
             click.echo(f"{'':<10}{_abilities(delivery)}")
+            click.echo(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
         worked |= delivery.shown
     return worked
 
 
+async def _show(way: Way, *, buttons: bool) -> Delivery:
+    """Try one way. It has a notifier to itself: all are to be tried, and what it says is what the agent would hear."""
+    from sentinel.core.buttons import Button
+    from sentinel.notify import Message, Notifier
+
+    notifier = Notifier([way])
+    text = f"This is how Sentinel tells you something, by way of: {way.name}."
+    delivery = await notifier.send(Message("Sentinel: a trial", text, buttons=(Button.WHY,) if buttons else ()))
+    click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+    if delivery.popup is not None and sys.stdout.isatty():
+        click.echo(f"{'':<10}{await _press(delivery.popup)}")
+    await notifier.close()
+    return delivery
+
+
+async def _press(popup: Popup) -> str:
+    """Wait until its button is pressed, and say whether it was."""
+    import asyncio
+
+    click.echo(f"{'':<10}Press its button, if you like, within {_PATIENCE:g} s.")
+    pressed = asyncio.Event()
+    popup.listen(lambda _: pressed.set())
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await pressed.wait()
+    except TimeoutError:
+        return "it was not pressed"
+    return "it was pressed"
+
+
 def _abilities(delivery: Delivery) -> str:
     if delivery.mark:
-        return "one popup can take the place of another; no buttons, the last line is the command that tells more"
-    return "popups stack, since this way cannot replace one (pip install 'session-sentinel[notify]'); no buttons"
+        return "one popup can take the place of another"
+    return "popups stack, since this way cannot replace one (pip install 'session-sentinel[notify]')"
+
+
+def _buttons(delivery: Delivery, *, wanted: bool) -> str:
+    if not wanted:
+        return "no buttons: notify.buttons is false"
+    if delivery.popup is not None:
+        return "popups have buttons"
+    if delivery.mark:
+        return "no buttons: the service that shows popups here has none"
+    return "no buttons: only D-Bus itself has them (pip install 'session-sentinel[notify]')"
 
 
 def _of_the_agent(wishes: Notify) -> Iterable[str]:

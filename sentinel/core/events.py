@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sentinel.core.actions import Outcome
+from sentinel.core.buttons import Button
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.hooks import HookCall
 from sentinel.core.rules.locks import LockKind
@@ -559,6 +560,17 @@ class Notified(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ButtonPressed(Event):
+    """Somebody pressed a button of a popup."""
+
+    type: ClassVar[str] = "notification.pressed"
+
+    session: str
+    """Key of the one that the popup told of, when it was one."""
+    button: Button
+
+
+@dataclass(frozen=True, slots=True)
 class EventsLost(Event):
     """The kernel dropped notices: everything has to be looked at again."""
 
@@ -646,6 +658,7 @@ RECORDED: tuple[type[Event], ...] = (
     BreakerOpened,
     ConfigurationRead,
     Notified,
+    ButtonPressed,
     EventsLost,
     SourceDegraded,
     Woke,

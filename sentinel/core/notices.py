@@ -72,6 +72,8 @@ class Manner:
     quiet: Quiet | None = None
     silent: frozenset[Kind] = frozenset()
     """Kinds of sessions whose clean-ups bring no popup."""
+    buttons: bool = True
+    """Popups have buttons, where the desktop has them."""
 
     def wants(self, kind: Kind, outcomes: tuple[Outcome, ...]) -> bool:
         """Whether a clean-up with these outcomes is worth a popup."""
@@ -167,6 +169,10 @@ class Outbox:
         """A bulletin was shown. ``replaceable``: the next one may take its place."""
         self._shown = bulletin.tally if replaceable else Tally()
         self._until = now + EPISODE
+
+    def answered(self) -> None:
+        """A person has pressed a button of the popup: what it says next is being read, and is not replaced."""
+        self._shown = Tally()
 
     def _empty(self, now: float, quiet: Quiet | None, minute: int) -> Bulletin:
         if quiet is not None and quiet.holds(minute):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Session
+from sentinel.core.verdicts import Spared
 
 _NAMED = 2
 """Sessions that a sentence names; of the others it says how many they are."""
@@ -21,7 +22,14 @@ COLUMNS = 80
 """Of the one line that tmux has for a message, on a terminal as wide as most are at least."""
 _LONGEST_SUBJECT = 24
 _LONGEST_COMMAND = 36
+_REASONS = 5
+"""Things of which it is told why."""
+_ROOM = 390
+"""Characters for all of that: a popup shows 400."""
+MOST_FILES = 20
+"""Files that a popup gives back. Of more the command does."""
 _GB, _MB = 1_000_000_000, 1_000_000
+_WITH_A_REASON = (Result.ENDED, Result.KILLED, Result.SURVIVED, Result.REFUSED, Result.REMOVED)
 _WORTH_SAYING = _MB
 """Bytes. Less than that is nothing to be glad of."""
 
@@ -34,6 +42,9 @@ class Holdings:
     """Bytes. What it shares with others is counted, so a sum of these is about right only."""
     ports: tuple[int, ...] = ()
     """TCP ports that it listened on."""
+    name: str = ""
+    evidence: str = ""
+    """The sentence that says most of why it was condemned."""
 
 
 @dataclass(slots=True)
@@ -53,6 +64,10 @@ class Tally:
     spared: int = 0
     memory: int = 0
     ports: set[int] = field(default_factory=set)
+    reasons: list[str] = field(default_factory=list)
+    """Why, of the first things: sentences, clean."""
+    files: list[str] = field(default_factory=list)
+    """Paths of what was removed; one more than `MOST_FILES` stands for all the others."""
 
     def add(self, other: Tally) -> None:
         """Take in what came of others. A session that is known by now is not counted once more."""
@@ -69,6 +84,8 @@ class Tally:
         self.spared += other.spared
         self.memory += other.memory
         self.ports |= other.ports
+        self.reasons = [*self.reasons, *other.reasons][:_REASONS]
+        self.files = [*self.files, *other.files][: MOST_FILES + 1]
 
     def __bool__(self) -> bool:
         return self.sessions > 0
@@ -79,7 +96,7 @@ def tally(
     how: str,
     outcomes: Iterable[Outcome],
     *,
-    spared: int = 0,
+    spared: Collection[Spared] = (),
     held: Mapping[str, Holdings] | None = None,
     home: str = "",
 ) -> Tally:
@@ -89,31 +106,68 @@ def tally(
         session: The dead one.
         how: It died, as a predicate: ``was killed by SIGKILL``.
         outcomes: For each process and file.
-        spared: How many processes were left alone.
+        spared: Processes that were left alone.
         held: What processes held, by their ids; only what those held that ended is free now.
         home: The user's home directory, which is shown as ``~``.
     """
-    it = Tally([_named(session, home)], how, session, {session.key}, 1, spared=spared)
+    it = Tally([_named(session, home)], how, session, {session.key}, 1, spared=len(spared))
     for outcome in outcomes:
         it.results[outcome.result] += 1
+        was = held.get(outcome.target) if held else None
+        if len(it.reasons) < _REASONS and (reason := _reason(outcome, was, session, how)):
+            it.reasons.append(reason)
         if outcome.result is Result.HELD:
             it.held_by = it.held_by or clean(outcome.reason)
-        elif outcome.result in {Result.ENDED, Result.KILLED} and held and (was := held.get(outcome.target)):
+        elif outcome.result in {Result.ENDED, Result.KILLED} and was is not None:
             it.memory += was.memory
             it.ports.update(was.ports)
+        elif outcome.result is Result.REMOVED and len(it.files) <= MOST_FILES:
+            it.files.append(outcome.target)
+    for one in list(spared)[: _REASONS - len(it.reasons)]:
+        it.reasons.append(clean(f"{_process(one.name, str(one.id))} left alone: {one.reason}", _ROOM))
     return it
+
+
+def _reason(outcome: Outcome, was: Holdings | None, session: Session, how: str) -> str:
+    """Why this came of a process or a file; empty where nothing worth telling did."""
+    match outcome.result:
+        case Result.ENDED | Result.KILLED:
+            what = _process(outcome.name or (was.name if was else ""), outcome.target)
+            said = f"{what}: {was.evidence if was and was.evidence else f'born of {session.title} at its end'}"
+        case Result.SURVIVED | Result.REFUSED if "/" not in outcome.target:
+            said = f"{_process(outcome.name, outcome.target)} is still there: {outcome.reason}"
+        case Result.REMOVED:
+            said = f"{outcome.target.rpartition('/')[2]}: left by {session.title}, which {how}"
+        case _:
+            return ""
+    return clean(said, _ROOM)
+
+
+def _process(name: str, target: str) -> str:
+    return f"{name or 'process'} ({target.partition('@')[0]})"
 
 
 def of_lock(path: str, holder: str, home: str = "") -> Tally:
     """What came of a lock whose holder ended: it was removed."""
-    who = f"{holder} ({_place(path, home)})"
-    return Tally([clean(who, 80)], "ended", keys={path}, sessions=1, results=Counter({Result.REMOVED: 1}))
+    who = f"{holder} ({place(path, home)})"
+    it = Tally([clean(who, 80)], "ended", keys={path}, sessions=1, results=Counter({Result.REMOVED: 1}))
+    it.reasons.append(clean(f"{path.rpartition('/')[2]}: its holder, {holder}, has ended", _ROOM))
+    it.files.append(path)
+    return it
 
 
 def sentence(it: Tally, taken: Iterable[int] = ()) -> str:
     """Say all of it. ``taken``: the ports on which somebody listens now, which are not free."""
     parts = [*_done(it), *_freed(it, set(taken))]
     return f"{_who(it)}: {', '.join(parts) or 'nothing was done'}."
+
+
+def reasons(it: Tally, more: str) -> str:
+    """Why all of this was done: a line for each of the first things, and at last the command that tells ``more``."""
+    untold = sum(it.results[result] for result in _WITH_A_REASON) + it.spared - len(it.reasons)
+    end = [*([f"and {untold} more"] if untold > 0 else []), more]
+    room = (_ROOM - sum(len(line) + 1 for line in end)) // max(1, len(it.reasons)) - 1
+    return "\n".join([*(clean(reason, room) for reason in it.reasons), *end])
 
 
 def brief(it: Tally, more: str, taken: Iterable[int] = ()) -> str:
@@ -195,12 +249,12 @@ def size(number: int) -> str:
 
 
 def _named(session: Session, home: str) -> str:
-    place = _place(session.directory, home)
-    return f"{clean(session.title, 80)} in {place}" if place else clean(session.title, 80)
+    where = place(session.directory, home)
+    return f"{clean(session.title, 80)} in {where}" if where else clean(session.title, 80)
 
 
-def _place(directory: str, home: str) -> str:
-    """A directory as people write it; of a long one the end."""
+def place(directory: str, home: str) -> str:
+    """A path as people write it; of a long one the end."""
     if home and home != "/" and (directory == home or directory.startswith(f"{home}/")):
         directory = f"~{directory[len(home) :]}"
     shown = clean(directory, 4 * _LONGEST_PLACE)

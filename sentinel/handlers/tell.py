@@ -6,16 +6,27 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Result
-from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
+from sentinel.core.buttons import Button
+from sentinel.core.events import (
+    BreakerOpened,
+    ButtonPressed,
+    CleanedUp,
+    LockRemoved,
+    Notified,
+    SessionJudged,
+    StartedSafely,
+)
 from sentinel.core.facts import Death, Unknown
 from sentinel.core.notices import Bulletin, Manner, Outbox
 from sentinel.core.sentences import how_it_died
 from sentinel.core.tally import Holdings, Tally, brief, of_lock, sentence, tally
 from sentinel.core.verdicts import Condemned, Spared
-from sentinel.notify import Message, Notifier
+from sentinel.handlers.buttons import Buttons, Offer
+from sentinel.notify import Delivery, Message, Notifier
 from sentinel.observe import ports
 
 _REMEMBERED = 256
@@ -32,16 +43,17 @@ class _Judgement:
     def __init__(self, death: Death) -> None:
         self.death = death
         self.held: dict[str, Holdings] = {}
-        self.spared: set[str] = set()
+        self.spared: dict[str, Spared] = {}
 
     def add(self, event: SessionJudged) -> None:
         """Take in what was found. Who was spared at first and is not any more is not left alone."""
         for verdict in event.processes:
             if isinstance(verdict, Condemned):
-                self.held[str(verdict.id)] = Holdings(verdict.facts.memory, verdict.ports)
-                self.spared.discard(str(verdict.id))
+                evidence = verdict.evidence[0] if verdict.evidence else ""
+                self.held[str(verdict.id)] = Holdings(verdict.facts.memory, verdict.ports, verdict.facts.name, evidence)
+                self.spared.pop(str(verdict.id), None)
             elif isinstance(verdict, Spared):
-                self.spared.add(str(verdict.id))
+                self.spared[str(verdict.id)] = verdict
 
 
 class Tell:
@@ -52,23 +64,32 @@ class Tell:
     Args:
         notifier: None when the person wants no notifications.
         manner: What is worth telling, and when.
+        buttons: What can be done from a popup; None for nothing.
     """
 
-    def __init__(self, bus: Bus, notifier: Notifier | None, manner: Callable[[], Manner]) -> None:
+    def __init__(
+        self, bus: Bus, notifier: Notifier | None, manner: Callable[[], Manner], buttons: Buttons | None = None
+    ) -> None:
         self._bus = bus
         self._notifier = notifier
         self._manner = manner
+        self._buttons = buttons
+        self._pressed_on = Offer()
+        self._record = 0
+        """``seq`` of the last popup's record."""
         self._home = os.path.expanduser("~")
         self._judged: dict[str, _Judgement] = {}
         self._outbox = Outbox()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._urgent: set[asyncio.Task[None]] = set()
+        self._urgent: set[asyncio.Task[Delivery]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
         bus.subscribe(LockRemoved, self.unlocked)
         bus.subscribe(BreakerOpened, self.stopped)
         bus.subscribe(StartedSafely, self.crashed)
+        bus.subscribe(Notified, self._recorded)
+        bus.subscribe(ButtonPressed, self._answer)
 
     def judged(self, event: SessionJudged) -> None:
         """Keep how it died, and what it held, until the clean-up is through."""
@@ -89,7 +110,7 @@ class Tell:
             event.session,
             how_it_died(judged.death) if judged else "ended",
             event.outcomes,
-            spared=len(judged.spared) if judged else 0,
+            spared=judged.spared.values() if judged else (),
             held=judged.held if judged else None,
             home=self._home,
         )
@@ -106,23 +127,32 @@ class Tell:
     def stopped(self, event: BreakerOpened) -> None:
         """Say at once, and whatever the hour, that from now on nothing is ended."""
         body = f"It only reports now: {event.why}.\nsentinel resume"
-        self._say_now(Message(_STOPPED, body, urgent=True, short=f"{_STOPPED}, and only reports now. sentinel resume"))
+        self._interrupt(
+            Message(_STOPPED, body, urgent=True, short=f"{_STOPPED}, and only reports now. sentinel resume")
+        )
 
     def crashed(self, event: StartedSafely) -> None:
         """Say the same of safe mode."""
         body = f"It only reports now: {event.why}.\nsentinel doctor"
-        self._say_now(Message(_CRASHED, body, urgent=True, short=f"{_CRASHED}, and only reports now. sentinel doctor"))
+        self._interrupt(
+            Message(_CRASHED, body, urgent=True, short=f"{_CRASHED}, and only reports now. sentinel doctor")
+        )
 
-    def _say_now(self, message: Message) -> None:
+    def _interrupt(self, message: Message) -> None:
+        self._outbox.interrupt(_now())
+        self._say_now(message, Offer())
+
+    def _say_now(self, message: Message, offer: Offer) -> None:
         if self._notifier is None:
             return
-        self._outbox.interrupt(_now())
-        task = asyncio.get_running_loop().create_task(self._interrupt(self._notifier, message, self._bus.current))
+        send = self._send(self._notifier, message, offer, self._bus.current)
+        task = asyncio.get_running_loop().create_task(send)
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)
 
     async def close(self) -> None:
         """Tell what waits, and wait for what is under way; each message has its own deadline."""
+        self._buttons = None  # who could do what they say is about to go
         self._cancel_timer()
         while self._task is not None or self._urgent:
             await asyncio.wait([*self._urgent, *([self._task] if self._task else [])])
@@ -160,26 +190,57 @@ class Tell:
     # -- what --------------------------------------------------------------------------
 
     async def _tell(self, bulletin: Bulletin) -> None:
-        body, short = _texts(bulletin.tally)
+        more = _more(bulletin.tally)
+        body, short = _texts(bulletin.tally, more)
         session = bulletin.tally.first.key if bulletin.tally.first and bulletin.tally.sessions == 1 else ""
         if bulletin.unwanted or self._notifier is None:
             self._bus.publish(Notified(session, body, shown=False, why=bulletin.unwanted), bulletin.cause)
             return
-        delivery = await self._notifier.send(Message(_DONE, body, replaces=bulletin.replaces, short=short))
+        offer = Offer(session)
+        if self._buttons is not None and self._manner().buttons:
+            offer = self._buttons.offer(bulletin.tally, session, more)
+        message = Message(_DONE, body, replaces=bulletin.replaces, short=short, buttons=offer.buttons)
+        delivery = await self._send(self._notifier, message, offer, bulletin.cause)
         if delivery.shown:
             self._outbox.told(bulletin, _now(), replaceable=delivery.mark != 0)
-        self._bus.publish(Notified(session, body, delivery.shown, delivery.why, delivery.by), bulletin.cause)
 
-    async def _interrupt(self, notifier: Notifier, message: Message, cause: int) -> None:
+    async def _send(self, notifier: Notifier, message: Message, offer: Offer, cause: int) -> Delivery:
         delivery = await notifier.send(message)
-        self._bus.publish(Notified("", message.body, delivery.shown, delivery.why, delivery.by), cause)
+        told = Notified(offer.session, message.body, delivery.shown, delivery.why, delivery.by)
+        self._bus.publish(told, cause)
+        if delivery.popup is not None:
+            delivery.popup.listen(partial(self._pressed, offer, self._record))
+        return delivery
+
+    # -- what a person says to it ------------------------------------------------------
+
+    def _recorded(self, _: Notified) -> None:
+        self._record = self._bus.current
+
+    def _pressed(self, offer: Offer, record: int, button: Button) -> None:
+        if self._buttons is not None:
+            self._pressed_on = offer
+            self._bus.publish(ButtonPressed(offer.session, button), record)
+
+    def _answer(self, event: ButtonPressed) -> None:
+        """Do what was pressed, and say so in the place of the popup, unless another one is on its way there."""
+        if self._buttons is None:
+            return
+        answer = self._buttons.press(event.button, self._pressed_on)
+        self._outbox.answered()
+        buttons = answer.offer.buttons
+        self._say_now(Message(answer.title, answer.body, replaces=self._task is None, buttons=buttons), answer.offer)
 
 
-def _texts(it: Tally) -> tuple[str, str]:
-    """What was done, and the command that tells more: in whole, and in one short line."""
+def _more(it: Tally) -> str:
+    """The command that tells more."""
+    return f"sentinel explain {it.first.id}" if it.first and it.sessions == 1 else "sentinel events --since 10m"
+
+
+def _texts(it: Tally, more: str) -> tuple[str, str]:
+    """What was done, and that command: in whole, and in one short line."""
     listening = ports.listeners() if it.ports else {}
     taken = it.ports if isinstance(listening, Unknown) else {listener.port for listener in listening.values()}
-    more = f"sentinel explain {it.first.id}" if it.first and it.sessions == 1 else "sentinel events --since 10m"
     return f"{sentence(it, taken)}\n{more}", brief(it, more, taken)
 
 

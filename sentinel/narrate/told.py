@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from sentinel.core.buttons import Button
 from sentinel.core.facts import Death
 from sentinel.core.hooks import NOT_THE_END
 from sentinel.core.sanitise import clean
@@ -218,6 +219,10 @@ def _why_not_shown(data: Data) -> list[str]:
     return [] if data["shown"] else _BEFORE_A_WAY.split(data["why"])
 
 
+def _pressed(data: Data) -> str:
+    return f'"{Button(data["button"]).label}" was pressed on a notification'
+
+
 def _lost(data: Data) -> str:
     return f"notices of {data['source']} were lost, everything is looked at again: {data['why']}"
 
@@ -260,6 +265,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     **switches.SENTENCES,
     "config.read": _config_read,
     "notification.sent": _notified,
+    "notification.pressed": _pressed,
     "source.lost": _lost,
     "source.degraded": _degraded,
     "system.woke": _woke,

@@ -11,32 +11,25 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sentinel.core.buttons import Button
+from sentinel.core.notices import EPISODE
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import signal_name
 from sentinel.notify import texts
+from sentinel.notify.popup import Popup
 from sentinel.notify.way import Delivery, Message
 
 # -P keeps the current directory, which may be anybody's repository, off the module path.
 # -I would also ignore PYTHONPATH and the user's site-packages, where this package may be.
 COMMAND = (sys.executable, "-P", "-m", "sentinel.notify_worker")
-SAID_LIMIT = 4096
-REAPING = 1.0
-"""Seconds that a killed worker gets to be gone; only one that sleeps in the kernel needs them."""
-
-
-class _Taken(msgspec.Struct):
-    """What a worker says on a line of its own of how it went about it."""
-
-    by: str
-    id: int = 0
 
 
 async def deliver(message: Message, *, replaces: int, deadline: float, environ: Mapping[str, str]) -> Delivery:
-    """Have a worker show the message; return when the worker has ended, or was ended.
+    """Have a worker show the message; return when the worker has ended, was ended, or waits for a button.
 
     The text waits in a socket before the worker starts, and what it says is read from
-    there after its end. So nothing here waits for a pipe to be closed, which something
-    that the worker started might hold open.
+    there. So nothing here waits for a pipe to be closed, which something that the worker
+    started might hold open.
 
     Args:
         message: What to show.
@@ -47,18 +40,45 @@ async def deliver(message: Message, *, replaces: int, deadline: float, environ: 
     Raises:
         OSError: No process or no descriptor is to be had.
     """
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        job = {
+    popup = await _begin(_job(message, replaces, deadline), message.buttons, environ)
+    waits = False
+    try:
+        async with asyncio.timeout(deadline):
+            status = await popup.shown()
+        taken, waits = popup.taken, status is None
+        if status and not taken.waits:
+            return Delivery(shown=False, why=_reason(status, popup.complaint))
+        by = f"desktop ({taken.by})" if taken.by else "desktop"
+        return Delivery(shown=True, by=by, mark=taken.id, popup=popup if waits else None)
+    except TimeoutError:
+        return Delivery(shown=False, why=f"no answer from the desktop within {deadline:g} s")
+    finally:
+        if not waits:
+            await popup.close(replaced=True)
+
+
+def _job(message: Message, replaces: int, deadline: float) -> bytes:
+    return msgspec.json.encode(
+        {
             "application": texts.APPLICATION,
             "title": texts.title(message.title),
             "body": texts.body(message.body),
             "urgent": message.urgent,
             "replaces": replaces,
+            "buttons": [(button, button.label) for button in message.buttons],
+            "patience": EPISODE,
             "deadline": deadline,
             "agent": os.getpid(),
         }
-        ours.sendall(msgspec.json.encode(job))
+    )
+
+
+async def _begin(job: bytes, buttons: tuple[Button, ...], environ: Mapping[str, str]) -> Popup:
+    """Start a worker on a job that waits for it."""
+    ours, theirs = socket.socketpair()
+    with contextlib.ExitStack() as failed, theirs:
+        failed.enter_context(ours)
+        ours.sendall(job)
         ours.shutdown(socket.SHUT_WR)
         worker = await asyncio.create_subprocess_exec(
             *COMMAND,
@@ -69,46 +89,8 @@ async def deliver(message: Message, *, replaces: int, deadline: float, environ: 
             cwd="/",
             start_new_session=True,  # Ctrl-C is for the agent, which ends its worker in good order
         )
-        try:
-            async with asyncio.timeout(deadline):
-                status = await worker.wait()
-        except TimeoutError:
-            return Delivery(shown=False, why=f"no answer from the desktop within {deadline:g} s")
-        finally:
-            await _end(worker)
-        taken, complaint = _read(_received(ours))
-        if status == 0:
-            return Delivery(shown=True, by=f"desktop ({taken.by})" if taken.by else "desktop", mark=taken.id)
-        return Delivery(shown=False, why=_reason(status, complaint))
-
-
-async def _end(worker: asyncio.subprocess.Process) -> None:
-    """Leave no worker and no zombie."""
-    if worker.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        worker.kill()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(REAPING):
-            await worker.wait()
-
-
-def _received(ours: socket.socket) -> bytes:
-    try:
-        return ours.recv(SAID_LIMIT, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return b""
-
-
-def _read(said: bytes) -> tuple[_Taken, list[bytes]]:
-    """How the worker went about it, and the lines that it, or what it became, said besides."""
-    taken, complaint = _Taken(""), []
-    for line in said.strip().splitlines():
-        try:
-            taken = msgspec.json.decode(line, type=_Taken)
-        except msgspec.DecodeError:
-            complaint.append(line)
-    return taken, complaint
+        failed.pop_all()
+    return Popup(worker, ours, buttons)
 
 
 def _reason(status: int, complaint: list[bytes]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sentinel.notify.breaker import Breaker
+from sentinel.notify.popup import Popup
 from sentinel.notify.way import Delivery, Message, Way
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class _Request:
 class Notifier:
     """Shows messages by the first way that takes them. Idle, it owns no process, no thread, no task and no descriptor.
 
+    One popup at a time waits for its buttons, for a minute at most: the next one ends that.
+
     Args:
         ways: To the person, the best first. Each has a circuit breaker of its own.
         clock: Monotonic seconds, for the breakers.
@@ -41,6 +44,8 @@ class Notifier:
         self._ways = [(way, Breaker(clock)) for way in ways]
         self._waiting: deque[_Request] = deque()
         self._pump: asyncio.Task[None] | None = None
+        self._popup: Popup | None = None
+        """The last one that had buttons."""
         self._closed = False
 
     async def send(self, message: Message) -> Delivery:
@@ -60,13 +65,14 @@ class Notifier:
         return await request.answer
 
     async def close(self) -> None:
-        """End the attempt that is under way, answer all who wait, and refuse the rest."""
+        """End the attempt that is under way, answer all who wait, refuse the rest, and take the buttons away."""
         self._closed = True
         while self._waiting:
             self._waiting.popleft().settle(_STOPPING)
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait([self._pump])
+        await self._no_more_buttons()
 
     async def _work_off(self) -> None:
         try:
@@ -83,15 +89,22 @@ class Notifier:
 
     async def _by_any_way(self, message: Message) -> Delivery:
         failures = []
+        await self._no_more_buttons(replaced=message.replaces)
         for way, breaker in self._ways:
             delivery = await _attempt(way, breaker, message)
             if delivery.shown:
+                self._popup = delivery.popup
                 return delivery
             failures.append((way.name, delivery.why))
         if len(failures) == 1:
             return Delivery(shown=False, why=failures[0][1])
         said = "; ".join(f"{name}: {why}" for name, why in failures)
         return Delivery(shown=False, why=said or "no way to you is configured")
+
+    async def _no_more_buttons(self, *, replaced: bool = False) -> None:
+        popup, self._popup = self._popup, None
+        if popup is not None:
+            await popup.close(replaced=replaced)
 
 
 async def _attempt(way: Way, breaker: Breaker, message: Message) -> Delivery:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from sentinel.core.buttons import Button
+from sentinel.notify.popup import Popup
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Message:
     """It says all that the one before it said, which may go."""
     short: str = ""
     """The same for where there is one line of 80 columns; the title and the body when it is empty."""
+    buttons: tuple[Button, ...] = ()
+    """What can be pressed on it, where the desktop has such a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Delivery:
     """What showed it: ``desktop (D-Bus)``, ``tmux``."""
     mark: int = 0
     """What the desktop calls it, when it can be replaced; else 0."""
+    popup: Popup | None = field(default=None, compare=False)
+    """It has its buttons, and this hears of them; who asked for them is to ``listen``."""
 
     def __str__(self) -> str:
         return f"shown by {self.by}" if self.shown else f"not delivered: {self.why}"

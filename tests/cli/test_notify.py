@@ -58,8 +58,10 @@ def test_one_way_that_works_is_enough(place, tmp_path, monkeypatch):
     status, lines = notify("--test")
     assert (status, lines[0]) == (0, "desktop   shown by desktop (notify-send)")
     assert "popups stack" in lines[1]
-    assert "no buttons" in lines[1]
-    assert len(lines) == 4
+    assert "no buttons: only D-Bus itself has them" in lines[2]
+    assert len(lines) == 5
+    (place.config / "sentinel.toml").write_text("[notify]\nbuttons = false\n")
+    assert notify("--test")[1][2].strip() == "no buttons: notify.buttons is false"
 
 
 def test_a_service_has_no_terminal(place, tmp_path, monkeypatch):

@@ -33,6 +33,16 @@ def flow(outbox, *, begin, end, step, each=None, replaceable=False):
     return said
 
 
+def test_what_a_person_answered_is_not_replaced():
+    outbox = Outbox()
+    outbox.add(died(1), 100.0, cause=7)
+    outbox.told(outbox.take(102.0), 102.0, replaceable=True)
+    outbox.answered()
+    outbox.add(died(2), 103.0, cause=8)
+    bulletin = outbox.take(105.0)
+    assert (bulletin.tally.sessions, bulletin.replaces) == (1, False)
+
+
 # -- grouping --------------------------------------------------------------------------
 
 

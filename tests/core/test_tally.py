@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Kind, Session
-from sentinel.core.tally import COLUMNS, Holdings, Tally, brief, of_lock, sentence, size, tally
+from sentinel.core.tally import COLUMNS, MOST_FILES, Holdings, Tally, brief, of_lock, reasons, sentence, size, tally
+from sentinel.core.verdicts import Spared
+from sentinel.notify import texts
 
 HOME = "/home/ada"
+SPARED = Spared(ProcessId(9, 1), "nohup", "it was started to outlive its terminal", name="server")
 
 
 def session(number=4231, name="claude", directory="/home/ada/shop", kind=Kind.AGENT):
@@ -51,7 +54,7 @@ def test_one_sentence_says_what_was_done(results, text):
 
 def test_what_was_freed_and_what_was_left_is_said_too():
     held = {"0@1": Holdings(1_800_000_000, (3001,)), "1@1": Holdings(40_000_000, (3000,))}
-    said = sentence(one(Result.ENDED, Result.KILLED, held=held, spared=2))
+    said = sentence(one(Result.ENDED, Result.KILLED, held=held, spared=[SPARED] * 2))
     assert said.endswith("2 processes ended (1 by SIGKILL), about 1.8 GB freed, ports 3000, 3001 free, 2 left alone.")
 
 
@@ -195,3 +198,61 @@ def test_whatever_the_names_it_is_one_printable_line(name, directory):
     assert "\n" not in said
     assert "\x1b" not in said
     assert len(said) < 250
+
+
+# -- why ---------------------------------------------------------------------------------
+
+MORE = "sentinel explain claude-4231"
+BORN = Holdings(name="node", evidence="born of process 4231, owned by claude (claude-4231@7): its birth was seen")
+
+
+def test_why_is_told_process_by_process_with_the_evidence():
+    it = one(Result.ENDED, Result.KILLED, Result.GONE, held={"0@1": BORN}, spared=[SPARED])
+    assert reasons(it, MORE).splitlines() == [
+        "node (0): born of process 4231, owned by claude (claude-4231@7): its birth was seen",
+        "process (1): born of claude at its end",
+        "server (9) left alone: it was started to outlive its terminal",
+        MORE,
+    ]
+
+
+def test_why_a_file_was_removed_and_why_something_is_still_there_are_told_too():
+    done = (
+        Outcome("/srv/tmux-7/default", Result.REMOVED),
+        Outcome("5@1", Result.SURVIVED, "it does not react to SIGKILL", "dd"),
+    )
+    it = tally(session(), "was killed by SIGKILL", done)
+    it.add(of_lock("/srv/shop/server.pid", "process 9"))
+    assert reasons(it, MORE).splitlines() == [
+        "default: left by claude, which was killed by SIGKILL",
+        "dd (5) is still there: it does not react to SIGKILL",
+        "server.pid: its holder, process 9, has ended",
+        MORE,
+    ]
+
+
+def test_of_many_the_first_are_told_why_and_the_others_counted_with_room_for_the_command():
+    held = {f"{number}@1": Holdings(name="x" * 15, evidence="e" * 500) for number in range(40)}
+    whole = added(one(*[Result.ENDED] * 40, held=held), one(Result.ENDED, of=session(5)))
+    said = reasons(whole, MORE)
+    assert said.splitlines()[-2:] == ["and 36 more", MORE]
+    assert len(said.splitlines()) == 7
+    assert texts.body(said) == said  # a popup shows it as it is: nothing is cut off
+
+
+@given(
+    name=st.text(max_size=40), evidence=st.text(max_size=600), more=st.text(st.characters(codec="ascii"), max_size=60)
+)
+def test_whatever_the_names_the_command_is_the_last_line(name, evidence, more):
+    held = {f"{number}@1": Holdings(name=name, evidence=evidence) for number in range(9)}
+    said = reasons(one(*[Result.ENDED] * 9, held=held), f"sentinel {more}")
+    assert said.endswith(f"\nsentinel {more}")
+    assert len(said) <= texts.BODY_LIMIT
+
+
+def test_files_that_were_removed_are_remembered_up_to_as_many_as_a_popup_gives_back():
+    locks = [of_lock(f"/srv/{number}.pid", "process 9") for number in range(40)]
+    assert added(*locks[:2]).files == ["/srv/0.pid", "/srv/1.pid"]
+    assert len(added(*locks).files) == MOST_FILES + 1
+    assert len(tally(session(), "ended", [Outcome(f"/srv/{n}", Result.REMOVED) for n in range(40)]).files) > MOST_FILES
+    assert one(Result.ENDED, Result.KEPT).files == []

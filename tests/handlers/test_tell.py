@@ -11,14 +11,27 @@ import pytest
 from sentinel.bus import Bus
 from sentinel.core import notices
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import BreakerOpened, CleanedUp, LockRemoved, Notified, SessionJudged, StartedSafely
+from sentinel.core.buttons import Button
+from sentinel.core.events import (
+    BreakerOpened,
+    ButtonPressed,
+    CleanedUp,
+    LockRemoved,
+    Notified,
+    Paused,
+    SessionJudged,
+    StartedSafely,
+)
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.notices import Manner, Quiet
 from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
+from sentinel.handlers.buttons import Buttons
+from sentinel.handlers.halting import Halting
 from sentinel.handlers.tell import Tell
 from sentinel.notify import Delivery
+from sentinel.switches import SwitchBoard
 from tests.core.cases import facts
 
 CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7), directory="/srv/shop")
@@ -296,3 +309,110 @@ def test_what_could_not_wait_counts_too():
     assert [event.why for event, _ in recorded if isinstance(event, Notified) and not event.shown] == [
         "too many at once"
     ]
+
+
+# -- buttons ---------------------------------------------------------------------------
+
+
+class Pressed:
+    """Stands in for a popup: presses the first of these that is on it. Real ones are in tests/real."""
+
+    def __init__(self, *buttons):
+        self._buttons = buttons
+
+    def listen(self, heed):
+        for button in self._buttons:
+            asyncio.get_running_loop().call_soon(heed, button)
+
+
+class Screen(Shelf):
+    """A shelf whose popups are pressed, the first like this, the next like that."""
+
+    def __init__(self, *presses):
+        super().__init__()
+        self._presses = list(presses)
+
+    async def send(self, message):
+        delivery = await super().send(message)
+        there = bool(message.buttons and self._presses)
+        return replace(delivery, popup=Pressed(*self._presses.pop(0))) if there else delivery
+
+
+def pressed(shelf, *events, tmp_path, manner=None):
+    """What was recorded after these events, with what caused each."""
+    recorded = []
+
+    async def scenario():
+        bus = Bus(lambda event, cause: (recorded.append((event, cause)), len(recorded))[1])
+        switches = SwitchBoard(tmp_path / "switches.json", "a boot")
+        it = Tell(bus, shelf, lambda: manner or Manner(), Buttons(bus, Halting(bus, switches), tmp_path / "quarantine"))
+        for event in events:
+            bus.publish(event)
+        async with asyncio.timeout(20):
+            while not shelf.sent or it._urgent or shelf._presses:
+                await asyncio.sleep(0.01)
+        await it.close()
+
+    asyncio.run(scenario())
+    return recorded
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(notices, "GROUP", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_pressed_pause_is_recorded_with_the_popup_as_its_cause_and_told_in_its_place(tmp_path):
+    screen = Screen([Button.PAUSE])
+    recorded = pressed(screen, cleaned(), tmp_path=tmp_path)
+    assert kinds(recorded) == [CleanedUp, Notified, ButtonPressed, Paused, Notified]
+    assert [cause for _, cause in recorded] == [0, 1, 2, 3, 3]
+    assert recorded[2][0] == ButtonPressed(CLAUDE.key, Button.PAUSE)
+    assert [message.replaces for message in screen.sent] == [False, True]
+    assert screen.sent[1].body.endswith("\nsentinel resume")
+    assert screen.sent[1].buttons == ()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_why_is_told_in_its_place_and_the_rest_can_still_be_pressed(tmp_path):
+    screen = Screen([Button.WHY], [Button.PAUSE])
+    evidence = replace(condemned(0), evidence=("it was born of claude",))
+    recorded = pressed(screen, SessionJudged(CLAUDE, KILLED, (evidence,)), cleaned(), tmp_path=tmp_path)
+    first, why, paused = screen.sent
+    assert first.buttons == (Button.WHY, Button.PAUSE)
+    assert (why.title, why.replaces, why.buttons) == ("Sentinel: why", True, (Button.PAUSE,))
+    assert why.body == f"{evidence.facts.name} (0): it was born of claude\nsentinel explain claude-4231"
+    assert paused.title == "Sentinel is paused"
+    told = [event for event, _ in recorded if isinstance(event, Notified)]
+    assert [event.session for event in told] == [CLAUDE.key, CLAUDE.key, ""]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_who_wants_no_buttons_gets_none(tmp_path):
+    screen = Screen()
+    pressed(screen, cleaned(), tmp_path=tmp_path, manner=Manner(buttons=False))
+    assert [message.buttons for message in screen.sent] == [()]
+
+
+def test_what_is_urgent_has_no_buttons(tmp_path):
+    screen = Screen()
+    pressed(screen, BreakerOpened("6 causes within 30 s"), StartedSafely("it crashed 3 times"), tmp_path=tmp_path)
+    assert [(message.urgent, message.buttons) for message in screen.sent] == [(True, ()), (True, ())]
+
+
+def test_the_last_words_have_no_buttons_and_nothing_is_done_from_then_on(tmp_path):
+    screen = Shelf()
+    heard = []
+
+    async def scenario():
+        bus = Bus(lambda event, _: (heard.append(event), len(heard))[1])
+        halting = Halting(bus, SwitchBoard(tmp_path / "switches.json", "a boot"))
+        it = Tell(bus, screen, Manner, Buttons(bus, halting, tmp_path / "quarantine"))
+        bus.publish(cleaned())
+        await it.close()
+        it._pressed(None, 2, Button.PAUSE)
+
+    asyncio.run(scenario())
+    assert [message.buttons for message in screen.sent] == [()]
+    assert [type(event) for event in heard] == [CleanedUp, Notified]

@@ -25,11 +25,18 @@ screen=$!
 until_true test -s "$LAB/display"
 DISPLAY=:$(cat "$LAB/display")
 export DISPLAY
-cat >"$LAB/dunstrc" <<'END'
+# dunst lists the buttons of its popups in a menu, which a program shows. This one chooses what the file says.
+cat >"$LAB/menu" <<'END'
+#!/bin/sh
+grep -m 1 -F -f "$LAB/choice"
+END
+chmod 755 "$LAB/menu"
+cat >"$LAB/dunstrc" <<END
 [global]
 font=Monospace 12
 width=460
 history_length=1000
+dmenu=$LAB/menu
 [urgency_critical]
 format="URGENT %s\n%b"
 END

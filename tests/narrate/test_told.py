@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sentinel import records
 from sentinel.core import events
 from sentinel.core.actions import KillGroup, Outcome, RemoveLock, RemoveSocket, Result, SweepSockets, Terminate, Unstick
+from sentinel.core.buttons import Button
 from sentinel.core.events import Left
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.rules.locks import LockKind, Shape
@@ -257,6 +258,7 @@ SAMPLES = [
     ),
     (events.Notified(CLAUDE.key, "claude was killed.\nsentinel explain x", shown=True), "told: claude was killed."),
     (events.Notified(CLAUDE.key, "claude", shown=False, why="no bus"), "not shown (no bus): claude"),
+    (events.ButtonPressed(CLAUDE.key, Button.PAUSE), '"Pause 1 h" was pressed on a notification'),
     (events.Notified(CLAUDE.key, "claude", shown=False, why=NO_WAY), "not shown by desktop, tmux or terminal: claude"),
     (
         events.Notified(CLAUDE.key, "", shown=False, why=NO_WAY),

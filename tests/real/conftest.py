@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from sentinel.notify import session_bus
+from tests.lab.desktop import LAB, Desktop, bare_bus, need, raised
 from tests.lab.stage import Stage, lab_user, until
 from tests.lab.systemd import UserManager, install_program, make_environment
 from tests.lab.terminal import Terminal
@@ -119,3 +122,39 @@ def owned(stage, *pids):
         return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
 
     until(known, "the agent knowing them all")
+
+
+@pytest.fixture(scope="module")
+def desktop(tmp_path_factory):
+    """A desktop with dunst."""
+    need("Xvfb", "dunst", "dunstctl", "notify-send", "dbus-run-session")
+    with raised(tmp_path_factory.mktemp("desktop")) as environ:
+        yield Desktop(environ)
+
+
+@pytest.fixture
+def bus(tmp_path, monkeypatch):
+    """A bus on which nobody shows notifications and from which nobody can be started."""
+    need("dbus-daemon", "notify-send")
+    monkeypatch.setattr(session_bus, "USER_RUNTIME", str(tmp_path / "nowhere"))
+    with bare_bus(tmp_path) as environ:
+        yield environ
+
+
+@pytest.fixture
+def sitting(stage):
+    """The stage's user sits at a desktop: what the agent needs of it is in the stage's environment."""
+    need("Xvfb", "dunst", "dunstctl", "dbus-run-session")
+    lab = stage.file("notify_lab.sh", LAB.read_text(), 0o755)
+    with (stage.home / "noise").open("wb") as noise:
+        process = stage.start(
+            "bash", lab, "sh", "-c", "env -0 >environ; echo up; read -r _",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
+        )  # fmt: skip
+        while (said := process.stdout.readline()) != b"up\n":
+            assert said
+        pairs = dict(pair.partition("=")[::2] for pair in (stage.home / "environ").read_text().split("\0") if pair)
+        stage.environ |= {name: pairs[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
+        yield
+        process.stdin.close()
+        process.wait()

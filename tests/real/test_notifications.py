@@ -6,14 +6,11 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,33 +24,20 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.notices import Manner
 from sentinel.core.sessions import Kind, Session
 from sentinel.handlers.tell import Tell
-from sentinel.notify import Delivery, Message, Notifier, session_bus, texts
+from sentinel.notify import Delivery, Message, Notifier, texts
 from sentinel.notify.desktop import Desktop as Way
 from tests.lab.absent import without
+from tests.lab.desktop import need, raised
 from tests.lab.stage import PATIENCE, until
 from tests.real.conftest import settled, write
 
 pytestmark = pytest.mark.real
 
-LAB = Path(__file__).parent.parent / "lab" / "notify_lab.sh"
 SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
 WAYS = ("D-Bus", "notify-send", "dbus-python")
 OTHER_SERVICES = ("xfce4/notifyd/xfce4-notifyd", "notification-daemon/notification-daemon")
 STORM = 60.0 if os.environ.get("SENTINEL_SOAK") == "full" else 4.0
 """Seconds."""
-
-BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path={path}</listen>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"""
 
 HUNG_SERVER = """
 import dbus, time
@@ -62,12 +46,6 @@ bus.request_name("org.freedesktop.Notifications")
 print("owned", flush=True)
 time.sleep(600)
 """
-
-
-def need(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"missing: {program}")
 
 
 def need_dbus_python(python: str, environ: dict[str, str] | None = None) -> None:
@@ -108,73 +86,6 @@ def only(tmp_path: Path):
         return found
 
     return only
-
-
-@dataclass
-class Desktop:
-    environ: dict[str, str]
-
-    def popups(self) -> list[tuple[str, str, str]]:
-        """Application, title and body of what dunst has shown, the newest first."""
-        return [(p["appname"]["data"], p["summary"]["data"], p["body"]["data"]) for p in self.history()]
-
-    def history(self) -> list[dict[str, dict[str, str]]]:
-        """All that dunst knows of what it has shown."""
-        self._dunstctl("close-all")  # the history has only what is no longer on the screen
-        history: list[dict[str, dict[str, str]]] = json.loads(self._dunstctl("history"))["data"][0]
-        return history
-
-    def _dunstctl(self, command: str) -> str:
-        return subprocess.run(
-            ["dunstctl", command], env=self.environ, capture_output=True, text=True, check=True, timeout=30
-        ).stdout
-
-
-@pytest.fixture(scope="module")
-def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    need("Xvfb", "dunst", "dunstctl", "notify-send", "dbus-run-session")
-    with raised(tmp_path_factory.mktemp("desktop")) as environ:
-        yield Desktop(environ)
-
-
-@contextmanager
-def raised(place: Path, service: str = "") -> Iterator[dict[str, str]]:
-    """A desktop, and the environment of whoever sits at it."""
-    told = place / "environ"
-    # The lab lives for as long as its stdin is open: it ends with this test run, however that ends.
-    command = [LAB, "sh", "-c", 'env -0 >"$0"; echo up; read -r _', told]
-    with (
-        open(told.parent / "noise", "wb") as noise,
-        subprocess.Popen(
-            command,
-            env={**os.environ, "SERVICE": service},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=noise,
-        ) as lab,
-    ):
-        assert lab.stdin is not None
-        assert lab.stdout is not None
-        while (line := lab.stdout.readline()) != b"up\n":  # what is started on the way says this and that
-            assert line
-        pairs = (pair.partition("=")[::2] for pair in told.read_text().split("\0") if pair)
-        yield dict(pairs)
-        lab.stdin.close()
-        lab.stdout.read()
-
-
-@pytest.fixture
-def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """A bus on which nobody shows notifications and from which nobody can be started."""
-    need("dbus-daemon", "notify-send")
-    monkeypatch.setattr(session_bus, "USER_RUNTIME", str(tmp_path / "nowhere"))
-    (tmp_path / "bus.conf").write_text(BUS_CONFIG.format(path=tmp_path / "bus"))
-    command = ["dbus-daemon", f"--config-file={tmp_path}/bus.conf", "--nofork", "--print-address=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as daemon:
-        assert daemon.stdout is not None
-        assert daemon.stdout.readline()
-        yield {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-        daemon.terminate()
 
 
 def relatives(environ: dict[str, str]) -> set[int]:
@@ -385,25 +296,6 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     __import__("os").rename("port.new", "port")
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def sitting(stage) -> Iterator[None]:
-    """The stage's user sits at a desktop: what the agent needs of it is in the stage's environment."""
-    need("Xvfb", "dunst", "dunstctl", "dbus-run-session")
-    lab = stage.file("notify_lab.sh", LAB.read_text(), 0o755)
-    with (stage.home / "noise").open("wb") as noise:
-        process = stage.start(
-            "bash", lab, "sh", "-c", "env -0 >environ; echo up; read -r _",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
-        )  # fmt: skip
-        while (said := process.stdout.readline()) != b"up\n":
-            assert said
-        pairs = dict(pair.partition("=")[::2] for pair in (stage.home / "environ").read_text().split("\0") if pair)
-        stage.environ |= {name: pairs[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
-        yield
-        process.stdin.close()
-        process.wait()
 
 
 @pytest.mark.parametrize("source", ["connector"], indirect=True)  # who hears of deaths is all the same here
