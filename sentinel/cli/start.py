@@ -66,7 +66,11 @@ def started(where: paths.Paths, project: Project) -> bool:
         return True
     from sentinel.environments.diagnostics import diagnostics
 
-    for line in diagnostics(where, survey(where, project)):
+    seen = survey(where, project)
+    for line in diagnostics(where, seen):
         click.echo(line, err=True)
-    indented(f"what runs of it runs on; end it with: {command_for('stop', project)}")
+    if seen.runs:
+        indented(f"part of it still runs; end that with: {command_for('stop', project)}")
+    else:
+        indented("nothing of it runs")
     return False

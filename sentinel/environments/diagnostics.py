@@ -10,6 +10,7 @@ from sentinel.core.facts import Gone, Unknown
 from sentinel.core.sanitise import clean
 from sentinel.environments import logs, wording
 from sentinel.environments.launch import logs_of
+from sentinel.environments.project import Project
 from sentinel.environments.scene import Server, Survey
 from sentinel.observe import tmux
 from sentinel.paths import Paths
@@ -35,9 +36,18 @@ def diagnostics(where: Paths, seen: Survey) -> Iterator[str]:
             yield f"port {port}: {', '.join(map(wording.holder, held)) or 'free'}"
     directory = logs_of(where, seen.project)
     for name in logs.names(directory):
+        if not _is_of_now(seen.project, name):
+            continue
         yield f"last lines of {clean(os.path.join(directory, name + '.log'), _LONGEST)}:"
         yield from (f"  {line}" for line in logs.tail(directory, name, _LINES) or ["(nothing)"])
     yield "---"
+
+
+def _is_of_now(project: Project, name: str) -> bool:
+    """Whether a log is of what is started now: what an older Procfile named has left some, too."""
+    # A command may write its own, where the project file says that logs are.
+    own = project.wishes.start and project.wishes.logs
+    return bool(own) or name == "manager" or name in project.processes
 
 
 def _socket(seen: Survey) -> str:

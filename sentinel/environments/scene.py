@@ -87,6 +87,11 @@ class Survey:
         return next(iter(sorted(self.managers, key=lambda one: not one.socket)), None)
 
     @property
+    def runs(self) -> bool:
+        """Whether anything of it lives."""
+        return bool(self.managers or self.servers or self.claims)
+
+    @property
     def stale_socket(self) -> bool:
         """Whether a file that nobody holds is in the way of the next start."""
         found = self.socket

@@ -12,6 +12,7 @@ from sentinel.core.facts import Gone, ProcessFacts, ProcessId, SocketFacts, Unkn
 from sentinel.environments.diagnostics import diagnostics
 from sentinel.environments.launch import logs_of
 from sentinel.environments.project import Project
+from sentinel.environments.projectfile import Wishes
 from sentinel.environments.scene import Holder, Server, Survey
 from tests.lab import tmuxes
 
@@ -36,7 +37,8 @@ def seen(project, server, *, socket=STALE, ports=None):
 
 
 def test_socket_sessions_windows_ports_and_the_last_50_lines_of_each_log(where, tmp_path, server):
-    project = Project("shop", str(tmp_path), ports=(3001, 5175), socket="/shop/.overmind.sock")
+    processes = dict.fromkeys(("web", "worker", "quiet"), "true")
+    project = Project("shop", str(tmp_path), processes, ports=(3001, 5175), socket="/shop/.overmind.sock")
     logs = logs_of(where, project)
     os.makedirs(logs)
     for name in ("web", "worker"):
@@ -56,6 +58,24 @@ def test_socket_sessions_windows_ports_and_the_last_50_lines_of_each_log(where, 
     for name in ("web", "worker"):
         lines = [line for line in told if line.startswith(f"  {name} line ")]
         assert lines == [f"  {name} line {number}" for number in range(50, 100)]
+
+
+@pytest.mark.parametrize(
+    ("processes", "wishes", "shown"),
+    [
+        (["web"], Wishes(), ["manager", "web"]),
+        ([], Wishes(start="bin/dev"), ["manager"]),
+        ([], Wishes(start="bin/dev", logs="log"), ["dropped", "manager", "web"]),
+    ],
+)
+def test_logs_of_what_an_older_procfile_named_are_left_out(where, server, processes, wishes, shown):
+    project = Project("shop", str(where.state), dict.fromkeys(processes, "true"), wishes=wishes)
+    logs = logs_of(where, project)
+    logs.mkdir(parents=True)
+    for name in ("manager", "web", "dropped"):
+        (logs / f"{name}.log").touch()
+    told = [line for line in diagnostics(where, seen(project, server)) if line.startswith("last lines of ")]
+    assert told == [f"last lines of {logs}/{name}.log:" for name in shown]
 
 
 def test_what_does_not_answer_is_said_and_waited_for_no_longer(where, tmp_path, server):

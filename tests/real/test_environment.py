@@ -95,6 +95,9 @@ def test_mercy_a_start_ends_what_is_in_its_way_and_leaves_what_was_meant_to_stay
 
 
 def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stage, project):
+    stage.file("shop/Procfile", "old: exit 3\n")
+    assert project.sentinel("start").returncode == 1
+    project.right("stop")
     stage.file("shop/Procfile", "web: echo no luck; exit 3\n")
     done = project.sentinel("start")
     assert done.returncode == 1
@@ -102,6 +105,17 @@ def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stag
     assert "--- diagnostics of shop ---" in done.stderr
     assert "  no luck" in done.stderr
     assert f"port {project.ports[0]}: free" in done.stderr
+    assert "old.log" not in done.stderr
+    assert "  part of it still runs; end that with: sentinel stop" in done.stdout
+
+
+def test_a_failed_start_of_which_nothing_is_left_says_that(stage):
+    project = Project(stage, overmind=False)
+    stage.file("shop/Procfile", "web: exit 3\n")
+    done = project.sentinel("start")
+    assert done.returncode == 1
+    assert "  nothing of it runs\n" in done.stdout
+    assert project.state() == "stopped"
 
 
 def test_two_starts_at_once_are_one_start_and_two_right_answers(stage, project):
