@@ -24,7 +24,8 @@ def command(*, project: str | None, revoke: bool) -> None:
     """
     where, found = ready(project)
     with alone(where, found, "allow", PATIENCE):
-        note = replace(notes.read(where, found), allowed="" if revoke else notes.fingerprint(found))
+        allowed = "" if revoke else notes.fingerprint(found)
+        note = replace(notes.read(where, found), allowed=allowed, allowed_file=found.file)
         try:
             notes.write(where, found, note)
         except OSError as error:

@@ -45,7 +45,10 @@ def refuse_unless_allowed(where: paths.Paths, project: Project) -> None:
     if notes.is_allowed(project, note):
         return
     wanted = project.wishes.start or project.wishes.procfile
-    since = "has changed since you allowed it" if note.allowed else "says what is to be run"
+    since = "says what is to be run"
+    if note.allowed:
+        is_new = note.allowed_file not in (None, project.file)
+        since = "is new since you allowed this project" if is_new else "has changed since you allowed it"
     raise SentinelError(
         f"{clean(project.file, 400)} {since} ({clean(wanted)}):"
         f" look at it, and when you trust it say: {command_for('allow', project)}"

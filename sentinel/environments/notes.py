@@ -50,6 +50,8 @@ class Note:
     allowed: str = ""
     """Hash of what its file said when a person allowed it."""
     started: Started | None = None
+    allowed_file: str | None = None
+    """Which file was allowed; empty where there was none, None where an older Sentinel did not note it."""
 
 
 def read(where: Paths, project: Project) -> Note:

@@ -149,6 +149,18 @@ def test_without_overmind_honcho_runs_it(stage):
     assert [outcome["result"] for outcome in done["data"]["outcomes"]] == ["ended"]
 
 
+def test_a_file_that_came_after_the_project_was_allowed_is_new_and_no_changed_one(stage, project):
+    file = project.home / "sentinel.toml"
+    file.unlink()
+    project.right("allow")
+    stage.file("shop/sentinel.toml", '[project]\nstart = "sleep 600"\n')
+    assert f"{file} is new since you allowed this project (sleep 600): look" in project.sentinel("start").stderr
+    project.right("allow")
+    stage.file("shop/sentinel.toml", '[project]\nstart = "sleep 700"\n')
+    assert "has changed since you allowed it" in project.sentinel("start").stderr
+    assert project.state() == "stopped"
+
+
 def test_a_project_file_runs_nothing_until_it_is_allowed_and_again_when_it_says_something_else(stage, project):
     ports = f"ports = [{project.ports[0]}]\n"
     serve = f"exec python3 -m http.server {project.ports[0]} --bind 127.0.0.1"
