@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from sentinel.cli.numbers import Pid
-from sentinel.cli.surgery import UNDONE, agreed, open_room, outcome_as_data, summary
+from sentinel.cli.surgery import UNDONE, Room, agreed, open_room, outcome_as_data, summary
 from sentinel.core.actions import Outcome
 from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
@@ -64,13 +64,12 @@ def command(
     asked = _asked(pids, project, older_than, pattern)
     room = open_room()
     findings = room.leftovers.find(asked)
-    places = {asked.project or os.getcwd(), *(finding.portrait.directory for finding in findings)}
-    ended = [] if pids or pattern else stale_sockets(os.getuid(), places, room.where.quarantine, asked.older_than)
-    ended += [session for session in room.leftovers.ended if session.belongings.sockets]
+    ended = _sockets(room, asked, findings)
     spared = [finding for finding in findings if pids and finding.target is None]
+    above = room.leftovers.named_above
     held = forbidden(room.core.policy())
     offered = sum(finding.target is not None for finding in findings) + len(ended)
-    if not as_json:
+    if not as_json and (findings or ended or not above):
         click.echo("\n".join(_lines(findings, ended)))
     if held and offered:
         click.echo(f"sentinel: {clean(held, 400)}", err=True)
@@ -78,10 +77,10 @@ def command(
     outcomes = room.act(findings, ended, _grace(room.core.policy(), level)) if acts else []
     if as_json:
         click.echo(json.dumps(_told(findings, ended, held, outcomes)))
-    elif told_last := [*(summary(outcomes) if acts else ()), *_refused(spared)]:
+    elif told_last := [*(summary(outcomes) if acts else ()), *_refused(spared), *_our_own(above)]:
         click.echo("\n".join(told_last))
-    undone = [outcome for outcome in outcomes if outcome.result in UNDONE]
-    sys.exit(1 if undone or (not dry_run and (spared or (offered and not acts))) else 0)
+    undone = any(outcome.result in UNDONE for outcome in outcomes)
+    sys.exit(1 if undone or (not dry_run and (spared or above or (offered and not acts))) else 0)
 
 
 # -- what is asked ----------------------------------------------------------------------
@@ -100,6 +99,15 @@ def _asked(pids: tuple[int, ...], project: str | None, older_than: str | None, p
     if directory and not os.path.isdir(directory):
         raise click.UsageError(f"{project} is no directory")
     return Asked(pids, expression, _seconds(older_than), directory)
+
+
+def _sockets(room: Room, asked: Asked, findings: Sequence[Finding]) -> list[Session]:
+    """Sockets that nobody holds, or that nobody will hold when those are ended who are offered."""
+    then = [session for session in room.leftovers.ended if session.belongings.sockets]
+    if asked.pids or asked.pattern:
+        return then
+    places = {asked.project or os.getcwd(), *(finding.portrait.directory for finding in findings)}
+    return [*stale_sockets(os.getuid(), places, room.where.quarantine, asked.older_than), *then]
 
 
 def _seconds(span: str | None) -> float:
@@ -152,6 +160,10 @@ def _refused(spared: Sequence[Finding]) -> Iterator[str]:
     if spared:
         first, number = spared[0].candidate.id.pid, count(len(spared), "process")
         yield f"{number} of what you named may not be ended. Why: sentinel explain {first} --why-not"
+
+
+def _our_own(above: Sequence[int]) -> Iterator[str]:
+    yield from (f"This command runs under process {pid}, which stays with all that is part of it." for pid in above)
 
 
 def _table(findings: Sequence[Finding]) -> Iterator[str]:

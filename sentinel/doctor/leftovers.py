@@ -48,7 +48,8 @@ class Leftovers:
         self._core = core
         self._ledger = ledger
         self._uid = uid
-        self._examiner = Examiner(ledger, core.handles, core.policy, find_ourselves(), self._ask)
+        self._us = find_ourselves()
+        self._examiner = Examiner(ledger, core.handles, core.policy, self._us, self._ask)
         saved = _saved(where)
         dead = [one for one in saved if one.death is not None or not (agent_runs or self._lives(one.session.root))]
         self._owned = {member.id: one.session.title for one in saved if one not in dead for member in one.members}
@@ -58,11 +59,13 @@ class Leftovers:
         self.session = _open_session(ledger)
         self.ended: list[Session] = []
         """Sessions of tmux servers that are offered: when these have ended, their sockets are nobody's."""
+        self.named_above: list[int] = []
+        """Numbers that were named and that this very command runs under: they stay, and are on no list."""
         self._named: frozenset[ProcessId] = frozenset()
         self._chosen: Candidates = {}
 
     def find(self, asked: Asked) -> list[Finding]:
-        """Everybody who was left behind and is asked about. To be asked once.
+        """Everybody who was left behind and is asked about, but for us and what we run under. To be asked once.
 
         Raises:
             NoSuchThing: There is no process of a number that was named.
@@ -72,6 +75,7 @@ class Leftovers:
         if asked.pids:
             candidates = self._named_ones(asked.pids, candidates, at_home)
             self._named = frozenset(candidates)
+            self.named_above = [pid for pid in asked.pids if pid == self._us.pid or pid in self._us.ancestors]
         portraits = {who: Portrait.of(found) for who, found in candidates.items()}
         shown = {who: found for who, found in candidates.items() if portraits[who].fits(asked)}
         reserves = {who: at_home.get(who) or asked.reserve(found) for who, found in candidates.items()}
@@ -86,7 +90,8 @@ class Leftovers:
         return [
             Finding(found, portraits[found.id], verdict)
             for found, verdict in decided
-            if not isinstance(verdict, Absent) and (asked.pids or not _is_at_work(verdict))
+            if not (isinstance(verdict, Absent) or self._is_us(found.facts))
+            and (asked.pids or not _is_at_work(verdict))
         ]
 
     def judge(self) -> dict[ProcessId, ProcessVerdict]:
@@ -108,6 +113,11 @@ class Leftovers:
                 verdict = replace(verdict, grade=found.grade, evidence=found.evidence)
             decided[found.id] = verdict
         return decided
+
+    def _is_us(self, facts: ProcessFacts) -> bool:
+        """As the guard ``ourselves`` says it of whom it is asked about."""
+        us = self._us
+        return facts.id.pid == us.pid or facts.id.pid in us.ancestors or facts.group == us.group
 
     def _heed_wishes(self) -> None:
         """Have the ledger know who is to be kept as of now: what an agent has saved of that is seconds old."""

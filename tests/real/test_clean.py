@@ -161,6 +161,19 @@ def test_who_is_named_goes_with_all_that_it_bore_but_not_when_its_parent_lives(s
     assert wreck.clean("--yes", str(top)).returncode == 1
 
 
+@pytest.mark.parametrize("source", ["connector"], indirect=True)
+def test_it_lists_neither_itself_nor_what_it_runs_under(stage, wreck):
+    """In a shell that an agent has left, so that all that it bears has the marks of that."""
+    (left,) = wreck.left_by_an_agent("left")
+    clean = f"until test -e go; do sleep 0.1; done; {' '.join(interpreter())} clean --dry-run $(cat shell left) >out | cat"
+    (shell,) = wreck.left_by_an_agent("shell", script=f"{clean}; touch done; exec sleep 1000")
+    stage.file("go")
+    until((stage.home / "done").exists, "its end")
+    out = (stage.home / "out").read_text()
+    assert [line.split()[0] for line in out.splitlines() if line.lstrip()[:1].isdigit()] == [str(left)], out
+    assert f"This command runs under process {shell}, which stays with all that is part of it.\n" in out
+
+
 def test_what_is_on_the_list_of_the_kept_stays_with_all_that_it_bears_whoever_is_named(stage, wreck):
     (top,) = wreck.left_by_an_agent("top", script="bash -c 'echo $$ > below; exec sleep 1000' & exec sleep 1000")
     below = stage.pid("below")
