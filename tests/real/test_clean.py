@@ -165,8 +165,9 @@ def test_who_is_named_goes_with_all_that_it_bore_but_not_when_its_parent_lives(s
 def test_it_lists_neither_itself_nor_what_it_runs_under(stage, wreck):
     """In a shell that an agent has left, so that all that it bears has the marks of that."""
     (left,) = wreck.left_by_an_agent("left")
-    clean = f"until test -e go; do sleep 0.1; done; {' '.join(interpreter())} clean --dry-run $(cat shell left) >out | cat"
-    (shell,) = wreck.left_by_an_agent("shell", script=f"{clean}; touch done; exec sleep 1000")
+    clean = f"{' '.join(interpreter())} clean --dry-run $(cat shell left) >out | cat"
+    script = f"until test -e go; do sleep 0.1; done; {clean}; touch done; exec sleep 1000"
+    (shell,) = wreck.left_by_an_agent("shell", script=script)
     stage.file("go")
     until((stage.home / "done").exists, "its end")
     out = (stage.home / "out").read_text()
