@@ -87,7 +87,6 @@ UNTESTED = {
     "environments/starting.py": "real/test_environment",
     "environments/stopping.py": "real/test_environment and scenarios/test_bulletproofing",
     "environments/survey.py": "real/test_environment and scenarios/test_bulletproofing",
-    "cli/install.py": "real/test_service",
     "cli/service.py": "real/test_service",
     "cli/uninstall.py": "real/test_service",
     "doctor/of_service.py": "real/test_service",

@@ -36,11 +36,15 @@ class Names(click.ParamType[tuple[str, ...]]):
         return names
 
 
+DIFF = click.option("--diff", is_flag=True, help="Show each line that would change in your configuration.")
+
+
 @click.command("install")
 @click.option("--only", type=Names(), metavar="STEP,...", help=f"Only these of: {', '.join(NAMES)}.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
+@DIFF
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
-def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool) -> None:
+def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: bool) -> None:
     """Have Sentinel started at each log-in, and let your shells, man, coding agents and tmux know it.
 
     Shows what it would do, and asks. To do it again, after an upgrade for instance, keeps all
@@ -59,7 +63,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool) -> None:
     if not changes:
         click.echo("Everything is as it should be.")
         return
-    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:")))
+    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff)))
     if dry_run:
         return
     if not agreed("Do this?", yes=yes):
@@ -83,12 +87,14 @@ def host_here() -> Host:
     return Host(Path(os.path.expanduser("~")), paths.find().state, os.environ)
 
 
-def shown(changes: Sequence[tuple[str, Change]], head: str) -> Iterator[str]:
-    """A plan, for people."""
+def shown(changes: Sequence[tuple[str, Change]], head: str, *, diff: bool) -> Iterator[str]:
+    """A plan, for people: a line a file, or with ``diff`` each line that would be another one."""
     yield head
     for name, change in changes:
         yield f"  {name}:"
-        yield from (f"    {whole(line)}" for line in change.lines)
+        yield from (f"    {whole(line)}" for line in (not diff and change.brief) or change.lines)
+    if not diff and any(change.brief for _, change in changes):
+        yield "  (--diff shows each line of it)"
 
 
 def _done(name: str, change: Change) -> bool:

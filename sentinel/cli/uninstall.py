@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from sentinel import instance, paths
-from sentinel.cli.install import Names, host_here, shown
+from sentinel.cli.install import DIFF, Names, host_here, shown
 from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
 from sentinel.core.sanitise import clean
@@ -20,9 +20,10 @@ from sentinel.service.footprint import Footprint
 @click.command("uninstall")
 @click.option("--only", type=Names(), metavar="STEP,...", help="Only these; the rest stays.")
 @click.option("--dry-run", is_flag=True, help="Show what would be taken back, and change nothing.")
+@DIFF
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 @click.option("--keep-history", is_flag=True, help="Leave the journal and what else is known of your sessions.")
-def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool, keep_history: bool) -> None:
+def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: bool, keep_history: bool) -> None:
     """Take back what `sentinel install` did, until your home is as it was.
 
     A file that you have changed since stays, and is named. Your configuration is yours and stays.
@@ -36,7 +37,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, yes: bool, keep_hist
     if not changes and not stays and not history:
         click.echo("Nothing is installed.")
         return
-    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:")))
+    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff)))
     if history:
         click.echo(f"  remove the history of your sessions ({host.show(host.state)}); to keep it: --keep-history")
     if dry_run:

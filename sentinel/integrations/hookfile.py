@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sentinel.core.sentences import count
 from sentinel.errors import SentinelError
 from sentinel.integrations import jsontext, keepsake, userfile
 from sentinel.integrations.plan import Change, Host, Standing
@@ -61,7 +62,8 @@ class HookFile:
             keepsake.leave(host.state, self.name, bare if file.text is not None else None, after, self.without(after))
             userfile.write(file, after)
 
-        return Change(self._shown(host, before, after), make, self.hint)
+        shown = self._shown(host, before, after)
+        return Change(shown, make, self.hint, _brief("make" if file.text is None else "change", shown))
 
     def uninstall(self, host: Host) -> Change | None:
         """What is ours is taken out; a file that was not changed since is as it was before."""
@@ -84,7 +86,8 @@ class HookFile:
             userfile.write(file, after)
             keepsake.drop(host.state, self.name)
 
-        return Change(self._shown(host, file.text, after or ""), make)
+        shown = self._shown(host, file.text, after or "")
+        return Change(shown, make, brief=_brief("remove" if after is None else "change", shown))
 
     def status(self, host: Host) -> Standing:
         """What is in the file, and whether the agent would run it."""
@@ -180,3 +183,11 @@ class HookFile:
     def _shown(self, host: Host, before: str, after: str) -> list[str]:
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=_CONTEXT, lineterm="")
         return [host.show(self.place(host)), *list(lines)[2:]]
+
+
+def _brief(what: str, shown: Sequence[str]) -> list[str]:
+    """One line about a file and its difference."""
+    path, *lines = shown
+    numbers = {word: sum(line.startswith(sign) for line in lines) for word, sign in (("added", "+"), ("removed", "-"))}
+    parts = [f"{count(number, 'line')} {word}" for word, number in numbers.items() if number]
+    return [f"{what} {path}: {' and '.join(parts)}"]

@@ -32,6 +32,8 @@ class Change:
     """Does it. Raises SentinelError, with nothing changed."""
     hint: str = ""
     """What is left for the person to do then."""
+    brief: Sequence[str] = ()
+    """The same, a line a file; empty where ``lines`` are that already."""
 
 
 @dataclass(frozen=True, slots=True)

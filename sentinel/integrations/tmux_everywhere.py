@@ -48,7 +48,8 @@ class _Tmux:
             f"set {', '.join(tmux.HOOKS)}, each at the index {tmux.INDEX}, on {_named(reachable)}:",
             f"    {tmux.command(tmux.HOOKS[0], where)}",
         ]
-        return Change(lines, lambda: _install(where, reachable), hint)
+        brief = [lines[0], f"set {count(len(tmux.HOOKS), 'hook')} on {_named(reachable)}"]
+        return Change(lines, lambda: _install(where, reachable), hint, brief)
 
     def uninstall(self, host: Host) -> Change | None:
         """Have them nowhere."""

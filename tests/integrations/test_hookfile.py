@@ -63,6 +63,24 @@ def test_each_event_has_an_entry_that_the_agent_would_run(host, file):
         assert hooks[event][0]["hooks"][0]["command"].endswith(f"sentinel hook claude {event} || :")
     assert change.lines[0] == "~/.claude/settings.json"
     assert any("hook claude Stop" in line for line in change.lines)
+    added = sum(line.startswith("+") for line in change.lines)
+    assert change.brief == [f"make ~/.claude/settings.json: {added} lines added"]
+
+
+def test_in_brief_a_change_is_one_line(host, file):
+    file.write_text('{\n  "theme": "dark"\n}\n')
+    change = claude.install(host, WORDS)
+    added = sum(line.startswith("+") for line in change.lines)
+    removed = sum(line.startswith("-") for line in change.lines)
+    assert removed == 1  # the line before ours needs a comma
+    assert change.brief == [f"change ~/.claude/settings.json: {added} lines added and 1 line removed"]
+    change.make()
+    (line,) = claude.uninstall(host).brief
+    assert line == f"change ~/.claude/settings.json: 1 line added and {added} lines removed"
+    file.unlink()
+    install(host)
+    (line,) = claude.uninstall(host).brief
+    assert line.startswith("remove ~/.claude/settings.json: ")
 
 
 def test_nothing_is_written_before_it_is_asked_for(host):

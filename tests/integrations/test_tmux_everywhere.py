@@ -48,6 +48,7 @@ def test_they_are_set_on_every_server_and_taken_off_every_one(host, start):
     assert not integration.status(host).installed
     change = integration.install(host, ())
     assert "2 servers" in "\n".join(change.lines)
+    assert change.brief[1].startswith(f"set {len(tmux.HOOKS)} hooks on 2 servers")
     assert [hooks(server) for server in servers] == [0, 0]  # nothing before it is made
     change.make()
     assert integration.status(host).trusted
