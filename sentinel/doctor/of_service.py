@@ -27,7 +27,7 @@ def crashed(patient: Patient) -> Iterator[Trouble]:
     last = recent[-1]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.at))
     words = last.words or ("it had no time to say why: it was killed, or the machine was out of memory",)
-    what = f"the agent crashed {count(len(recent), 'time')} within a day; the last time was found out at {when}"
+    what = f"the agent crashed {count(len(recent), 'time')} within a day; the last one was noticed at {when}"
     yield Trouble(what, _most_telling(words), hint="upgrade Sentinel, or report this")
 
 

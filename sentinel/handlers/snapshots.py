@@ -83,7 +83,7 @@ class Snapshots:
             self._last = b""
             if not self._failing:
                 self._failing = True
-                why = f"it is not saved, and what is known now would not outlive this agent: {error.strerror}"
+                why = f"it cannot be saved, so the next agent will know less: {error.strerror}"
                 self._bus.publish(SourceDegraded("ledger", why))
         self._cost = time.thread_time() - began
 

@@ -44,7 +44,7 @@ class _Tmux:
             f"For your status line: #{{{tmux.STATUS}}}"
         )
         lines = [
-            f"write {path}, which says that they are wanted",
+            f"write {path}, which says that the hooks are wanted",
             f"set {', '.join(tmux.HOOKS)}, each at the index {tmux.INDEX}, on {_named(reachable)}:",
             f"    {tmux.command(tmux.HOOKS[0], where)}",
         ]

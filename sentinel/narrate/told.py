@@ -183,9 +183,7 @@ def _why(data: Data, result: str) -> str:
 def _abandoned(data: Data) -> str:
     now = Counter(left["now"] for left in data["targets"])
     what = ", ".join(f"{number} {word}" for word, number in now.items())
-    return (
-        f"e{data['intent']} about {data['session']} was not seen through by the agent before; now {what or 'nothing'}"
-    )
+    return f"e{data['intent']} about {data['session']} was not finished by the agent before; now {what or 'nothing'}"
 
 
 def _supervised(data: Data) -> str:

@@ -180,8 +180,8 @@ class Registry:
             proof = Proof.NAMED
         else:
             raise SentinelError(
-                f"process {pid} does not hang under the process of session {clean(session)} (pid {entry.root.pid}), "
-                "and neither does who names it: that it is its child cannot be told"
+                f"process {pid} does not hang under session {clean(session)} (pid {entry.root.pid}), "
+                "nor does whoever names it: it is not believed to be its child"
             )
         if processes.identify(pid) != who:
             raise NoSuchThing(f"process {pid} has ended")

@@ -90,7 +90,7 @@ SAMPLES = [
     (events.LedgerRestored(0, 0, 0, "it is damaged"), "what the agent before knew was set aside: it is damaged"),
     (
         events.IntentAbandoned("p1-7@9", 4, (Left("8@1", "node", "gone"), Left("9@1", "", "alive"))),
-        "e4 about p1-7@9 was not seen through by the agent before; now 1 gone, 1 alive",
+        "e4 about p1-7@9 was not finished by the agent before; now 1 gone, 1 alive",
     ),
     (
         events.Supervised(CLAUDE, ProcessId(9, 1), "node", 5, "npm run dev"),

@@ -239,7 +239,7 @@ def test_mercy_what_a_stranger_names_is_not_believed(registry, told, sleeper):
     (root, _), (stranger, of_stranger) = sleeper(), sleeper()
     registry.register("nightly", pid=root.pid)
     for by in (None, stranger.pid, of_stranger, os.getpid(), 1, 10**9):
-        with pytest.raises(SentinelError, match="does not hang under the process of session nightly"):
+        with pytest.raises(SentinelError, match="does not hang under session nightly"):
             registry.add_child("nightly", of_stranger, by=by)
     assert registry.get("nightly").children == ()
     assert [type(event) for event in told] == [SessionRegistered]
