@@ -126,15 +126,15 @@ def build(
     def policy() -> Policy:
         return switches.applied_to(wishes())
 
-    catch_up = births.drain if births is not None else _nothing
-    exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if births is None or births.sampled else _SECOND_WORD)
+    catch_up, sampled = (births.drain, births.sampled) if births is not None else (_nothing, True)
+    exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if sampled else _SECOND_WORD)
     examiner = Examiner(ledger, handles, policy, us)
     signaller = Signaller(handles, journal, us)
     leftovers = Leftovers(ledger, journal, paths.quarantine, us.uid)
 
     # Who answers what, in the order in which they do.
     UnstickServers(bus, ledger, signaller, later)
-    bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=births is None or births.sampled)
+    bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=sampled, runtime=paths.runtime)
     scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
     keeping = Keeping(bus, ledger, switches, us.uid)
     openings = Openings(bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, uid=us.uid)

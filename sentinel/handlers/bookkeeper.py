@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from sentinel.bus import Bus
 from sentinel.core.events import (
@@ -21,6 +22,7 @@ from sentinel.core.ledger import Ledger, Member, Record, Witness
 from sentinel.core.sessions import Belongings, Kind, Session
 from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import same_program
+from sentinel.handlers.wrappers import command_of
 from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 
@@ -46,14 +48,18 @@ class Bookkeeper:
     Args:
         sampled: Births come from samples and not from the kernel: they are looked at once
             more, and ends are waited for on pidfds.
+        runtime: Where each ``sentinel run`` leaves its mark.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, handles: Handles, exits: Exits, *, sampled: bool) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Ledger, handles: Handles, exits: Exits, *, sampled: bool, runtime: Path
+    ) -> None:
         self._bus = bus
         self._ledger = ledger
         self._handles = handles
         self._exits = exits
         self._sampled = sampled
+        self._runtime = runtime
         self._told: dict[ProcessId, Death] = {}
         """What was told of first threads that ended before the others of their process."""
         self._unsure: set[ProcessId] = set()
@@ -192,10 +198,12 @@ class Bookkeeper:
         of its own, or one that its parent made.
         """
         session = self._ledger.rooted_at(parent)
-        if session is not None and session.kind is Kind.RUN and session.command:
-            return session.command != pid  # 0: it has not said yet which one it bore
         if session is not None and session.kind is Kind.TMUX:
             return False  # tmux is nobody's subreaper, and each of its panes leads a session
+        told = session.command if session is not None and session.kind is Kind.RUN else 0
+        # What a wrapper tells us waits in the inbox, and what fell to it may be seen before that is read.
+        if (command := told or command_of(self._runtime, parent)) is not None:
+            return command != pid  # 0: it may be the command, which is known to be none when it is told of
         facts, bearer = processes.look(pid), processes.look(parent)
         if not isinstance(facts, ProcessFacts) or not isinstance(bearer, ProcessFacts):
             return True

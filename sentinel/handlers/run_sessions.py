@@ -11,13 +11,14 @@ from pathlib import Path
 from sentinel import runs
 from sentinel.bus import Bus
 from sentinel.core.events import REGISTERED, SessionDied
-from sentinel.core.facts import Above, Gone, ProcessId, Unknown
+from sentinel.core.facts import Above, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.scopes import is_of
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import SentinelError
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.openings import Openings
+from sentinel.handlers.wrappers import was_left_by
 from sentinel.observe import processes
 from sentinel.reaper import groups
 
@@ -63,7 +64,7 @@ class RunSessions:
             who = processes.identify(mark.pid)
             if mark.boot == processes.boot_id() and isinstance(who, Unknown):
                 continue  # nobody can tell now whether that wrapper lives: its mark stays for the next look
-            if not _is_of(mark, who):
+            if not was_left_by(mark, who):
                 runs.erase(self._runtime, mark.pid)
                 groups.remove(mark.root, mark.group)
                 continue
@@ -81,7 +82,7 @@ class RunSessions:
         who = processes.identify(sender)
         if mark is not None and isinstance(who, Unknown):
             self._doubt(sender)
-        if mark is None or not _is_of(mark, who):
+        if mark is None or not was_left_by(mark, who):
             raise SentinelError(f"process {sender} has not left the mark of a `sentinel run`")
         return self._open(mark)
 
@@ -113,6 +114,7 @@ class RunSessions:
             if known.command != mark.command:
                 known = replace(known, command=mark.command)
                 self._ledger.amend(known)
+            self._own_command(known)
             return known
         who = self._openings.take(mark.pid)
         if who != mark.root:
@@ -120,14 +122,17 @@ class RunSessions:
             raise SentinelError(f"process {mark.pid} has ended, or is another user's")
         scope = mark.group if is_of(who, mark.group) else ""
         session = Session(Kind.RUN, mark.name, who, directory=mark.directory, command=mark.command, scope=scope)
-        return self._openings.open(session, REGISTERED)
+        opened = self._openings.open(session, REGISTERED)
+        self._own_command(opened)
+        return opened
+
+    def _own_command(self, session: Session) -> None:
+        """Its wrapper bore it: seen before that was said, it may have been taken for one that fell to the wrapper."""
+        member = self._ledger.member(session.command)
+        if member is not None and member.parent == session.root.pid and member.left is not None:
+            self._ledger.call_own(member, session.key)
 
     def _doubt(self, pid: int) -> None:
         """Nobody could tell whether it is the wrapper that has left its mark: it may be, with all that it bears."""
         if (member := self._ledger.member(pid)) is not None:
             self._ledger.doubt(member)
-
-
-def _is_of(mark: runs.Mark, who: ProcessId | Gone | Unknown) -> bool:
-    """Whether it was left by who has the number now."""
-    return mark.boot == processes.boot_id() and who == mark.root

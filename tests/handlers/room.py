@@ -157,7 +157,9 @@ class Room:
         return puppet
 
     def keep_books(self, *, sampled=False):
-        self.bookkeeper = Bookkeeper(self.bus, self.ledger, self.handles, self.exits, sampled=sampled)
+        self.bookkeeper = Bookkeeper(
+            self.bus, self.ledger, self.handles, self.exits, sampled=sampled, runtime=self.where.runtime
+        )
         self.openings = Openings(
             self.bus,
             ledger=self.ledger,

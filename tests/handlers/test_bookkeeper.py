@@ -10,6 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from sentinel import runs
 from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionMoved, SessionOpened
 from sentinel.core.facts import Cause, Death, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Witness
@@ -255,6 +256,48 @@ def test_what_fell_to_a_subreaper_has_lost_its_parent_before(room):
         room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
     assert room.ledger.member(command).left is None
     assert room.ledger.member(fallen).left is not None
+
+
+def wrapper_with_a_foundling(room):
+    """A subreaper, its child, and a daemon that fell to it and has no session (setsid) of its own."""
+    wrapper = room.start()
+    assert wrapper.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0  # PR_SET_CHILD_SUBREAPER
+    command = wrapper.do("bear()")
+    _, fallen = wrapper.bear_through()
+    until(lambda: processes.above(fallen).parent == wrapper.pid)
+    return wrapper, command, fallen
+
+
+def leave_mark(room, wrapper, command, start=None):
+    start = wrapper.who.start if start is None else start
+    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), wrapper.pid, start, "make", "/srv", command))
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_which_one_a_run_bore_its_mark_says_before_the_wrapper_is_heard(room, registered):
+    """A busy agent samples what is there before it reads what it is told."""
+    room.keep_books(sampled=True)
+    around = room.start()
+    wrapper, command, fallen = wrapper_with_a_foundling(room)
+    outer = room.open(around.pid)
+    if registered:
+        room.open(wrapper.pid, Kind.RUN, "make", outer=outer.key, command=0)
+    else:
+        room.ledger.enter(room.handles.take(wrapper.pid), around.pid, time.monotonic(), Witness.LOOK)
+    leave_mark(room, wrapper, command)
+    for pid in (command, fallen):
+        room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
+    assert room.ledger.member(command).left is None
+    assert room.ledger.member(fallen).left is not None
+
+
+def test_a_mark_that_another_process_of_that_number_left_says_nothing_of_whom_it_bore(room):
+    room.keep_books(sampled=True)
+    wrapper, command, other = wrapper_with_a_foundling(room)
+    room.open(wrapper.pid, Kind.RUN, "make", command=0)
+    leave_mark(room, wrapper, other, start=wrapper.who.start - 5)
+    room.bus.publish(ProcessForked(wrapper.pid, command, time.monotonic()))
+    assert room.ledger.member(command).left is None
 
 
 def test_what_may_have_fallen_to_another_subreaper_counts_as_having_left(room):

@@ -61,7 +61,7 @@ def ledger():
 
 
 @pytest.fixture
-def books(world, ledger):
+def books(world, ledger, tmp_path):
     bus = Bus(lambda _, cause: cause)
 
     def close(key):
@@ -70,7 +70,7 @@ def books(world, ledger):
 
     bus.subscribe(SessionDied, lambda event: close(event.session.key))
     bus.subscribe(SessionEmptied, lambda event: close(event.key))
-    books = Bookkeeper(bus, ledger, world, Watched(), sampled=False)
+    books = Bookkeeper(bus, ledger, world, Watched(), sampled=False, runtime=tmp_path)
     world.take(ROOT.pid)
     ledger.open(Session(Kind.RUN, "storm", ROOT), 0.0)
     return books

@@ -161,6 +161,23 @@ def test_the_command_is_known_once_it_runs(room, sessions, wrapper):
     assert room.ledger.record(session.key).session.command == command
 
 
+@pytest.mark.parametrize("told", ["register", "started"])
+def test_a_command_that_was_seen_before_its_wrapper_named_it_is_no_foundling(room, sessions, wrapper, told):
+    """Whatever is seen under a wrapper that has not said what it bore may have fallen to it."""
+    if told == "started":
+        sessions.register(wrapper.pid)
+    else:
+        around = room.start()
+        outer = room.open(around.pid)
+        room.ledger.claim(room.handles.take(wrapper.pid), outer.key, 0.0, None, Witness.LOOK)
+    command = wrapper.do("bear()")
+    room.bookkeeper.adopt_below(wrapper.pid)
+    assert room.ledger.member(command).left is not None
+    leave_mark(room, wrapper, command=command)
+    session = getattr(sessions, told)(wrapper.pid)
+    assert (room.owner(command), room.ledger.member(command).left) == (session.key, None)
+
+
 def test_a_wrapper_found_before_its_command_ran_is_known_by_it_at_the_next_look(room, sessions, wrapper):
     # It found no agent to tell, and one has come since.
     sessions.find()
