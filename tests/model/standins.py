@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
 from sentinel.core.facts import Death, Gone, ProcessId, Unknown
+from sentinel.core.moments import Moment
 from sentinel.core.switches import Switches
 from sentinel.switches import SwitchBoard
 from tests.model.door import Door
@@ -150,6 +151,9 @@ class Board(SwitchBoard):
 
     def now(self) -> Switches:
         return self._switches
+
+    def moment(self) -> Moment:
+        return Moment(0.0)  # no pause here has an end
 
     def change(self, change) -> Switches:
         self._switches = change(self._switches)
