@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -104,7 +104,8 @@ def _clean(path: Path, rounds: int, taken: Count[int], cleaned: Count[int]) -> N
             _add(cleaned, 1)
         number += 1
         if number % _PRUNED_AFTER == 0:
-            removals.prune(quarantine, time.time() + 10 * 86400)
+            now = removals.moment()
+            removals.prune(quarantine, replace(now, up=now.up + 10 * 86400))
 
 
 def _is_dead(aside: str) -> bool:
