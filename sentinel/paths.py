@@ -152,10 +152,10 @@ def _home(variable: str, environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     ask = platformdirs.user_config_path if variable == "XDG_CONFIG_HOME" else platformdirs.user_state_path
-    path = ask(APP)
-    if not path.is_absolute():
-        raise SentinelError("there is no home directory: set HOME")
-    return path
+    with suppress(RuntimeError):  # what platformdirs 4.7 raises; before, it answered "~/..."
+        if (path := ask(APP)).is_absolute():
+            return path
+    raise SentinelError("there is no home directory: set HOME")
 
 
 def _make(directory: Path) -> str:

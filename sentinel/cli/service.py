@@ -80,7 +80,7 @@ def status(*, as_json: bool) -> None:
     others = _another_agent(where, state)
     if as_json:
         fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
-        click.echo(json.dumps({"installed": keeper.file.exists(), **fields, "another_agent": others}))
+        click.echo(json.dumps({"installed": os.path.exists(keeper.file), **fields, "another_agent": others}))
     else:
         click.echo("\n".join(_lines(keeper, state, others)))
     sys.exit(_RUNS if state.running else _STOPPED)
@@ -103,7 +103,7 @@ def _another_agent(where: paths.Paths, state: manager.State) -> int:
 
 
 def _lines(keeper: manager.Manager, state: manager.State, others: int) -> Iterator[str]:
-    if not keeper.file.exists():
+    if not os.path.exists(keeper.file):
         yield "The service is not installed; do it with: sentinel install"
     else:
         yield f"The service is installed ({clean(str(keeper.file), 400)})" + (
@@ -117,9 +117,9 @@ def _lines(keeper: manager.Manager, state: manager.State, others: int) -> Iterat
             yield f"It says: {clean(state.says)}."
     elif state.failed:
         yield f"It has failed ({clean(state.failed)}): see sentinel service logs, sentinel doctor."
-    elif keeper.file.exists():
+    elif os.path.exists(keeper.file):
         yield "It does not run; start it with: sentinel service start"
     if others:
         yield f"An agent runs without it (pid {others})."
-    if state.lingers is False and keeper.file.exists():
+    if state.lingers is False and os.path.exists(keeper.file):
         yield "It ends when you log out for the last time; to have it stay: loginctl enable-linger"

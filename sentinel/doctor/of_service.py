@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -39,7 +40,7 @@ def _most_telling(words: tuple[str, ...]) -> tuple[str, ...]:
 def installed(patient: Patient) -> Iterator[Trouble]:
     """Whether the service that is installed is the one of this version, and serves."""
     keeper = _manager(patient)
-    if keeper is None or not keeper.file.exists():
+    if keeper is None or not os.path.exists(keeper.file):
         return
     try:
         wanted = keeper.text(ours())
@@ -59,7 +60,7 @@ def installed(patient: Patient) -> Iterator[Trouble]:
 def lingers(patient: Patient) -> Iterator[Trouble]:
     """Whether tmux servers would live on without the agent."""
     keeper = _manager(patient)
-    if keeper is None or not keeper.file.exists() or keeper.state().lingers is not False:
+    if keeper is None or not os.path.exists(keeper.file) or keeper.state().lingers is not False:
         return
     if servers := patient.tmux_servers():
         evidence = (

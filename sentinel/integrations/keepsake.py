@@ -59,7 +59,7 @@ def drop(state: Path, name: str) -> None:
 
 def _make(directory: Path) -> None:
     # Sentinel's state directory may be among the missing, and nobody else may enter that.
-    for missing in reversed([d for d in (directory, *directory.parents) if not d.exists()]):
+    for missing in reversed([d for d in (directory, *directory.parents) if not os.path.lexists(d)]):
         missing.mkdir(0o700)
 
 

@@ -14,10 +14,10 @@ def is_installed(environ: Mapping[str, str] = os.environ) -> bool:
     if sys.platform == "darwin":
         from sentinel.service import launchd
 
-        return launchd.place(home).exists()
+        return os.path.exists(launchd.place(home))
     from sentinel.service import systemd
 
-    return systemd.place(environ, home).exists()
+    return os.path.exists(systemd.place(environ, home))
 
 
 def how_to_start() -> str:

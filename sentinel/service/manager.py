@@ -230,7 +230,13 @@ def find(logs: Path, environ: Mapping[str, str] = os.environ) -> Manager:
         return Launchd(home, logs, os.getuid())
     if shutil.which("systemctl", path=environ.get("PATH")) is None:
         raise NoManager("there is no systemd here to keep a service; start Sentinel with: sentinel agent")
-    manager = Systemd(environ, home, pwd.getpwuid(os.getuid()).pw_name)
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container somebody may be a number only
+        raise NoManager(
+            f"nobody keeps services for uid {os.getuid()}, which has no name here; start Sentinel with: sentinel agent"
+        ) from None
+    manager = Systemd(environ, home, user)
     manager.state()
     return manager
 
