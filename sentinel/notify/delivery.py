@@ -46,7 +46,7 @@ async def deliver(message: Message, *, replaces: int, deadline: float, environ: 
         async with asyncio.timeout(deadline):
             status = await popup.shown()
         taken, waits = popup.taken, status is None
-        if status and not taken.waits:
+        if status:
             return Delivery(shown=False, why=_reason(status, popup.complaint))
         by = f"desktop ({taken.by})" if taken.by else "desktop"
         return Delivery(shown=True, by=by, mark=taken.id, popup=popup if waits else None)

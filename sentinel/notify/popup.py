@@ -60,15 +60,17 @@ class Popup:
         ours.setblocking(False)  # noqa: FBT003 - a function of the C library's, without names
 
     async def shown(self) -> int | None:
-        """Wait until the worker has ended, and return its status; None when it waits for a button."""
+        """Wait until the worker has ended, and return its status; None when it waits for a button, or did so."""
         if not self._buttons:
             await self._worker.wait()
         else:
             await self._ended_or_waits()
         self._hear()
-        if (status := self._worker.returncode) is not None and self._rest:
+        if self.taken.waits:
+            return None
+        if self._rest:
             self.complaint.append(self._rest)
-        return status
+        return self._worker.returncode
 
     async def _ended_or_waits(self) -> None:
         loop = asyncio.get_running_loop()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.stage import until
+
 LAB = Path(__file__).with_name("notify_lab.sh")
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -37,7 +39,16 @@ def need(*programs: str) -> None:
 
 @dataclass
 class Desktop:
+    """One with dunst."""
+
     environ: dict[str, str]
+
+    def press(self, label: str) -> str:
+        """Press a button, by the menu that dunst lists the buttons of all its popups in. Returns that list."""
+        lab = Path(self.environ["LAB"])
+        choose(lab, label)
+        self._dunstctl("context")
+        return offered(lab)
 
     def popups(self) -> list[tuple[str, str, str]]:
         """Application, title and body of what dunst has shown, the newest first."""
@@ -53,6 +64,18 @@ class Desktop:
         return subprocess.run(
             ["dunstctl", command], env=self.environ, capture_output=True, text=True, check=True, timeout=30
         ).stdout
+
+
+def choose(lab: Path, label: str) -> None:
+    """Have dunst's menu choose the button of that name the next time."""
+    (lab / "offered").unlink(missing_ok=True)
+    (lab / "choice").write_text(f"#{label} (")
+
+
+def offered(lab: Path) -> str:
+    """What it listed, once it has."""
+    until((lab / "offered").exists, "dunst's menu")
+    return (lab / "offered").read_text()
 
 
 @contextmanager

@@ -25,10 +25,11 @@ screen=$!
 until_true test -s "$LAB/display"
 DISPLAY=:$(cat "$LAB/display")
 export DISPLAY
-# dunst lists the buttons of its popups in a menu, which a program shows. This one chooses what the file says.
+# dunst lists the buttons of its popups in a menu, which a program shows: this one. It chooses what a file says.
 cat >"$LAB/menu" <<'END'
 #!/bin/sh
-grep -m 1 -F -f "$LAB/choice"
+tee "$LAB/offered.tmp" | grep -m 1 -F -f "$LAB/choice"
+mv "$LAB/offered.tmp" "$LAB/offered"
 END
 chmod 755 "$LAB/menu"
 cat >"$LAB/dunstrc" <<END

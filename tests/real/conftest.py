@@ -143,7 +143,7 @@ def bus(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sitting(stage):
-    """The stage's user sits at a desktop: what the agent needs of it is in the stage's environment."""
+    """The stage's user sits at a desktop, and the environment says so. Where that has its files."""
     need("Xvfb", "dunst", "dunstctl", "dbus-run-session")
     lab = stage.file("notify_lab.sh", LAB.read_text(), 0o755)
     with (stage.home / "noise").open("wb") as noise:
@@ -155,6 +155,6 @@ def sitting(stage):
             assert said
         pairs = dict(pair.partition("=")[::2] for pair in (stage.home / "environ").read_text().split("\0") if pair)
         stage.environ |= {name: pairs[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
-        yield
+        yield Path(pairs["LAB"])
         process.stdin.close()
         process.wait()
