@@ -100,18 +100,24 @@ class Popup:
         Args:
             replaced: Another popup is about to take its place: its buttons need not be taken away.
         """
+        if replaced:
+            self._kill()  # before it sees that it is not wanted any more
         self._let_go()
-        if not replaced:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FAREWELL):
-                    await self._worker.wait()
-        if self._worker.returncode is not None:
+        if await self._is_gone_within(FAREWELL):
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._worker.kill()
+        self._kill()
+        await self._is_gone_within(REAPING)
+
+    def _kill(self) -> None:
+        if self._worker.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._worker.kill()
+
+    async def _is_gone_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REAPING):
+            async with asyncio.timeout(seconds):
                 await self._worker.wait()
+        return self._worker.returncode is not None
 
     # -- what it says ------------------------------------------------------------------
 
