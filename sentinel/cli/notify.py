@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -66,17 +67,11 @@ def _look(ways: list[Way]) -> bool:
 def _try(ways: list[Way], *, buttons: bool) -> bool:
     import asyncio
 
-    worked = False
-    for way in ways:
-        delivery = asyncio.run(_show(way, buttons=buttons))
-        if delivery.shown and way.name == "desktop":
-            click.echo(f"{'':<10}{_abilities(delivery)}")
-            click.echo(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
-        worked |= delivery.shown
-    return worked
+    shown = [asyncio.run(_show(way, buttons=buttons)) for way in ways]  # each, also behind one that works
+    return any(shown)
 
 
-async def _show(way: Way, *, buttons: bool) -> Delivery:
+async def _show(way: Way, *, buttons: bool) -> bool:
     """Try one way. It has a notifier to itself: all are to be tried, and what it says is what the agent would hear."""
     from sentinel.core.buttons import Button
     from sentinel.notify import Message, Notifier
@@ -85,25 +80,25 @@ async def _show(way: Way, *, buttons: bool) -> Delivery:
     text = f"This is how Sentinel tells you something, by way of: {way.name}."
     delivery = await notifier.send(Message("Sentinel: a trial", text, buttons=(Button.WHY,) if buttons else ()))
     click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+    if delivery.shown and way.name == "desktop":
+        click.echo(f"{'':<10}{_abilities(delivery)}")
+        click.echo(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
     if delivery.popup is not None and sys.stdout.isatty():
-        click.echo(f"{'':<10}{await _press(delivery.popup)}")
+        click.echo(f"{'':<10}press that of the trial, if you like, within {_PATIENCE:g} s")
+        click.echo(f"{'':<10}{'it was pressed' if await _is_pressed(delivery.popup) else 'it was not pressed'}")
     await notifier.close()
-    return delivery
+    return delivery.shown
 
 
-async def _press(popup: Popup) -> str:
-    """Wait until its button is pressed, and say whether it was."""
+async def _is_pressed(popup: Popup) -> bool:
     import asyncio
 
-    click.echo(f"{'':<10}Press its button, if you like, within {_PATIENCE:g} s.")
     pressed = asyncio.Event()
     popup.listen(lambda _: pressed.set())
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             await pressed.wait()
-    except TimeoutError:
-        return "it was not pressed"
-    return "it was pressed"
+    return pressed.is_set()
 
 
 def _abilities(delivery: Delivery) -> str:

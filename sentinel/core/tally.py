@@ -133,7 +133,8 @@ def _reason(outcome: Outcome, was: Holdings | None, session: Session, how: str) 
     match outcome.result:
         case Result.ENDED | Result.KILLED:
             what = _process(outcome.name or (was.name if was else ""), outcome.target)
-            said = f"{what}: {was.evidence if was and was.evidence else f'born of {session.title} at its end'}"
+            evidence = was.evidence.replace(f" ({session.key})", "") if was else ""  # the last line names it
+            said = f"{what}: {evidence or f'born of {session.title} at its end'}"
         case Result.SURVIVED | Result.REFUSED if "/" not in outcome.target:
             said = f"{_process(outcome.name, outcome.target)} is still there: {outcome.reason}"
         case Result.REMOVED:

@@ -209,7 +209,7 @@ BORN = Holdings(name="node", evidence="born of process 4231, owned by claude (cl
 def test_why_is_told_process_by_process_with_the_evidence():
     it = one(Result.ENDED, Result.KILLED, Result.GONE, held={"0@1": BORN}, spared=[SPARED])
     assert reasons(it, MORE).splitlines() == [
-        "node (0): born of process 4231, owned by claude (claude-4231@7): its birth was seen",
+        "node (0): born of process 4231, owned by claude: its birth was seen",
         "process (1): born of claude at its end",
         "server (9) left alone: it was started to outlive its terminal",
         MORE,

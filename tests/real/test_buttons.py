@@ -20,7 +20,7 @@ from sentinel.notify import Message, Notifier, delivery
 from sentinel.notify.desktop import Desktop as Way
 from sentinel.notify_worker import MOST_SIGNALS
 from tests.lab.desktop import choose, need, offered, raised
-from tests.lab.stage import PATIENCE, until
+from tests.lab.stage import PATIENCE, interpreter, until
 from tests.real.conftest import settled, write
 
 pytestmark = pytest.mark.real
@@ -370,6 +370,13 @@ def test_a_death_is_told_and_from_the_popup_the_reason_asked_and_sentinel_paused
     a_death(stage, "web")
     assert {outcome["result"] for outcome in stage.record("cleanup.done", "web")["data"]["outcomes"]} == {"held"}
     assert stage.journal("handler.failed") == []
+
+
+def test_who_tries_it_is_told_whether_a_press_was_heard(stage, sitting, terminal):
+    here = terminal(*interpreter(), "notify", "--test")
+    here.shows("press that of the trial")
+    press(stage, sitting, "Why")
+    here.shows("it was pressed")
 
 
 def test_a_lock_that_was_taken_away_comes_back_from_the_popup(stage, sitting):
