@@ -119,10 +119,11 @@ def _by_dbus(text: Text, deadline: float) -> None:
         if not (text.buttons and service.shows_buttons()):
             text = text._replace(buttons=())
         server, mark = service.notify(text, CRITICAL if text.urgent else NORMAL)
-        _say("D-Bus", mark, waits=bool(text.buttons))
         if text.buttons:
             _end_after(text.patience + MARGIN)
             _at_the_agents_end(0)  # stdin tells of it, and there is something to do then
+        _say("D-Bus", mark, waits=bool(text.buttons))
+        if text.buttons:
             with suppress(OSError):  # the bus is gone, and every popup with it
                 service.wait(text._replace(replaces=mark), server)
 
