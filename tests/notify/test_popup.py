@@ -170,6 +170,23 @@ def test_a_worker_that_never_says_that_it_waits_is_ended_at_the_deadline(machine
     assert psutil.Process().children() == []
 
 
+def test_by_a_way_without_buttons_it_is_shown_as_ever_whatever_that_leaves_behind(machine):
+    machine.notify_send(
+        "import subprocess; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "open(sys.argv[0] + '.pid', 'w').write(str(p.pid))"
+    )
+
+    async def run():
+        return await Notifier([Desktop(deadline=30, environ=machine.environ)]).send(ASKED)
+
+    try:
+        told = asyncio.run(run())
+        assert (told, told.popup) == (Delivery(shown=True, by="desktop (notify-send)"), None)
+        assert len(machine.told) == 1
+    finally:
+        psutil.Process(int((machine.root / "bin" / "notify-send.pid").read_text())).kill()
+
+
 def test_where_there_are_no_buttons_nothing_waits(play):
     async def scenario(asked, heard):
         told = await asked.send(ASKED)
