@@ -20,6 +20,8 @@ from sentinel.reaper.returns import Kept
 
 _TOLD = 5
 """Files of which it is told one by one what became of them."""
+_LATELY = 900.0
+"""Seconds. What a popup tells of was removed within them; thousands of things may have been before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Buttons:
         """What was removed and can come back, the first to be removed at first."""
         if not 0 < len(it.files) <= MOST_FILES:
             return
-        newest = {kept.path: kept for kept in returns.kept(self._quarantine, moment())}
+        there = returns.kept(self._quarantine, moment(), lately=_LATELY)
+        newest = {kept.path: kept for kept in there}
         yield from (newest[path] for path in dict.fromkeys(it.files) if path in newest)
 
     def press(self, button: Button, offer: Offer) -> Answer:

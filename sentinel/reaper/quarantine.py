@@ -121,6 +121,11 @@ def gripped(path: Path) -> int:
     return fd
 
 
+def stamp(at: float) -> str:
+    """How the names of the entries begin that are made at a time: wall-clock seconds since the epoch."""
+    return time.strftime(_STAMP, time.gmtime(at))
+
+
 def moment() -> Moment:
     """Now, as entries count it: a wall clock that is set makes none of them older."""
     return clocks.now(processes.boot_id())
@@ -140,7 +145,7 @@ def open_entry(quarantine: Path, action: Movable, aside: str) -> Entry:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise Refused(f"the quarantine {quarantine} is not a directory that only we can write to")
     now = moment()
-    path = quarantine / f"{time.strftime(_STAMP, time.gmtime(now.wall))}-{os.urandom(8).hex()}"
+    path = quarantine / f"{stamp(now.wall)}-{os.urandom(8).hex()}"
     path.mkdir(mode=0o700)
     entry = Entry(path, gripped(path))
     note = {**_about(action), "at": now.wall, "boot": now.boot, "up": now.up, "aside": aside}

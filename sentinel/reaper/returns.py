@@ -40,6 +40,7 @@ from sentinel.reaper.quarantine import (
     remove_tree,
     returned_at,
     returned_mark,
+    stamp,
 )
 
 PUT_BACK = "its user has put it back"
@@ -72,9 +73,16 @@ class CannotReturn(SentinelError):
     """It cannot be put back; nothing was changed."""
 
 
-def kept(quarantine: Path, now: Moment) -> list[Kept]:
-    """What can be put back, the youngest last. What has no readable note is left out."""
-    here = (entry for entry in _entries(quarantine) if os.path.lexists(entry / ITEM))
+def kept(quarantine: Path, now: Moment, *, lately: float = KEPT_SECONDS) -> list[Kept]:
+    """What can be put back, the youngest last. What has no readable note is left out.
+
+    Args:
+        quarantine: Where it lies.
+        now: By it things are too old.
+        lately: Seconds. What the wall clock says was removed before that is not even looked at.
+    """
+    earliest = stamp(now.wall - lately) if lately < KEPT_SECONDS else ""
+    here = (entry for entry in _entries(quarantine) if entry.name >= earliest and os.path.lexists(entry / ITEM))
     found = [it for entry in here if (it := _read(entry)) is not None and now.since(it.removed) <= KEPT_SECONDS]
     return sorted(found, key=lambda it: it.removed.wall)
 

@@ -16,7 +16,7 @@ from sentinel.core.rules.locks import LockKind
 from sentinel.core.verdicts import Stale
 from sentinel.locks.kinds import shape_of
 from sentinel.reaper import copies, removals, returns
-from sentinel.reaper.quarantine import moment
+from sentinel.reaper.quarantine import moment, stamp
 from tests.handlers.room import moves_files
 
 pytestmark = moves_files
@@ -44,6 +44,12 @@ def afar(place):
 def kept(request, place):
     """A quarantine on the same file system, and one on another."""
     return place / "quarantine" if request.param == "near" else request.getfixturevalue("afar")
+
+
+def earlier(path, seconds):
+    """Have the one entry be made so many seconds before."""
+    [entry] = path.iterdir()
+    entry.rename(entry.with_name(f"{stamp(moment().wall - seconds)}{entry.name[16:]}"))
 
 
 def later(hours, boot=None):
@@ -166,6 +172,15 @@ def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
     path.parent.rmdir()
     with pytest.raises(returns.CannotReturn, match="directory"):
         returns.put_in_place(kept, it)
+
+
+def test_who_asks_for_what_was_removed_lately_is_told_of_that_alone(place, kept):
+    file(place / "it")
+    remove(place / "it", kept)
+    assert len(returns.kept(kept, moment(), lately=60)) == 1
+    earlier(kept, 120)
+    assert returns.kept(kept, moment(), lately=60) == []
+    assert len(returns.kept(kept, moment())) == 1
 
 
 def test_a_note_that_cannot_be_read_hides_only_itself(place, kept):
