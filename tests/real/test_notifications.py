@@ -196,11 +196,15 @@ def test_other_services_show_it_too(tmp_path, service):
 
 def colours(environ: dict[str, str]) -> int:
     """How many there are on the screen. Without a popup it has one."""
-    picture = subprocess.run(["xwd", "-root", "-silent"], env=environ, capture_output=True, check=True, timeout=30)
+
+    def shot() -> bytes:
+        """Empty when a window closed meanwhile: xwd asks each of them, and fails at one that is gone."""
+        asked = subprocess.run(["xwd", "-root", "-silent"], env=environ, capture_output=True, check=False, timeout=30)
+        return b"" if asked.returncode else asked.stdout
+
+    picture = until(shot, "a picture of the screen")
     command = ["convert", "xwd:-", "-format", "%k", "info:"]
-    return int(
-        subprocess.run(command, input=picture.stdout, env=environ, capture_output=True, check=True, timeout=30).stdout
-    )
+    return int(subprocess.run(command, input=picture, env=environ, capture_output=True, check=True, timeout=30).stdout)
 
 
 @pytest.mark.soak
