@@ -146,6 +146,14 @@ def test_mercy_what_holds_nothing_in_a_session_that_nobody_knows_may_be_the_last
     assert "nobody knows who made its session (setsid)" in found.evidence[-1]
 
 
+def test_who_leads_a_session_has_made_it():
+    found = the(sighting(session=DEV.pid, stdio=Stdio(terminal=False, pipe=False)))
+    assert "nobody knows who made its session" not in " ".join(found.evidence)
+    assert found.doubts == (
+        "it leads a session of its own and holds no terminal or pipe: it may be a daemon on purpose",
+    )
+
+
 def test_what_holds_nothing_in_the_session_of_one_who_has_ended_may_be_lost():
     assert the(sighting(session=AGENT, stdio=NOTHING)).grade is Grade.STRONG
     known = surmise(owners={LEADER: ProcessId(LEADER, 1)})
