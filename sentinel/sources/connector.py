@@ -133,7 +133,7 @@ class ProcConnector:
 
     def drain(self) -> None:
         """Publish what the kernel has queued up to now: asked before a judgement."""
-        while self._socket is not None and self._read(self._socket) == _BATCH:
+        while self._socket is not None and self._read(self._socket) >= _BATCH:
             pass  # a judgement on half of what was told would take the living for the lost
 
     def _open_socket(self) -> socket.socket:
@@ -161,36 +161,25 @@ class ProcConnector:
             self._loop.add_reader(self._socket, self._wake)
 
     def _read(self, sock: socket.socket) -> int:
-        """Work off up to ``_BATCH`` datagrams; returns how many there were."""
-        receive = sock.recv
+        """Work off some ``_BATCH`` datagrams, if there are so many; returns how many there were."""
         read: list[_Head] = []
-        overflowed = False
-        try:
-            for _ in range(_BATCH):
-                read.append(_HEAD.unpack_from(receive(_DATAGRAM), _WHAT))  # noqa: PERF401 - what was read before an error counts
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            overflowed = True
-        self._told.extend(self._lasting(read) if len(read) > _STORM else read)
+        overflowed = _receive(sock, read)
+        if len(read) > _STORM and not overflowed and (gone := self._gone(read)):
+            whole = len(read)
+            overflowed = _receive(sock, read)  # what they bore in the meantime was told before they were gone
+            passed = fleeting(_story(read, whole), self._watched, gone.__contains__)
+            self._told.extend(head for place, head in enumerate(read) if place not in passed)
+        else:
+            self._told.extend(read)
         self._publish_told()
         if overflowed:
             self._lost(sock)
         return len(read)
 
-    def _lasting(self, read: list[_Head]) -> Iterator[_Head]:
-        """All but what is about lives that were over before we read of them."""
-        story = [
-            (Turn.BIRTH, fourth, second) if what == _FORK else (Turn.END if what == _EXIT else Turn.OTHER, second, 0)
-            for what, _, _, second, _, fourth in read
-        ]
-        passed: set[int] = set()
-        for pid, places in fleeting(story, self._watched):
-            if pid not in self._newborn and _is_gone(pid):
-                passed.update(places)
-        return (head for place, head in enumerate(read) if place not in passed)
+    def _gone(self, read: list[_Head]) -> set[int]:
+        """Whose ends were told, and who are gone by now."""
+        ended = {second for what, _, _, second, _, _ in read if what == _EXIT}
+        return {pid for pid in ended if pid not in self._watched and pid not in self._newborn and _is_gone(pid)}
 
     def _publish_told(self) -> None:
         """Publish what was read, in its order: also what a reading further up the stack has not come to yet."""
@@ -225,6 +214,30 @@ class ProcConnector:
                 if error.errno != errno.ENOBUFS:
                     raise
         self._bus.publish(EventsLost(self.name, "the kernel's queue overflowed"))
+
+
+def _receive(sock: socket.socket, read: list[_Head]) -> bool:
+    """Read up to ``_BATCH`` datagrams that are there. Whether others were lost."""
+    receive, unpack = sock.recv, _HEAD.unpack_from
+    try:
+        for _ in range(_BATCH):
+            read.append(unpack(receive(_DATAGRAM), _WHAT))  # noqa: PERF401 - what was read before an error counts
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return True
+    return False
+
+
+def _story(read: list[_Head], whole: int) -> Iterator[tuple[Turn, int, int]]:
+    """What was told, for ``fleeting``. After the first ``whole`` words nobody was asked who is gone."""
+    for place, (what, _, _, second, _, fourth) in enumerate(read):
+        if what == _FORK:
+            yield Turn.BIRTH, fourth, second
+        else:
+            yield Turn.END if what == _EXIT and place < whole else Turn.OTHER, second, 0
 
 
 def _is_gone(pid: int) -> bool:

@@ -6,7 +6,7 @@ of such a process, write it down and write it off again costs three times what h
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -16,46 +16,55 @@ class Turn(Enum):
 
     BIRTH = auto()
     END = auto()
+    """Its own, or that of its first thread: the kernel says both in the same words."""
     OTHER = auto()
     """A new program, a new name."""
 
 
 @dataclass(slots=True)
 class _Life:
-    parent: int
+    pid: int
     told: list[int]
     """Where in the reading it is spoken of."""
-    borne: set[int] = field(default_factory=set)
-    """Its children that have not ended within the reading, as far as they bore nobody who has not."""
+    known: bool = False
+    """Its number was somebody's: that this one has ended is told by its birth alone."""
+    over: bool = False
+    borne: list[_Life] = field(default_factory=list)
 
 
-def fleeting(story: Iterable[tuple[Turn, int, int]], watched: Container[int]) -> Iterator[tuple[int, list[int]]]:
-    """Find the lives that leave nothing behind, in the order of their ends.
+def fleeting(
+    story: Iterable[tuple[Turn, int, int]], watched: Container[int], is_gone: Callable[[int], bool]
+) -> set[int]:
+    """Find the lives that leave nothing behind: they are over, and so is all that they bore.
 
-    Who bears a child that goes on is not among them: the child is owned through it. Nor is whoever
-    gets a number that is ``watched``: that its last owner has ended is told by this birth alone.
+    Who bears a child that goes on is not among them: the child is owned through it. A process
+    whose first thread has ended may go on, bear others and become another program (execve(2) in
+    one of many threads ends the first), so nobody is taken for over who may still be there.
 
     Args:
         story: What was told, in order: what, whose number, and at a birth the parent's.
         watched: Numbers of which something is known.
+        is_gone: Whether nobody has a number whose end was told.
 
-    Yields:
-        Number and the places in the story that are about nothing but this life. That its first
-        thread has ended is told in the same words, so the caller makes sure that it is gone.
+    Returns:
+        The places in the story that are about nothing but such lives.
     """
     lives: dict[int, _Life] = {}
+    births: list[_Life] = []
     for place, (turn, pid, parent) in enumerate(story):
+        life = lives.get(pid)
         if turn is Turn.BIRTH:
+            unheard = life is not None and not life.over
+            life = lives[pid] = _Life(pid, [place], known=unheard or pid in watched)
+            births.append(life)
             if (bearer := lives.get(parent)) is not None:
-                bearer.borne.add(pid)
-            lives.pop(pid, None)
-            if pid not in watched:
-                lives[pid] = _Life(parent, [place])
-        elif (life := lives.get(pid)) is not None:
+                bearer.borne.append(life)
+        elif life is not None:
             life.told.append(place)
-            if turn is Turn.END:
-                del lives[pid]
-                if not life.borne:
-                    if (bearer := lives.get(life.parent)) is not None:
-                        bearer.borne.discard(pid)
-                    yield pid, life.told
+            life.over = life.over or turn is Turn.END
+    passed: set[int] = set()
+    for life in reversed(births):  # whoever was borne by it comes before it
+        life.over = life.over and not life.known and all(child.over for child in life.borne) and is_gone(life.pid)
+        if life.over:
+            passed.update(life.told)
+    return passed

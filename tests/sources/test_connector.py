@@ -173,6 +173,38 @@ def test_one_that_is_dead_and_not_reaped_is_told_whole():
         process.wait()
 
 
+BECOMES_ANOTHER = """
+import os, sys, threading, time
+threading.Thread(target=os.execv, args=("/bin/sh", ["sh", "-c", sys.argv[1]])).start()
+time.sleep(60)
+"""
+
+
+def test_what_a_program_leaves_that_became_another_in_its_second_thread_is_told():
+    """As a Go program does: the end of its first thread is told, and then it goes on."""
+    source, heard = listening({os.getpid()})
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-IS", "-c", BECOMES_ANOTHER, "exec 3<&0; /bin/cat <&3 >/dev/null & echo $!"]
+    with subprocess.Popen(command, stdin=ours, stdout=subprocess.PIPE) as process:
+        left = int(process.stdout.readline())
+    until(source, heard, (ProcessForked, {"parent": os.getpid(), "child": process.pid}))
+    source.close()
+    os.close(theirs)
+    os.close(ours)
+    assert heard.of(ProcessForked, parent=process.pid, child=left)
+
+
+def test_what_was_borne_while_it_was_asked_who_is_gone_is_told(monkeypatch):
+    """Others of its threads bore one more, and then it was gone indeed."""
+    heard = Heard()
+    source = ProcConnector(heard, {5})
+    born, other, ended = datagram(1, 5, 5, 6, 6), datagram(1, 5, 5, 7, 7), datagram(0x80000000, 6, 6, 0, 17)
+    source._socket = Socket(born, other, other, ended, BlockingIOError(), datagram(1, 6, 6, 8, 8))
+    monkeypatch.setattr(module, "_is_gone", lambda pid: pid == 6)
+    source.drain()
+    assert [event.child for event in heard.of(ProcessForked)] == [6, 7, 7, 8]
+
+
 def test_what_was_read_and_not_published_yet_comes_before_what_is_read_by_a_handler():
     """A handler catches up in the middle of a reading."""
     told = []
