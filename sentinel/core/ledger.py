@@ -13,6 +13,7 @@ from dataclasses import replace
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.members import Member, Record, Witness
 from sentinel.core.sessions import Session
+from sentinel.core.verdicts import ProcessVerdict, Spared
 
 __all__ = ["Ledger", "Member", "Record", "Witness"]
 
@@ -119,6 +120,7 @@ class Ledger:
         if (before := self._records.get(member.owner)) is not None:
             before.members.pop(member.id.pid, None)
         member.owner = key
+        member.spared = member.heir_of = ""  # that was said of what another session had left
         self._records[key].members[member.id.pid] = member
 
     def amend(self, session: Session) -> None:
@@ -140,7 +142,7 @@ class Ledger:
         told = False if witness is Witness.FORK else None
         member = Member(child, owner.owner, parent, witness, since, executed=told)
         member.nohup, member.kept, member.unread = owner.nohup, owner.kept or child in self.wanted, owner.unread
-        member.also_unread = owner.also_unread
+        member.also_unread, member.spared = owner.also_unread, owner.spared
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -239,6 +241,8 @@ class Ledger:
         # By when it was, not by when it was told: two processors may tell of their ends in any order.
         if not is_root and (record.death is None or death.at < record.death.at):
             self.outlived(member, death)
+        for child in member.children & self._by_pid.keys():
+            self._by_pid[child].heir_of = member.spared
         self._forget(member)
         if not is_root:
             return None
@@ -288,6 +292,14 @@ class Ledger:
                 other.session = replace(other.session, outer=session.key)
         self.on_change()
         return session
+
+    def judged(self, verdicts: Iterable[ProcessVerdict]) -> None:
+        """What a dead session left was judged: whoever was spared stays, and what it bears is at work for it."""
+        for verdict in verdicts:
+            member = self._by_pid.get(verdict.id.pid)
+            if member is not None and member.id == verdict.id:
+                member.spared = verdict.guard if isinstance(verdict, Spared) else ""
+        self.on_change()
 
     def settle(self, record: Record) -> None:
         """A dead session was cleaned up after."""

@@ -85,10 +85,10 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
         lives = {member.id.pid: living(member.id) for member in one.members}
         members = {member.id.pid: member for member in one.members if lives[member.id.pid] is True}
         doubtful = doubtful.union(*(m.children for m in one.members if isinstance(lives[m.id.pid], Unknown)))
+        gone = [m for m in one.members if m.id.pid not in members and m.id != one.session.root]
+        _leave(gone, members)
         if one.death is None:
-            for gone in one.members:
-                if gone.id.pid not in members and gone.id != one.session.root:
-                    left |= gone.children
+            left = left.union(*(m.children for m in gone))
         death = one.death if one.death is not None or root_lives else Death(at)
         records.append(Record(one.session, members, death, one.settled, one.files_kept))
     for record in records:
@@ -101,6 +101,13 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
     for member in filter(lambda member: member.id.pid in doubtful, restored):
         ledger.doubt(member)
     return records
+
+
+def _leave(gone: Iterable[Member], members: dict[int, Member]) -> None:
+    """Have what they bore, of the same session, go on as the heirs of those that were spared."""
+    for one in gone:
+        for child in one.children & members.keys():
+            members[child].heir_of = one.spared
 
 
 def _as_of_now(member: Member, ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result
@@ -79,8 +79,6 @@ class CleanUp:
         """What nobody waits for: clean-ups that are through but for what works for somebody, or that begin anew."""
         self._in_use: set[str] = set()
         """Dead sessions of which something works for somebody."""
-        self._spared: dict[str, set[ProcessId]] = {}
-        """Who was spared when what a dead session left was last judged as a whole."""
         self._causes: dict[str, int] = {}
         """``seq`` of the deaths whose sessions are not closed yet: the last exit may be told long after."""
         bus.subscribe(SessionDied, self.died)
@@ -104,7 +102,6 @@ class CleanUp:
         verdicts: tuple[ProcessVerdict, ...] = ()
         try:
             verdicts = self._examiner.left_by(record)
-            self._spared[record.session.key] = {verdict.id for verdict in verdicts if isinstance(verdict, Spared)}
             strike = self._strike(record, verdicts, cause)
             self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         finally:  # what failed is told by the bus; the session is closed all the same
@@ -129,8 +126,8 @@ class CleanUp:
             return  # it will be answered; and what works for somebody is judged again and again anyway
         try:
             self._catch_up()
-            condemned = {one.id for one in self._examiner.left_by(record) if isinstance(one, Condemned)}
-            if condemned & self._spared.get(key, condemned):  # whom the agent before us spared, nobody knows
+            condemned = [one.id.pid for one in self._examiner.left_by(record) if isinstance(one, Condemned)]
+            if any(member.spared for member in map(self._ledger.member, condemned) if member is not None):
                 self._answer(record, record.death, cause)
         except Exception as error:  # noqa: BLE001 - nobody awaits this one: what it was is told
             self._tell_of_failure(error, cause)
@@ -162,8 +159,9 @@ class CleanUp:
             await asyncio.wait(self._tasks.values())
 
     def _strike(
-        self, record: Record, verdicts: Iterable[ProcessVerdict], cause: int, *, without_grace: bool = False
+        self, record: Record, verdicts: Collection[ProcessVerdict], cause: int, *, without_grace: bool = False
     ) -> Strike | None:
+        self._ledger.judged(verdicts)
         action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
         if action is None:
             return None
@@ -344,5 +342,4 @@ class CleanUp:
         record = self._ledger.record(key)
         if record is not None and record.settled and not record.members:
             self._ledger.close(key)
-            self._spared.pop(key, None)
             self._bus.publish(SessionClosed(record.session), self._causes.pop(key, 0))

@@ -211,6 +211,10 @@ SPARED += [
     ("sheltered", why, {"shelter": Spared(SERVER, by, "it is")})
     for why, by in [("a daemon's worker", "daemonised"), ("a child of nohup", "nohup"), ("of a stopped job", "stopped")]
 ]
+SPARED += [
+    ("sheltered", f"what one had borne that was spared, {by}", {"member": member(heir_of=by)})
+    for by in ("daemonised", "kept", "sheltered")
+]
 
 SPARED += [
     ("next-generation", f"{witness.name} of the next", {"member": member(witness=witness), "born": DIED + 1})
@@ -413,6 +417,10 @@ CONDEMNED = [
         },
     ),
     ("sheltered", "under one that is not spared", {"chain": (above(300, "node", 3000),), "shelter": None}),
+    *(
+        ("sheltered", f"what one had borne that was spared for a time, {by}", {"member": member(heir_of=by)})
+        for by in ("unknown", "unreadable", "inner-session", "serving")
+    ),
     ("policy", "killed", {"policy": KindPolicy(after_exit=Survivors.REPORT), "death": Death(DIED, 1)}),
 ]
 

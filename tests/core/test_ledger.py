@@ -3,6 +3,7 @@ from __future__ import annotations
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Absent, Condemned, Spared
 
 KILLED, ENDED, FAILED = 9, 0, 1 << 8
 
@@ -185,6 +186,35 @@ def test_who_loses_its_parent_after_the_session_has_not():
     assert ledger.member(1).left is None
     ledger.exited(1, Death(5.1, KILLED))
     assert ledger.member(2).left is None
+
+
+def test_what_one_bore_that_was_spared_is_its_heir_when_that_ends_also_through_another():
+    ledger = family((100, 1), (1, 2))
+    ledger.exited(100, Death(5.0, KILLED))
+    ledger.judged([Spared(who(1), "nohup", "it is"), Spared(who(2), "sheltered", "it is"), Absent(who(99))])
+    ledger.enter(who(3), 1, 6.0)  # judged by nobody yet
+    ledger.enter(who(4), 3, 6.0)
+    ledger.exited(3, Death(7.0, ENDED))
+    ledger.exited(1, Death(8.0, ENDED))
+    assert [ledger.member(pid).heir_of for pid in (2, 4)] == ["nohup", "nohup"]
+
+
+def test_what_one_bore_that_was_to_be_ended_is_nobodys_heir():
+    ledger = family((100, 1), (1, 2), (100, 7))
+    ledger.exited(100, Death(5.0, KILLED))
+    ledger.judged([Spared(who(1), "unknown", "nobody looked"), Spared(ProcessId(7, 1), "kept", "another")])
+    ledger.judged([Condemned(who(1), None, ())])
+    ledger.exited(1, Death(6.0, KILLED))
+    assert (ledger.member(2).heir_of, ledger.member(7).spared) == ("", "")
+
+
+def test_a_session_that_was_begun_under_one_that_was_spared_owns_what_it_bears_like_any():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    ledger.exited(100, Death(5.0, KILLED))
+    ledger.judged([Spared(who(pid), "kept", "it is") for pid in (1, 2, 3)])
+    ledger.exited(1, Death(6.0, ENDED))
+    ledger.open(root(2), 7.0)
+    assert [(ledger.member(pid).spared, ledger.member(pid).heir_of) for pid in (2, 3)] == [("", ""), ("", "")]
 
 
 def test_a_parent_that_ended_before_the_session_did_counts_so_though_that_is_told_later():

@@ -11,6 +11,7 @@ from sentinel.core.facts import Death, Departure, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.snapshot import contradiction, restore, take
+from sentinel.core.verdicts import Spared
 
 AT = 50.0
 """Monotonic seconds of the start of the next agent."""
@@ -125,6 +126,16 @@ def test_a_session_that_was_dead_stays_as_dead_as_it_was():
     assert (record.death, record.settled) == (Death(9.0, 9), True)
     assert record.members.keys() == {11, 3}
     assert ledger.member(3).left is None  # it lost its parent after the death
+
+
+def test_what_one_had_borne_that_was_spared_and_ended_meanwhile_is_its_heir():
+    before = family()
+    before.exited(100, Death(40.0, 9))
+    before.judged([Spared(who(2), "daemonised", "it is")])
+    assert restart(before, 2).member(3).heir_of == "daemonised"
+    assert restart(before).member(3).heir_of == ""
+    before.exited(2, Death(41.0))
+    assert restart(before).member(3).heir_of == "daemonised"
 
 
 def test_a_session_of_which_nobody_can_tell_whether_it_lives_is_nobodys():

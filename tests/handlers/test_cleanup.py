@@ -846,12 +846,58 @@ def test_what_the_agent_before_us_had_spared_is_judged_again_too(room, run):
         outer.end()
         room.ledger.exited(outer.pid, killed())
         room.ledger.settle(room.ledger.record(around.key))
+        room.ledger.judged([Spared(who, "inner-session", "by the agent before")])
         stage.kill(inner)
         await stage.closed(2)
         return far
 
     assert dead(run(scenario()))
     assert results(room) == [Result.ENDED]
+
+
+HANDS_OVER = (
+    "os.setsid(); null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)];"
+    "worker = bear(); open({place!r}, 'w').write(str(worker))\n"
+    "while os.path.exists({place!r}): time.sleep(0.01)"
+)
+
+
+def test_what_a_spared_daemon_leaves_when_it_hands_over_is_spared_when_a_session_inside_dies(room, run, tmp_path):
+    """A server that renews itself bears the next one and ends. Nothing else speaks for that one by then."""
+
+    async def scenario():
+        stage = Stage(room)
+        outer, inner = room.start(), room.start()
+        around = room.open(outer.pid)
+        room.open(inner.pid, name="codex", outer=around.key)
+        place = tmp_path / "worker"
+        between, daemon = outer.bear_through(HANDS_OVER.format(place=str(place)))
+        worker = int(until(lambda: place.exists() and place.read_text()))
+        for parent, child in ((outer.pid, between), (between, daemon), (daemon, worker)):
+            stage.bore(parent, child)
+        lost = stage.bore(outer.pid, outer.do("bear()"))
+        foundling = room.ledger.member(lost)  # and so it may be the work of the session inside
+        foundling.witness, foundling.left = Witness.LOOK, Departure(foundling.since, clean=None)
+        outer.do(f"os.waitpid({between}, 0)")
+        room.bus.publish(ProcessExited(between, ended()))
+        stage.kill(outer)
+        async with asyncio.timeout(HANG):
+            while not room.ledger.record(around.key).settled:
+                await asyncio.sleep(0.01)
+        place.unlink()
+        until(lambda: dead(daemon))
+        room.bus.publish(ProcessExited(daemon, ended()))
+        stage.kill(inner)
+        async with asyncio.timeout(HANG):
+            while not dead(lost):
+                await asyncio.sleep(0.01)
+        await stage.clean_up.settle()
+        return worker
+
+    worker = run(scenario())
+    assert not dead(worker)
+    last = room.told(SessionJudged)[-1].processes
+    assert [verdict.guard for verdict in last if verdict.id.pid == worker] == ["sheltered"]
 
 
 def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):

@@ -7,6 +7,9 @@ from sentinel.core.guards.case import TMUX_SERVER, Case
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 
+_FOR_NOW = frozenset({"unknown", "unreadable", "inner-session", "serving"})
+"""Guards that spare until more is known, or a session or a client has gone: nobody meant the process to stay."""
+
 
 def living_root(case: Case) -> str | None:
     """It is a session of its own that lives: an agent in a closed pane, a nested server."""
@@ -98,6 +101,8 @@ def stopped_jobs(case: Case) -> str | None:
 
 def sheltered(case: Case) -> str | None:
     """What hangs under a process that stays is at work for it: a daemon's worker, a window of ``screen``."""
-    if case.shelter is None:
-        return None
-    return f"it hangs under process {case.shelter.id.pid}, which is spared [{case.shelter.guard}]"
+    if case.shelter is not None:
+        return f"it hangs under process {case.shelter.id.pid}, which is spared [{case.shelter.guard}]"
+    if case.member is not None and case.member.heir_of and case.member.heir_of not in _FOR_NOW:
+        return f"what bore it was spared [{case.member.heir_of}], and has ended since: it goes on with that one's work"
+    return None
