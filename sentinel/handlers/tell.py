@@ -82,7 +82,7 @@ class Tell:
         self._outbox = Outbox()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._urgent: set[asyncio.Task[Delivery]] = set()
+        self._urgent: set[asyncio.Task[None]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
         bus.subscribe(LockRemoved, self.unlocked)
@@ -145,7 +145,7 @@ class Tell:
     def _say_now(self, message: Message, offer: Offer) -> None:
         if self._notifier is None:
             return
-        send = self._send(self._notifier, message, offer, self._bus.current)
+        send = self._send_at_once(self._notifier, message, offer, self._bus.current)
         task = asyncio.get_running_loop().create_task(send)
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)
@@ -203,19 +203,26 @@ class Tell:
         delivery = await self._send(self._notifier, message, offer, bulletin.cause)
         if delivery.shown:
             self._outbox.told(bulletin, _now(), replaceable=delivery.mark != 0)
+        self._listen(delivery, offer)
 
     async def _send(self, notifier: Notifier, message: Message, offer: Offer, cause: int) -> Delivery:
         delivery = await notifier.send(message)
         told = Notified(offer.session, message.body, delivery.shown, delivery.why, delivery.by)
         self._bus.publish(told, cause)
-        if delivery.popup is not None:
-            delivery.popup.listen(partial(self._pressed, offer, self._record))
         return delivery
+
+    async def _send_at_once(self, notifier: Notifier, message: Message, offer: Offer, cause: int) -> None:
+        self._listen(await self._send(notifier, message, offer, cause), offer)
 
     # -- what a person says to it ------------------------------------------------------
 
     def _recorded(self, _: Notified) -> None:
         self._record = self._bus.current
+
+    def _listen(self, delivery: Delivery, offer: Offer) -> None:
+        """Hear of the buttons of the popup that was recorded just now."""
+        if delivery.popup is not None:
+            delivery.popup.listen(partial(self._pressed, offer, self._record))
 
     def _pressed(self, offer: Offer, record: int, button: Button) -> None:
         if self._buttons is not None:

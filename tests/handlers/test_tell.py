@@ -27,7 +27,7 @@ from sentinel.core.notices import Manner, Quiet
 from sentinel.core.rules.locks import LockKind
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
-from sentinel.handlers.buttons import Buttons
+from sentinel.handlers.buttons import Buttons, Offer
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.tell import Tell
 from sentinel.notify import Delivery
@@ -386,6 +386,58 @@ def test_why_is_told_in_its_place_and_the_rest_can_still_be_pressed(tmp_path):
     assert paused.title == "Sentinel is paused"
     told = [event for event, _ in recorded if isinstance(event, Notified)]
     assert [event.session for event in told] == [CLAUDE.key, CLAUDE.key, ""]
+
+
+CODEX = Session(Kind.AGENT, "codex", ProcessId(5, 7))
+
+
+async def until(true):
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def told_around_a_press(tmp_path, shelf, scenario):
+    async def play():
+        bus = Bus(lambda *_: 1)
+        halting = Halting(bus, SwitchBoard(tmp_path / "switches.json", "a boot"))
+        it = Tell(bus, shelf, Manner, Buttons(bus, halting, tmp_path / "quarantine"))
+        bus.publish(cleaned())
+        await until(lambda: shelf.sent and it._task is None)
+        await scenario(bus, it)
+        await it.close()
+
+    asyncio.run(play())
+    return [(message.title, message.replaces) for message in shelf.sent]
+
+
+CLEANED, PAUSED = "Sentinel cleaned up", "Sentinel is paused"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_a_person_reads_after_a_press_is_not_replaced(tmp_path):
+    shelf = Shelf()
+
+    async def scenario(bus, it):
+        it._pressed(Offer(), 1, Button.PAUSE)
+        await until(lambda: len(shelf.sent) == 2)
+        bus.publish(cleaned(session=CODEX))
+
+    assert told_around_a_press(tmp_path, shelf, scenario) == [(CLEANED, False), (PAUSED, True), (CLEANED, False)]
+    assert shelf.bodies[2].startswith("codex ended: ")
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_answer_does_not_take_the_place_of_the_next_one_that_is_on_its_way(tmp_path):
+    shelf = Shelf(wait=0.1)
+
+    async def scenario(bus, it):
+        bus.publish(cleaned(session=CODEX))
+        await until(lambda: it._task is not None)
+        it._pressed(Offer(), 1, Button.PAUSE)
+
+    told = told_around_a_press(tmp_path, shelf, scenario)
+    assert sorted(told) == [(CLEANED, False), (CLEANED, True), (PAUSED, False)]
 
 
 @pytest.mark.usefixtures("at_once")

@@ -95,7 +95,7 @@ def heard_of(play, script):
     ("script", "pressed"),
     [
         ("say(**waits); say(pressed='pause')", [Button.PAUSE]),
-        ("say(**waits); say(pressed='pause'); say(pressed='why'); say(pressed='pause')", [Button.PAUSE]),
+        ('say(**waits); os.write(2, b\'{"pressed": "pause"}\\n{"pressed": "why"}\\n\')', [Button.PAUSE]),
         ("say(**waits); say(pressed='format the disk'); say(pressed='why')", [Button.WHY]),
         ("say(**waits); say(pressed='undo')", []),  # it is not on this popup
         ("say(**waits); os.write(2, b'\\xff{]\\n' + b'[' * 3000 + b'\\n'); say(pressed='why')", [Button.WHY]),
