@@ -66,16 +66,19 @@ class ExitWatch:
             self.forget(who)
 
     def _ended(self, who: ProcessId) -> None:
-        if self._loop is None:
-            return
-        self._loop.remove_reader(self._watched.pop(who))
-        # Whoever hears of the end through ``catch_up`` forgets it here, and the timer with it.
-        self._late[who] = self._loop.call_later(self._patience, self._publish, who)
-        self._catch_up()
-        if not self._patience:
+        try:
+            self._catch_up()
+        finally:  # whoever has heard of the end through this has forgotten it here
+            if self._loop is not None and (fd := self._watched.pop(who, None)) is not None:
+                self._loop.remove_reader(fd)
+                self._tell_soon(self._loop, who)
+
+    def _tell_soon(self, loop: asyncio.AbstractEventLoop, who: ProcessId) -> None:
+        if self._patience:
+            self._late[who] = loop.call_later(self._patience, self._publish, who)
+        else:
             self._publish(who)
 
     def _publish(self, who: ProcessId) -> None:
-        if (late := self._late.pop(who, None)) is not None:
-            late.cancel()
-            self._bus.publish(ProcessExited(who.pid, Death(time.monotonic(), self._handles.status(who))))
+        self._late.pop(who, None)
+        self._bus.publish(ProcessExited(who.pid, Death(time.monotonic(), self._handles.status(who))))

@@ -50,6 +50,29 @@ def test_an_end_is_published_once_after_catching_up():
     assert events[1].pid == pid
 
 
+def test_an_end_is_published_once_also_when_catching_up_fails():
+    async def scenario():
+        heard, handles, failures = Heard(), Handles(), []
+
+        def fail():
+            raise OSError("a test says so")
+
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
+        exits = ExitWatch(heard, handles, fail)
+        exits.start(loop)
+        process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+        exits.watch(handles.take(process.pid))
+        process.communicate()
+        await heard.told(1)
+        await asyncio.sleep(0.05)
+        handles.close()
+        return heard.events, failures
+
+    events, failures = asyncio.run(scenario())
+    assert ([type(event) for event in events], failures) == ([ProcessExited], ["a test says so"])
+
+
 def test_what_was_forgotten_is_not_published():
     async def scenario():
         heard, handles = Heard(), Handles()
