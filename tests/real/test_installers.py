@@ -15,6 +15,8 @@ import sentinel
 from tests.lab.stage import until
 from tests.lab.systemd import build_wheel
 
+pytestmark = [pytest.mark.real, pytest.mark.aside]
+
 VERSION = "9.9.9"
 HOME = "/mnt"
 """Where the programs are, for the manager and its user: what lies in /tmp is refused, since it may be cleared away."""
