@@ -20,6 +20,7 @@ from sentinel.locks import Holder, Lock, LockHeld
 from sentinel.locks.holder import encode
 from sentinel.locks.kinds import look
 from sentinel.reaper import removals
+from sentinel.reaper.quarantine import moment, prune
 
 CONTENDERS = 4
 _CHUNK = 64
@@ -104,8 +105,8 @@ def _clean(path: Path, rounds: int, taken: Count[int], cleaned: Count[int]) -> N
             _add(cleaned, 1)
         number += 1
         if number % _PRUNED_AFTER == 0:
-            now = removals.moment()
-            removals.prune(quarantine, replace(now, up=now.up + 10 * 86400))
+            now = moment()
+            prune(quarantine, replace(now, up=now.up + 10 * 86400))
 
 
 def _is_dead(aside: str) -> bool:

@@ -48,7 +48,7 @@ from sentinel.notify.ways import watched_servers, ways_to_the_person
 from sentinel.observe import processes
 from sentinel.observe.handles import HAS_PIDFD, raise_descriptor_limit
 from sentinel.paths import Paths
-from sentinel.reaper import removals, returns
+from sentinel.reaper import quarantine, recovery
 from sentinel.service.supervisor import Supervisor
 from sentinel.service.timeslice import ask_for_short_turns
 from sentinel.sources.choice import ProcessSource, open_source
@@ -156,7 +156,7 @@ class Agent:
             farewell.push_async_callback(inbox.close)
             await inbox.start()
             residence.check()
-            removals.prune(self._paths.quarantine, removals.moment())
+            quarantine.prune(self._paths.quarantine, quarantine.moment())
             _settle()
             started(condition)
             attendance.begin()
@@ -198,7 +198,7 @@ class Agent:
         """Say that we are there, and close what the agent before left open."""
         before: list[IntentAbandoned] = []
         if not self._safe:
-            returns.take_up(self._paths.quarantine)
+            recovery.take_up(self._paths.quarantine)
             before = list(abandoned(self._paths.journal, processes.boot_id()))
         bus.publish(started)
         if self._safe:

@@ -31,7 +31,7 @@ def copy(directory: int, name: str, target: Path) -> Found:
     if not stat.S_ISDIR(status.st_mode):
         _copy_one(directory, name, status, target)
         return {}
-    fd = entered(directory, name)
+    fd = _entered(directory, name)
     try:
         found = inventory(fd)
         target.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ def empty(directory: int, name: str, found: Found) -> None:
     Raises:
         OSError: There is more in it by now: that stays.
     """
-    fd = entered(directory, name)
+    fd = _entered(directory, name)
     try:
         for inner, status in reversed(found.items()):
             (os.rmdir if stat.S_ISDIR(status.st_mode) else os.unlink)(inner, dir_fd=fd)
@@ -68,7 +68,7 @@ def fill(directory: int, name: str, copied: Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    target, source = entered(directory, name), os.open(copied, PLAINLY | os.O_DIRECTORY)
+    target, source = _entered(directory, name), os.open(copied, PLAINLY | os.O_DIRECTORY)
     try:
         for inner, status in inventory(source).items():
             with suppress(FileExistsError):
@@ -79,11 +79,6 @@ def fill(directory: int, name: str, copied: Path) -> None:
     finally:
         os.close(target)
         os.close(source)
-
-
-def entered(directory: int, name: str) -> int:
-    """Descriptor of a directory in another."""
-    return os.open(name, PLAINLY | os.O_DIRECTORY, dir_fd=directory)
 
 
 def inventory(directory: int) -> Found:
@@ -97,7 +92,7 @@ def inventory(directory: int) -> Found:
     waiting = [""]
     while waiting:
         base = waiting.pop()
-        for name in _names(directory, base):
+        for name in names(directory, base):
             path = f"{base}/{name}" if base else name
             status = os.stat(path, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
@@ -111,12 +106,18 @@ def inventory(directory: int) -> Found:
     return found
 
 
-def _names(directory: int, path: str) -> list[str]:
+def names(directory: int, path: str = "") -> list[str]:
+    """What is in a directory, or in one below it. The descriptor need not be one that can be read from."""
     fd = os.open(path or ".", PLAINLY | os.O_DIRECTORY, dir_fd=directory)
     try:
         return sorted(os.listdir(fd))
     finally:
         os.close(fd)
+
+
+def _entered(directory: int, name: str) -> int:
+    """Descriptor of a directory in another."""
+    return os.open(name, PLAINLY | os.O_DIRECTORY, dir_fd=directory)
 
 
 def _all_marks(found: Found) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 An entry is a directory ``<utc>-<random>`` that holds ``note.json`` and ``item``. The note is
 written before the thing is touched, so that a crash in between leaves nothing unexplained.
 Whoever moves the thing holds ``flock`` on the entry until it is through: of a note without
-an item whose entry is free, the mover has died half-way (``returns.take_up``).
+an item whose entry is free, the mover has died half-way (``recovery.take_up``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,8 @@ RETURNED = "returned"
 """Beside the note of what was put back: what it is by now (``ReturnedMark``)."""
 SWEEP = "sweep"
 """The kind of an entry that is about the sockets of a directory, while they are swept out."""
-ENTRY = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{16}")
-"""The name of an entry."""
-
+_ENTRY = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
+_ASIDE = re.compile(r"\.sentinel-[0-9a-f]{16}")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _LARGEST = 64 * 1024
 """Bytes of a note."""
@@ -64,6 +64,8 @@ class Entry:
     path: Path
     grip: int
     """Descriptor of its directory, locked."""
+    aside: str
+    """What the thing is called on its way, in the directory that it was in; of many, how their names begin."""
     kept: bool = False
     """The thing is in here, or only the note of it is left."""
     spent: bool = False
@@ -131,7 +133,17 @@ def moment() -> Moment:
     return clocks.now(processes.boot_id())
 
 
-def open_entry(quarantine: Path, action: Movable, aside: str) -> Entry:
+def new_aside() -> str:
+    """A name for what has lost its own, which nobody else knows."""
+    return f".sentinel-{os.urandom(8).hex()}"
+
+
+def is_aside(name: str) -> bool:
+    """Whether this is such a name."""
+    return _ASIDE.fullmatch(name) is not None
+
+
+def open_entry(quarantine: Path, action: Movable) -> Entry:
     """Make the entry for what an action is about to move.
 
     Raises:
@@ -147,8 +159,8 @@ def open_entry(quarantine: Path, action: Movable, aside: str) -> Entry:
     now = moment()
     path = quarantine / f"{stamp(now.wall)}-{os.urandom(8).hex()}"
     path.mkdir(mode=0o700)
-    entry = Entry(path, gripped(path))
-    note = {**_about(action), "at": now.wall, "boot": now.boot, "up": now.up, "aside": aside}
+    entry = Entry(path, gripped(path), new_aside())
+    note = {**_about(action), "at": now.wall, "boot": now.boot, "up": now.up, "aside": entry.aside}
     try:
         (entry.path / NOTE).write_text(json.dumps(note) + "\n", encoding="ascii")
     except OSError:
@@ -171,24 +183,26 @@ def _about(action: Movable) -> dict[str, object]:
 
 
 def prune(quarantine: Path, now: Moment) -> int:
-    """Delete what was kept long enough, counted anew from its return; what is not ours to name is left.
+    """Delete what was kept long enough, counted anew from its return.
 
     Returns how many.
     """
     deleted = 0
-    try:
-        names = os.listdir(quarantine)
-    except OSError:
-        return 0
-    for name in names:
-        path = quarantine / name
-        if (entry := ENTRY.fullmatch(name)) is None:
-            continue
-        began = moment_of(read_note(path)) or Moment(_seconds(entry["stamp"]))
+    for path in entries(quarantine):
+        began = moment_of(read_note(path)) or Moment(_seconds(path.name.partition("-")[0]))
         if now.since(returned_at(path) or began) > KEPT_SECONDS:
             remove_tree(path)
             deleted += not path.exists()
     return deleted
+
+
+def entries(quarantine: Path) -> Iterator[Path]:
+    """What lies in quarantine, the oldest first by the wall clock; what is not ours to name is left out."""
+    try:
+        names = sorted(os.listdir(quarantine))
+    except OSError:
+        return
+    yield from (quarantine / name for name in names if _ENTRY.fullmatch(name))
 
 
 def read_note(entry: Path) -> dict[str, object]:

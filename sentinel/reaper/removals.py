@@ -22,10 +22,8 @@ from sentinel.core.facts import SocketFacts
 from sentinel.core.rules.locks import Shape
 from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import Entry, moment, open_entry, prune
+from sentinel.reaper.quarantine import Entry, moment, open_entry
 from sentinel.reaper.returns import PUT_BACK, returned
-
-__all__ = ["moment", "prune", "remove", "still_dead", "still_unclaimed"]
 
 Removal = RemoveSocket | RemoveDirectory | RemoveLock
 Recheck = Callable[[str], bool]
@@ -83,16 +81,15 @@ def _remove(action: Removal, quarantine: Path, recheck: Recheck) -> Outcome:
             return Outcome(path, Result.GONE)
         if returned(quarantine, moment()).knows(status):
             raise Refused(PUT_BACK)
-        aside = f".sentinel-{os.urandom(8).hex()}"
-        entry = open_entry(quarantine, action, aside)
+        entry = open_entry(quarantine, action)
         try:
-            os.rename(name, aside, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(name, entry.aside, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:
             entry.close()
             if isinstance(error, FileNotFoundError):
                 return Outcome(path, Result.GONE)
             raise
-        _verify_and_take(action, entry, (directory, name, aside), recheck)
+        _verify_and_take(action, entry, (directory, name), recheck)
     finally:
         os.close(directory)
     return Outcome(path, Result.REMOVED, f"kept for a day in {entry.path}")
@@ -158,13 +155,14 @@ def _check(action: Removal, status: os.stat_result) -> None:
         raise Refused("it is not the one that was judged: somebody has made it anew")
 
 
-def _verify_and_take(action: Removal, entry: Entry, place: tuple[int, str, str], recheck: Recheck) -> None:
+def _verify_and_take(action: Removal, entry: Entry, place: tuple[int, str], recheck: Recheck) -> None:
     """Look again at what was moved aside, then keep it, or give it its name back.
 
     Raises:
         Refused: It is in use, not what was judged, or could not be kept.
     """
-    directory, name, aside = place
+    directory, name = place
+    aside = entry.aside
     now = os.path.join(os.path.dirname(action.target.path), aside)
     try:
         _check(action, status_of(directory, aside))

@@ -32,29 +32,28 @@ async def sweep(action: SweepSockets, quarantine: Path) -> list[Outcome]:
         One for each: ``REMOVED``, ``GONE``, or ``REFUSED`` with the reason. Never raises for
         what the file system says.
     """
-    aside = f".sentinel-{os.urandom(8).hex()}"
     try:
         directory, _ = open_parent(os.path.join(action.directory, "x"))
         try:
-            entry = open_entry(quarantine, action, aside)
+            entry = open_entry(quarantine, action)
         except BaseException:
             os.close(directory)
             raise
     except (Refused, OSError) as error:
         return [Outcome(target.path, Result.REFUSED, str(error)) for target in action.targets]
     try:
-        return await _sweep(directory, action.targets, entry, aside)
+        return await _sweep(directory, action.targets, entry)
     finally:
         entry.close()
         os.close(directory)
 
 
-async def _sweep(directory: int, targets: Iterable[Stale], entry: Entry, prefix: str) -> list[Outcome]:
+async def _sweep(directory: int, targets: Iterable[Stale], entry: Entry) -> list[Outcome]:
     outcomes: list[Outcome] = []
     moved: list[tuple[Stale, str]] = []
     entry.kept = True  # whatever comes: the note is of use as long as one has no name of its own
     for number, target in enumerate(targets, 1):
-        aside = f"{prefix}.{os.path.basename(target.path)}"
+        aside = f"{entry.aside}.{os.path.basename(target.path)}"
         failed = _take_name(directory, target, aside)
         if failed is None:
             moved.append((target, aside))

@@ -557,9 +557,9 @@ def later(hours):
 def test_after_a_day_what_was_kept_is_deleted(place, kept):
     removals.remove(dead_socket(f"{place}/s"), kept)
     removals.remove(scripts(f"{place}/d"), kept, yes)
-    assert removals.prune(kept, later(23.9)) == 0
+    assert quarantine.prune(kept, later(23.9)) == 0
     assert len(list(kept.iterdir())) == 2
-    assert removals.prune(kept, later(24.1)) == 2
+    assert quarantine.prune(kept, later(24.1)) == 2
     assert list(kept.iterdir()) == []
 
 
@@ -567,14 +567,14 @@ def test_after_a_day_what_was_kept_is_deleted(place, kept):
 def test_mercy_a_clock_that_is_set_empties_no_quarantine(place, kept, days):
     removals.remove(dead_socket(f"{place}/s"), kept)
     now = quarantine.moment()
-    assert removals.prune(kept, replace(now, wall=now.wall + days * 86400)) == 0
-    assert removals.prune(kept, replace(later(25), wall=now.wall + days * 86400)) == 1
+    assert quarantine.prune(kept, replace(now, wall=now.wall + days * 86400)) == 0
+    assert quarantine.prune(kept, replace(later(25), wall=now.wall + days * 86400)) == 1
 
 
 def test_after_a_reboot_the_wall_clock_tells_what_was_kept_long_enough(place, kept):
     removals.remove(dead_socket(f"{place}/s"), kept)
-    assert removals.prune(kept, replace(later(23.9), boot="another", up=1.0)) == 0
-    assert removals.prune(kept, replace(later(24.1), boot="another", up=1.0)) == 1
+    assert quarantine.prune(kept, replace(later(23.9), boot="another", up=1.0)) == 0
+    assert quarantine.prune(kept, replace(later(24.1), boot="another", up=1.0)) == 1
 
 
 def test_what_an_older_sentinel_kept_or_nobody_can_read_goes_by_the_wall_clock(place, kept):
@@ -583,8 +583,8 @@ def test_what_an_older_sentinel_kept_or_nobody_can_read_goes_by_the_wall_clock(p
     one, two = (entry / "note.json" for entry in kept.iterdir())
     one.write_text(json.dumps({key: value for key, value in json.loads(one.read_text()).items() if key != "boot"}))
     two.write_text("{")
-    assert removals.prune(kept, later(23.9)) == 0
-    assert removals.prune(kept, later(24.1)) == 2
+    assert quarantine.prune(kept, later(23.9)) == 0
+    assert quarantine.prune(kept, later(24.1)) == 2
 
 
 @pytest.mark.parametrize(
@@ -592,7 +592,7 @@ def test_what_an_older_sentinel_kept_or_nobody_can_read_goes_by_the_wall_clock(p
 )
 def test_what_is_no_entry_is_left(kept, name):
     (kept / name).mkdir(parents=True)
-    assert removals.prune(kept, Moment(calendar.timegm((2030, 1, 1, 0, 0, 0)))) == 0
+    assert quarantine.prune(kept, Moment(calendar.timegm((2030, 1, 1, 0, 0, 0)))) == 0
     assert (kept / name).exists()
 
 
@@ -601,9 +601,9 @@ def test_an_entry_that_is_a_symlink_is_not_followed(place, kept):
     Path(place, "precious").mkdir()
     Path(place, "precious", "file").touch()
     (kept / "20250101T000000Z-0123456789abcdef").symlink_to(f"{place}/precious")
-    removals.prune(kept, later(1e6))
+    quarantine.prune(kept, later(1e6))
     assert Path(place, "precious", "file").exists()
 
 
 def test_without_a_quarantine_there_is_nothing_to_prune(place):
-    assert removals.prune(Path(place, "none"), later(0)) == 0
+    assert quarantine.prune(Path(place, "none"), later(0)) == 0

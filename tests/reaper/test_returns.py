@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from sentinel.core.actions import RemoveLock, Result
 from sentinel.core.rules.locks import LockKind
 from sentinel.core.verdicts import Stale
 from sentinel.locks.kinds import shape_of
-from sentinel.reaper import copies, removals, returns
-from sentinel.reaper.quarantine import moment, stamp
+from sentinel.reaper import copies, recovery, removals, returns
+from sentinel.reaper.quarantine import moment, prune, stamp
 from tests.handlers.room import moves_files
+from tests.reaper.test_removals import later
 
 pytestmark = moves_files
 
@@ -50,15 +50,6 @@ def earlier(path, seconds):
     """Have the one entry be made so many seconds before."""
     [entry] = path.iterdir()
     entry.rename(entry.with_name(f"{stamp(moment().wall - seconds)}{entry.name[16:]}"))
-
-
-def later(hours, boot=None):
-    """So many hours after now, by every clock; of another boot by the wall clock alone."""
-    now = moment()
-    seconds = hours * 3600
-    if boot is None:
-        return replace(now, wall=now.wall + seconds, up=now.up + seconds)
-    return replace(now, wall=now.wall + seconds, boot=boot, up=1.0)
 
 
 def file(path):
@@ -156,10 +147,10 @@ def test_it_stays_for_a_day_from_when_it_was_put_back(place, kept):
     (entry,) = kept.iterdir()
     old = kept / f"20200101T000000Z-{'0' * 16}"  # removed long ago, put back just now
     entry.rename(old)
-    removals.prune(kept, moment())
+    prune(kept, moment())
     assert str(path) in returns.returned(kept, moment())
     assert str(path) not in returns.returned(kept, later(25))
-    assert removals.prune(kept, later(25)) == 1
+    assert prune(kept, later(25)) == 1
 
 
 def test_after_a_day_and_without_its_directory_nothing_comes_back(place, kept):
@@ -250,9 +241,9 @@ def test_what_a_killed_removal_left_without_a_name_gets_it_back(place, kept, mak
     before = look(path)
     killed(path, kept)
     assert not os.path.lexists(path)
-    assert returns.take_up(kept) == [str(path)]
+    assert recovery.take_up(kept) == [str(path)]
     assert look(path) == before
-    assert (returns.take_up(kept), list(kept.iterdir())) == ([], [])
+    assert (recovery.take_up(kept), list(kept.iterdir())) == ([], [])
     assert [name for name in os.listdir(place) if name.startswith(".sentinel")] == []
 
 
@@ -261,7 +252,7 @@ def test_mercy_what_took_the_name_meanwhile_stays_and_the_other_can_be_put_back(
     file(path)
     killed(path, kept)
     path.write_text("another's")
-    assert returns.take_up(kept) == []
+    assert recovery.take_up(kept) == []
     assert path.read_text() == "another's"
     (it,) = returns.kept(kept, moment())
     path.unlink()
@@ -272,7 +263,7 @@ def test_mercy_what_took_the_name_meanwhile_stays_and_the_other_can_be_put_back(
 def test_mercy_what_is_on_its_way_just_now_is_left_to_who_moves_it(place, kept):
     path = place / "it"
     file(path)
-    assert remove(path, kept, lambda _: returns.take_up(kept) == []).result is Result.REMOVED
+    assert remove(path, kept, lambda _: recovery.take_up(kept) == []).result is Result.REMOVED
 
 
 def test_what_a_killed_undo_left_without_a_name_gets_it_back(place):
@@ -284,7 +275,7 @@ def test_what_a_killed_undo_left_without_a_name_gets_it_back(place):
         returns.put_in_place(kept, returns.kept(kept, moment())[0])
     os.waitpid(pid, 0)
     assert (path.exists(), returns.kept(kept, moment())) == (False, [])
-    assert returns.take_up(kept) == [str(path)]
+    assert recovery.take_up(kept) == [str(path)]
     assert path.read_text() == "4231\n"
 
 
@@ -339,7 +330,7 @@ def test_a_directory_whose_removal_was_killed_half_way_is_whole_again(place, afa
     before = everything(path)
     dying(lambda: remove(path, afar), *when)
     assert not path.exists()
-    assert returns.take_up(afar) == [str(path)]
+    assert recovery.take_up(afar) == [str(path)]
     assert everything(path) == before
     assert (os.listdir(place), os.listdir(afar)) == (["it"], [])
 
@@ -351,7 +342,7 @@ def test_mercy_where_its_name_is_taken_by_then_that_one_stays_and_the_other_is_w
     before = everything(path)
     dying(lambda: remove(path, afar), *when)
     file(path)
-    assert returns.take_up(afar) == []
+    assert recovery.take_up(afar) == []
     assert (path.read_text(), os.listdir(place)) == ("4231\n", ["it"])
     path.unlink()
     returns.put_in_place(afar, returns.kept(afar, moment())[0])
@@ -364,7 +355,7 @@ def test_mercy_what_somebody_wrote_into_it_meanwhile_stays(place, afar):
     dying(lambda: remove(path, afar), os, "unlink", 2)
     (aside,) = place.iterdir()
     (aside / "new").write_text("another's")
-    assert returns.take_up(afar) == [str(path)]
+    assert recovery.take_up(afar) == [str(path)]
     assert (path / "new").read_text() == "another's"
     assert (path / "pid").read_text() == "4231\n"
 
@@ -378,7 +369,7 @@ def test_half_of_what_was_on_its_way_back_is_removed_and_it_can_still_come_back(
     (it,) = returns.kept(afar, moment())
     dying(lambda: returns.put_in_place(afar, it), shutil, "copyfile" if number == 2 else "copytree", number)
     assert len(os.listdir(place)) == number - 1
-    assert returns.take_up(afar) == []
+    assert recovery.take_up(afar) == []
     assert os.listdir(place) == []
     returns.put_in_place(afar, it)
     assert everything(path) == before

@@ -13,7 +13,7 @@ import pytest
 from sentinel.core.actions import Result, SweepSockets
 from sentinel.core.facts import Unknown
 from sentinel.core.verdicts import Stale
-from sentinel.reaper import returns, sweeping
+from sentinel.reaper import recovery, returns, sweeping
 from sentinel.reaper.quarantine import moment
 from tests.handlers.room import moves_files
 
@@ -140,9 +140,9 @@ def killed(place, *targets):
 
 def test_what_a_killed_sweep_left_without_names_gets_them_back(place, kept):
     killed(place, dead(place / "one"), dead(place / "two"))
-    assert sorted(returns.take_up(kept)) == [str(place / "one"), str(place / "two")]
+    assert sorted(recovery.take_up(kept)) == [str(place / "one"), str(place / "two")]
     assert sorted(os.listdir(place)) == ["one", "two"]
-    assert (returns.take_up(kept), os.listdir(kept)) == ([], [])
+    assert (recovery.take_up(kept), os.listdir(kept)) == ([], [])
 
 
 def test_mercy_one_that_took_a_name_meanwhile_keeps_it_and_the_dead_one_goes(place, kept):
@@ -150,7 +150,7 @@ def test_mercy_one_that_took_a_name_meanwhile_keeps_it_and_the_dead_one_goes(pla
     with socket.socket(socket.AF_UNIX) as owner:
         bind(owner, place / "s")
         before = os.lstat(place / "s")
-        assert returns.take_up(kept) == []
+        assert recovery.take_up(kept) == []
         assert os.path.samestat(os.lstat(place / "s"), before)
     assert (os.listdir(place), os.listdir(kept)) == (["s"], [])
 
@@ -161,10 +161,10 @@ def test_mercy_one_that_somebody_holds_waits_until_its_name_is_free(place, kept)
         before = os.lstat(place / "s")
         killed(place, judged(place / "s"))
         (place / "s").write_text("another's")
-        assert returns.take_up(kept) == []
+        assert recovery.take_up(kept) == []
         assert (place / "s").read_text() == "another's"
         (place / "s").unlink()
-        assert returns.take_up(kept) == [str(place / "s")]
+        assert recovery.take_up(kept) == [str(place / "s")]
         assert os.path.samestat(os.lstat(place / "s"), before)
     assert os.listdir(kept) == []
 
@@ -172,7 +172,7 @@ def test_mercy_one_that_somebody_holds_waits_until_its_name_is_free(place, kept)
 def test_mercy_a_sweep_that_is_under_way_is_left_to_whoever_sweeps(place, kept, monkeypatch):
     bound = sweeping.bound_inodes
     taken = []
-    monkeypatch.setattr(sweeping, "bound_inodes", lambda: taken.append(returns.take_up(kept)) or bound())
+    monkeypatch.setattr(sweeping, "bound_inodes", lambda: taken.append(recovery.take_up(kept)) or bound())
     (outcome,) = sweep(place, dead(place / "s"))
     assert (outcome.result, taken) == (Result.REMOVED, [[]])
 
