@@ -97,7 +97,7 @@ class Agent:
     async def run(self, started: Callable[[Condition], None]) -> None:
         """Watch until ``stop`` is called. ``started`` is called once everything is watched."""
         loop = asyncio.get_running_loop()
-        _take_what_we_may_have()
+        _prepare()
         journal = Journal(self._paths.journal, processes.boot_id())
         bus, ledger = Bus(journal.record), Ledger()
         births, why = open_source(self._config, bus, ledger)
@@ -245,10 +245,14 @@ class Agent:
             loop.add_signal_handler(signal.SIGHUP, reload)  # with a terminal a hang-up is what the name says
 
 
-def _take_what_we_may_have() -> None:
-    """Descriptors, one is held per watched process; the processor as soon as there is something to hear."""
+def _prepare() -> None:
+    """Take what we may have: descriptors, since one is held per watched process, and the processor at once."""
     raise_descriptor_limit()
     ask_for_short_turns()
+    _follow_children_by_pidfd()
+
+
+def _follow_children_by_pidfd() -> None:
     if sys.version_info < (3, 12) and HAS_PIDFD:
         # Later Pythons do so by themselves. This one would keep a thread for each child, also for a minute.
         watcher = asyncio.PidfdChildWatcher()

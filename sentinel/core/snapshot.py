@@ -86,7 +86,7 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
         members = {member.id.pid: member for member in one.members if lives[member.id.pid] is True}
         doubtful = doubtful.union(*(m.children for m in one.members if isinstance(lives[m.id.pid], Unknown)))
         gone = [m for m in one.members if m.id.pid not in members and m.id != one.session.root]
-        _leave(gone, members)
+        _bequeath(gone, members)
         if one.death is None:
             left = left.union(*(m.children for m in gone))
         death = one.death if one.death is not None or root_lives else Death(at)
@@ -103,8 +103,8 @@ def restore(ledger: Ledger, saved: Iterable[Saved], living: Living, at: float) -
     return records
 
 
-def _leave(gone: Iterable[Member], members: dict[int, Member]) -> None:
-    """Have what they bore, of the same session, go on as the heirs of those that were spared."""
+def _bequeath(gone: Iterable[Member], members: dict[int, Member]) -> None:
+    """Have what was borne by those that were spared be their heirs, within the same session."""
     for one in gone:
         for child in one.children & members.keys():
             members[child].heir_of = one.spared

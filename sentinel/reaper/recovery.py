@@ -84,7 +84,7 @@ def _keep(entry: Entry, directory: int, *, is_tree: bool) -> None:
 
 
 def _named_as_swept(entry: Entry, directory: int, place: str) -> list[str]:
-    """The same for sockets that were being swept out: a dead one goes where its name is taken by now."""
+    """Give swept sockets their names back. Where one is taken by now, the socket goes if it is dead."""
     again: list[str] = []
     held = False
     for aside in names(directory):
