@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
+from sentinel import runs
 from sentinel.bus import Bus
 from sentinel.core.events import ProcessForked, SessionEmptied
 from sentinel.core.facts import Death, Gone, ProcessId
@@ -204,6 +206,12 @@ class Room:
         """Key of the session that owns the living process ``pid``."""
         member = self.ledger.member(pid)
         return member.owner if member is not None and member.id == processes.identify(pid) else None
+
+
+def leave_mark(room, puppet, **more):
+    """Have a puppet be the wrapper of a `sentinel run` that has left its mark."""
+    mark = runs.Mark(processes.boot_id(), puppet.pid, puppet.who.start, "make", "/srv")
+    runs.write(room.where.runtime, msgspec.structs.replace(mark, **more))
 
 
 def born(pid):

@@ -10,7 +10,6 @@ from unittest.mock import ANY
 
 import pytest
 
-from sentinel import runs
 from sentinel.core.events import ProcessExited, ProcessForked, SessionDied, SessionEmptied, SessionMoved, SessionOpened
 from sentinel.core.facts import Cause, Death, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Witness
@@ -18,7 +17,7 @@ from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.observe import processes
 from sentinel.observe.surroundings import input_of
-from tests.handlers.room import becomes, born, dead, ended, killed, until
+from tests.handlers.room import becomes, born, dead, ended, killed, leave_mark, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -268,11 +267,6 @@ def wrapper_with_a_foundling(room):
     return wrapper, command, fallen
 
 
-def leave_mark(room, wrapper, command, start=None):
-    start = wrapper.who.start if start is None else start
-    runs.write(room.where.runtime, runs.Mark(processes.boot_id(), wrapper.pid, start, "make", "/srv", command))
-
-
 @pytest.mark.parametrize("registered", [True, False])
 def test_which_one_a_run_bore_its_mark_says_before_the_wrapper_is_heard(room, registered):
     """A busy agent samples what is there before it reads what it is told."""
@@ -284,7 +278,7 @@ def test_which_one_a_run_bore_its_mark_says_before_the_wrapper_is_heard(room, re
         room.open(wrapper.pid, Kind.RUN, "make", outer=outer.key, command=0)
     else:
         room.ledger.enter(room.handles.take(wrapper.pid), around.pid, time.monotonic(), Witness.LOOK)
-    leave_mark(room, wrapper, command)
+    leave_mark(room, wrapper, command=command)
     for pid in (command, fallen):
         room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
     assert room.ledger.member(command).left is None
@@ -295,7 +289,7 @@ def test_a_mark_that_another_process_of_that_number_left_says_nothing_of_whom_it
     room.keep_books(sampled=True)
     wrapper, command, other = wrapper_with_a_foundling(room)
     room.open(wrapper.pid, Kind.RUN, "make", command=0)
-    leave_mark(room, wrapper, other, start=wrapper.who.start - 5)
+    leave_mark(room, wrapper, command=other, start=wrapper.who.start - 5)
     room.bus.publish(ProcessForked(wrapper.pid, command, time.monotonic()))
     assert room.ledger.member(command).left is None
 

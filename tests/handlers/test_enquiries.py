@@ -24,8 +24,7 @@ from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.registered import RegisteredSessions, open_for_agent
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.handlers.tmux_sessions import TmuxSessions
-from tests.handlers.room import killed
-from tests.handlers.test_run_sessions import leave_mark
+from tests.handlers.room import killed, leave_mark
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 

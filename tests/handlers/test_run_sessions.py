@@ -16,7 +16,7 @@ from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
 from sentinel.handlers.run_sessions import RunSessions
 from sentinel.observe import processes
-from tests.handlers.room import dead, killed, until
+from tests.handlers.room import dead, killed, leave_mark, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -41,13 +41,6 @@ def wrapper(room):
     assert wrapper.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0
     leave_mark(room, wrapper)
     return wrapper
-
-
-def leave_mark(room, puppet, **more):
-    mark = runs.Mark(processes.boot_id(), puppet.pid, puppet.who.start, "make", "/srv")
-    for name, value in more.items():
-        setattr(mark, name, value)
-    runs.write(room.where.runtime, mark)
 
 
 def test_a_wrapper_is_watched_when_it_says_so(room, sessions, wrapper):

@@ -10,6 +10,7 @@ from sentinel import runs
 from sentinel.core.facts import Gone, ProcessId
 from sentinel.handlers.wrappers import command_of, was_left_by
 from sentinel.observe import processes
+from tests.handlers.room import leave_mark
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -17,11 +18,6 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux
 @pytest.fixture
 def wrapper(room):
     return room.start()
-
-
-def leave_mark(room, wrapper, **more):
-    fields = {"boot": processes.boot_id(), "pid": wrapper.pid, "start": wrapper.who.start, "command": 0} | more
-    runs.write(room.where.runtime, runs.Mark(name="make", directory="/srv", **fields))
 
 
 @pytest.mark.parametrize("command", [0, 4711])
