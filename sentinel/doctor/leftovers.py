@@ -27,7 +27,7 @@ from sentinel.handlers.examiner import Examiner, find_ourselves
 from sentinel.observe import processes
 from sentinel.paths import Paths
 
-_AT_WORK = frozenset({"ourselves", "owner-alive", "living-session", "tmux-server", "live-pane", "adopted"})
+_AT_WORK = frozenset({"owner-alive", "living-session", "tmux-server", "live-pane", "adopted"})
 """Guards that say that somebody is at work there: nothing that was left behind."""
 
 Candidates = dict[ProcessId, Candidate]
