@@ -60,8 +60,8 @@ def test_an_answer_in_pieces_is_one_answer(agent):
 
 
 def test_a_refusal_is_its_sentence(agent):
-    agent(b'{"ok":false,"error":"no session is called x"}\n')
-    with pytest.raises(SentinelError, match="no session is called x"):
+    agent(b'{"ok":false,"error":"no living session is called x"}\n')
+    with pytest.raises(SentinelError, match="no living session is called x"):
         ask()
 
 

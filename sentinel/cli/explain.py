@@ -87,16 +87,9 @@ def _thing(what: str, where: paths.Paths) -> dict[str, object]:
     except SentinelError as error:
         if not past:
             raise NoSuchThing(f"{error}, and the journal does not mention it") from error
-        told = {"kind": "past", "what": clean(what), "would": _nothing(str(error)), "evidence": [], "against": []}
+        would = f"nothing: {error}; this is what the history knows"
+        told = {"kind": "past", "what": clean(what), "would": would, "evidence": [], "against": []}
     return {**told, "past": list(past), "past_left_out": number - len(past)}
-
-
-def _nothing(error: str) -> str:
-    """What would be done with a thing of which there is a history and that is not there now."""
-    from sentinel.handlers.naming import NOBODY
-
-    why = "no session of that name lives" if error.startswith(NOBODY) else error
-    return f"nothing: {why}; this is what the history knows"
 
 
 def _now(what: str, where: paths.Paths) -> dict[str, object]:

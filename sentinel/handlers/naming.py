@@ -6,7 +6,6 @@ from sentinel.core.ledger import Ledger, Record
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
-NOBODY = "no session is called"
 _DIGITS = 10
 """Of a pid. What is longer is a name; nor is it a pid what only looks like a number (``²``)."""
 
@@ -32,7 +31,7 @@ def session_called(ledger: Ledger, name: str) -> Record:
     """
     found = sessions_called(ledger, name)
     if not found:
-        raise NoSuchThing(f"{NOBODY} {clean(name)}")
+        raise NoSuchThing(f"no living session is called {clean(name)}")
     if len(found) > 1:
         names = ", ".join(record.session.id for record in found)
         raise NoSuchThing(f"several sessions are called {clean(name)}: {names}")

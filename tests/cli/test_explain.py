@@ -107,13 +107,13 @@ def test_what_is_gone_is_known_from_the_journal(agent, story, what):
 
 
 def test_a_name_that_the_history_has_is_not_denied(story):
-    lines = explain("claude").splitlines()
-    assert lines[1] == ("  Sentinel would now: nothing: no session of that name lives; this is what the history knows")
+    would = "nothing: no living session is called claude; this is what the history knows"
+    assert explain("claude").splitlines()[1] == f"  Sentinel would now: {would}"
 
 
 def test_what_nobody_knows_is_an_error(agent, story):
-    agent(NoSuchThing("no session is called nobody"))
-    with pytest.raises(NoSuchThing, match="no session is called nobody, and the journal does not mention it"):
+    agent(NoSuchThing("no living session is called nobody"))
+    with pytest.raises(NoSuchThing, match="no living session is called nobody, and the journal does not mention it"):
         explain("nobody")
 
 
@@ -130,7 +130,7 @@ def test_an_event_is_shown_with_what_led_to_it_and_what_followed(story):
 
 
 def test_what_is_left_out_of_a_long_past_is_counted(agent, where):
-    agent(NoSuchThing("no session is called claude"))
+    agent(NoSuchThing("no living session is called claude"))
     journal = Journal(where.journal, "deadbeef")
     for _ in range(30):
         journal.record(SessionDied(CLAUDE, Death(1.0, 9)))

@@ -189,7 +189,7 @@ def test_the_list_says_who_has_ended(where, sleeper):
 
 def test_what_is_not_there_cannot_be_kept_or_released(where):
     assert run("keep", "4194399", fails=NoSuchThing) == "there is no process 4194399"
-    assert "no session is called nobody-here" in run("keep", "nobody-here", fails=NoSuchThing)
+    assert "no living session is called nobody-here" in run("keep", "nobody-here", fails=NoSuchThing)
     assert "4194399 is not on the list" in run("keep", "4194399", "--off", fails=NoSuchThing)
     assert not where.switches.exists()
 

@@ -40,5 +40,5 @@ def test_a_name_of_several_or_of_none_is_refused_with_those_there_are(ledger):
     assert len(sessions_called(ledger, "p1")) == 2
     with pytest.raises(NoSuchThing, match="several sessions are called p1: p1-10, p1-11"):
         session_called(ledger, "p1")
-    with pytest.raises(NoSuchThing, match=r"no session is called \\x1b"):
+    with pytest.raises(NoSuchThing, match=r"no living session is called \\x1b"):
         session_called(ledger, "\x1b")

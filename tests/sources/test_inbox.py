@@ -320,14 +320,14 @@ def test_of_forty_at_once_some_are_sent_away_and_all_get_an_answer(path, monkeyp
 
 def test_a_refusal_of_the_answerer_is_passed_on_and_not_recorded(path):
     def answer(*_):
-        raise SentinelError("no session is called x")
+        raise SentinelError("no living session is called x")
 
     async def scenario():
         async with Office(path, answer) as office:
             return await office.say(b'{"ask":"explain","what":"x"}\n'), office
 
     reply, office = see(scenario())
-    assert (reply["ok"], reply["error"]) == (False, "no session is called x")
+    assert (reply["ok"], reply["error"]) == (False, "no living session is called x")
     assert office.events == []
 
 
