@@ -25,8 +25,8 @@ from sentinel.errors import SentinelError
 def command(*, yes: bool, grace: float) -> None:
     """List every tmux session, every watched process and all that projects own; end it when you say so.
 
-    Never ended: what this command hangs on, other users' processes, and whatever a guard
-    speaks for (see docs/rules.md). Each is judged once more before it is signalled.
+    Never ended: what this command hangs on, the agent and what that hangs on, other users'
+    processes, and whatever a guard speaks for. Each is judged once more before it is signalled.
 
     Exit status: 0 all that was listed to be ended is; 1 something of it stays, or you said no.
     """

@@ -1,8 +1,9 @@
 """Ends everything that Sentinel knows of: wide, because a person sees the whole list and says yes to it.
 
 Never what the command itself hangs on: its terminal, its ancestors, and the sessions in which
-it runs. Each of the others is judged once more at the signal; a yes overrides what speaks for
-living sessions, and no guard that speaks for what would be destroyed.
+it runs; nor the agent, which may run in a pane, and what that hangs on. Each of the others is
+judged once more at the signal; a yes overrides what speaks for living sessions, and no guard
+that speaks for what would be destroyed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from sentinel import instance
 from sentinel.core.actions import Outcome
 from sentinel.core.consent import BY_A_YES_TO_ALL
 from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
@@ -56,7 +58,9 @@ class Nuke:
 
     def __init__(self, where: Paths, look_around: LookAround) -> None:
         self._look = Look(os.getuid(), Ledger())
-        self._own = frozenset(_chain())
+        self._own = frozenset(_chain(os.getppid()))
+        self._agent = _agent(where)
+        self._agents = frozenset(_chain(self._agent)) if self._agent else frozenset[int]()
         self.projects = tuple(_projects(where))
         ledger = Ledger()
         look_around(ledger)
@@ -130,9 +134,11 @@ class Nuke:
         yield from found.items()
 
     def _belongs_to_us(self, facts: ProcessFacts) -> str:
-        """Whether this command hangs on it: then why it stays, else empty."""
+        """Whether this command hangs on it, or the agent: then why it stays, else empty."""
         if facts.id.pid == os.getpid() or facts.id.pid in self._own:
             return "this command runs under it"
+        if facts.id.pid in self._agents:
+            return "it is Sentinel's agent" if facts.id.pid == self._agent else "Sentinel's agent runs under it"
         us = self._look.everyone.get(os.getpid())
         if us is None:
             return "nobody can tell on which terminal this command runs"
@@ -150,8 +156,18 @@ def _why_spared(verdict: ProcessVerdict | None) -> str:
     return "it has ended"
 
 
-def _chain() -> Iterator[int]:
-    chain = processes.chain(os.getppid())
+def _agent(where: Paths) -> int:
+    """The pid of the agent; 0 where none runs, or not among these processes (it is a container's)."""
+    agent = instance.look(where)
+    if agent.condition is not instance.Condition.RUNNING or agent.pid is None or agent.start is None:
+        return 0
+    who = ProcessId(agent.pid, agent.start)
+    return who.pid if processes.identify(who.pid) == who else 0
+
+
+def _chain(pid: int) -> Iterator[int]:
+    """The pid, and what it hangs under."""
+    chain = processes.chain(pid)
     if isinstance(chain, Unknown):
         raise SentinelError(str(chain))
     yield from (link.id.pid for link in chain)

@@ -471,6 +471,22 @@ def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, proje
     assert len(left) == 2, said  # the job, and what its pane goes on with
 
 
+def test_mercy_nuke_spares_the_agent_that_runs_in_a_pane_and_what_that_hangs_on(stage, project):
+    """As the README has it run. The pane beside it is ended, so the yes was heard."""
+    agent = f"echo $$ > {stage.home}/pane; {' '.join(interpreter())} agent & echo $! > {stage.home}/agent; wait"
+    stage.run("tmux", "-L", "desk", "new-session", "-d", agent)
+    stage.run("tmux", "-L", "desk", "new-window", f"echo $$ > {stage.home}/beside; sleep 900; :")
+    watcher, pane, beside = stage.pid("agent"), stage.pid("pane"), stage.pid("beside")
+    until(lambda: stage.sentinel("status").returncode == 0, "the agent's start")
+    said = project.right("nuke", "--yes")
+    assert not alive(beside), said
+    assert alive(watcher), said
+    assert alive(pane), said
+    assert "it is Sentinel's agent" in said
+    assert said.count("Sentinel's agent runs under it") == 2  # the pane, and its server
+    assert stage.sentinel("status").returncode == 0
+
+
 def test_nuke_spares_what_runs_on_its_own_terminal(stage, project, terminal):
     """A plain terminal, without tmux: no session is around it, and the job there has the project's port."""
     project.right("allow")
