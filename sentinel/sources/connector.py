@@ -20,14 +20,14 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final
 
 from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, ProcessExecuted, ProcessExited, ProcessForked, ProcessRenamed
 from sentinel.core.facts import Death
 from sentinel.errors import SourceUnavailable
-from sentinel.sources.fleeting import Turn, fleeting
+from sentinel.sources.fleeting import Story, Turn, fleeting, going_on
 
 _NETLINK_CONNECTOR = 11
 _CN_IDX_PROC = _CN_VAL_PROC = 1
@@ -164,13 +164,13 @@ class ProcConnector:
         """Work off some ``_BATCH`` datagrams, if there are so many; returns how many there were."""
         read: list[_Head] = []
         overflowed = _receive(sock, read)
-        if len(read) > _STORM and not overflowed and (gone := self._gone(read)):
-            whole = len(read)
-            overflowed = _receive(sock, read)  # what they bore in the meantime was told before they were gone
-            passed = fleeting(_story(read, whole), self._watched, gone.__contains__)
-            self._told.extend(head for place, head in enumerate(read) if place not in passed)
-        else:
-            self._told.extend(read)
+        whole, passed = len(read), set[int]()
+        if not overflowed and any(head[0] == _EXIT for head in read):
+            gone = self._gone(read) if whole > _STORM else set()
+            overflowed = _receive(sock, read)  # what they did in the meantime was told before they were gone
+            story = _story(read, whole)
+            passed = going_on(story) | (fleeting(story, self._watched, gone.__contains__) if gone else set())
+        self._told.extend(head for place, head in enumerate(read) if place not in passed)
         self._publish_told()
         if overflowed:
             self._lost(sock)
@@ -231,13 +231,14 @@ def _receive(sock: socket.socket, read: list[_Head]) -> bool:
     return False
 
 
-def _story(read: list[_Head], whole: int) -> Iterator[tuple[Turn, int, int]]:
+def _story(read: list[_Head], whole: int) -> Story:
     """What was told, for ``fleeting``. After the first ``whole`` words nobody was asked who is gone."""
-    for place, (what, _, _, second, _, fourth) in enumerate(read):
-        if what == _FORK:
-            yield Turn.BIRTH, fourth, second
-        else:
-            yield Turn.END if what == _EXIT and place < whole else Turn.OTHER, second, 0
+    return [
+        (Turn.BIRTH, fourth, second)
+        if what == _FORK
+        else (Turn.END if what == _EXIT and place < whole else Turn.OTHER, second, 0)
+        for place, (what, _, _, second, _, fourth) in enumerate(read)
+    ]
 
 
 def _is_gone(pid: int) -> bool:

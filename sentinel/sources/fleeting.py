@@ -6,7 +6,7 @@ of such a process, write it down and write it off again costs three times what h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -21,6 +21,10 @@ class Turn(Enum):
     """A new program, a new name."""
 
 
+Story = Sequence[tuple[Turn, int, int]]
+"""What was told, in order: what, whose number, and at a birth the parent's."""
+
+
 @dataclass(slots=True)
 class _Life:
     pid: int
@@ -32,9 +36,31 @@ class _Life:
     borne: list[_Life] = field(default_factory=list)
 
 
-def fleeting(
-    story: Iterable[tuple[Turn, int, int]], watched: Container[int], is_gone: Callable[[int], bool]
-) -> set[int]:
+def going_on(story: Story) -> set[int]:
+    """Find the ends that were of a first thread: of whose number more is told, and no other birth before that.
+
+    The process may be gone by the time at which its end is answered. It would be written off then,
+    and what it bore afterwards be nobody's.
+
+    Returns:
+        Their places in the story.
+    """
+    found: set[int] = set()
+    active: set[int] = set()
+    """Of whom something is told further on."""
+    for place in range(len(story) - 1, -1, -1):
+        turn, pid, parent = story[place]
+        if turn is Turn.BIRTH:
+            active.discard(pid)
+            active.add(parent)
+        else:
+            if turn is Turn.END and pid in active:
+                found.add(place)
+            active.add(pid)
+    return found
+
+
+def fleeting(story: Story, watched: Container[int], is_gone: Callable[[int], bool]) -> set[int]:
     """Find the lives that leave nothing behind: they are over, and so is all that they bore.
 
     Who bears a child that goes on is not among them: the child is owned through it. A process
@@ -42,7 +68,7 @@ def fleeting(
     one of many threads ends the first), so nobody is taken for over who may still be there.
 
     Args:
-        story: What was told, in order: what, whose number, and at a birth the parent's.
+        story: What was told in one reading.
         watched: Numbers of which something is known.
         is_gone: Whether nobody has a number whose end was told.
 

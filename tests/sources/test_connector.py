@@ -194,6 +194,17 @@ def test_what_a_program_leaves_that_became_another_in_its_second_thread_is_told(
     assert heard.of(ProcessForked, parent=process.pid, child=left)
 
 
+def test_the_end_of_a_first_thread_is_none_where_more_is_told_of_its_process():
+    """By the time at which it is answered the process may be gone: it would be written off, and its child nobody's."""
+    heard = Heard()
+    source = ProcConnector(heard, {6})
+    first, born, ended = datagram(0x80000000, 6, 6, 0, 17), datagram(1, 6, 6, 8, 8), datagram(0x80000000, 6, 6, 256, 17)
+    source._socket = Socket(first, BlockingIOError(), born, ended)
+    source.drain()
+    assert [type(event) for event in heard.events] == [ProcessForked, ProcessExited]
+    assert heard.events[1].death.code == 1
+
+
 def test_what_was_borne_while_it_was_asked_who_is_gone_is_told(monkeypatch):
     """Others of its threads bore one more, and then it was gone indeed."""
     heard = Heard()

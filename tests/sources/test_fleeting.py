@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.sources.fleeting import Turn, fleeting
+from sentinel.sources.fleeting import Turn, fleeting, going_on
 
 
 def born(pid, parent):
@@ -73,3 +73,14 @@ def test_a_number_that_is_borne_twice_counts_from_its_third_birth():
 
 def test_a_number_can_pass_twice():
     assert passed(born(10, 5), ended(10), born(10, 6), ended(10)) == [0, 1, 2, 3]
+
+
+def test_an_end_behind_which_more_is_told_was_that_of_a_first_thread():
+    assert going_on([born(10, 5), ended(10), changed(10), born(11, 10), ended(10)]) == {1}
+    assert going_on([ended(10), born(11, 10), ended(11)]) == {0}
+    assert going_on([ended(10), ended(10)]) == {0}
+
+
+def test_an_end_behind_which_nothing_is_told_but_another_birth_of_that_number_was_its_own():
+    assert going_on([born(10, 5), born(11, 10), ended(10), changed(11)]) == set()
+    assert going_on([ended(10), born(10, 5), changed(10), born(11, 10), ended(10)]) == set()
