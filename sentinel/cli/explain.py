@@ -41,6 +41,8 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
     else:
         what = os.path.abspath(what) if "/" in what else what
         told = _thing(what, where)
+    if why_not and told["kind"] == "past" and what.isdecimal():
+        raise NoSuchThing(f"there is no process {what} any more; what was done with it: sentinel explain {what}")
     if why_not and told["kind"] != "process":
         raise click.UsageError("--why-not is about a process: give its PID")
     click.echo(json.dumps(told) if as_json else "\n".join(_why_not(told) if why_not else _lines(told)))

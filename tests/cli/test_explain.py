@@ -83,6 +83,12 @@ def test_why_not_is_about_processes(agent, story):
         assert "about a process" in done.stderr
 
 
+def test_why_not_of_a_process_that_is_gone_is_not_told_to_name_one(agent, story):
+    agent(NoSuchThing("there is no process 17"))
+    with pytest.raises(NoSuchThing, match=r"there is no process 17 any more; .*: sentinel explain 17$"):
+        explain("17", "--why-not")
+
+
 def test_json_is_one_object_with_its_past(agent, story):
     agent(TOLD)
     told = json.loads(explain("17", "--json"))
