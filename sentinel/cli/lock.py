@@ -125,7 +125,7 @@ def check(path: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"path": clean(path, 4096), "standing": how, "why": why}))
     else:
-        click.echo(f"{how}: {why}")
+        click.echo(f"{how}: {why.removeprefix('held ')}")
     sys.exit(_STATUS[how])
 
 
