@@ -81,7 +81,9 @@ def _lines(seen: Survey, how: Health, left: list[str]) -> Iterator[str]:
     if how is Health.PARTIAL:
         yield f"mend it with: {wording.command('restart', seen.project)}"
     elif how is Health.STOPPED and not left:
-        yield f"start it with: {wording.command('start', seen.project)}"
+        taken = [port for port, held in seen.ports.items() if held] if isinstance(seen.ports, dict) else []
+        when = f" when {wording.ports(taken)} {'are' if taken[1:] else 'is'} free" if taken else ""
+        yield f"start it{when} with: {wording.command('start', seen.project)}"
 
 
 def _managers(seen: Survey) -> Iterator[str]:

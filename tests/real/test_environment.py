@@ -38,6 +38,8 @@ def test_a_stranger_on_a_port_is_named_and_nothing_is_started(stage, project):
     assert f"in {stage.tmp}), which is not the project's; end that one yourself" in done.stderr
     assert alive(stranger)
     assert project.state() == "stopped"
+    shown = project.sentinel("status", ".").stdout
+    assert shown.endswith(f"start it when port {project.ports[1]} is free with: sentinel start\n")
 
 
 def test_another_users_process_on_a_port_is_named_by_its_user(project):
