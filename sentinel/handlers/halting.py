@@ -26,11 +26,9 @@ class Halting:
         self._bus = bus
         self._switches = switches
         self._later = later
-        self._waiting: Halt | None = None
-        """The pause whose end the timer waits for."""
         bus.subscribe(Paused, self._paused)
         bus.subscribe(AgentStarted, lambda _: self._wait())
-        bus.subscribe(Woke, lambda _: self._wait(anew=True))  # the timer stood still while the machine slept
+        bus.subscribe(Woke, lambda _: self._wait())  # the timer stood still while the machine slept
 
     def pause(self, until: float | None) -> dict[str, object]:
         """Have nothing ended until then (wall-clock seconds), or until somebody says otherwise.
@@ -74,18 +72,16 @@ class Halting:
         self._switches.change(lambda now: replace(now, pause=replace(now.pause, event=cause) if now.pause else None))
         self._wait()
 
-    def _wait(self, *, anew: bool = False) -> None:
+    def _wait(self) -> None:
         """Have the end of the pause told when it comes, or now if it has come."""
         pause = self._switches.now().pause
-        if self._later is None or pause is None or pause.until is None or (pause == self._waiting and not anew):
+        if self._later is None or pause is None or pause.until is None or self._run_out():
             return
-        self._waiting = pause
-        if not self._run_out():
-            self._later(pause.left(self._switches.moment()), self._look, pause)
+        self._later(pause.left(self._switches.moment()), self._look, pause)
 
     def _look(self, pause: Halt) -> None:
-        if pause == self._waiting:  # another one has a timer of its own
-            self._wait(anew=True)
+        if pause == self._switches.now().pause:  # another one has a timer of its own
+            self._wait()
 
     def _run_out(self) -> bool:
         """Take a pause that is over out of the switches, and tell it. Whether there was one."""
