@@ -13,6 +13,8 @@ import pytest
 
 from tests.lab.stage import interpreter
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def place():
