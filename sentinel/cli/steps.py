@@ -122,6 +122,8 @@ class Shell(_Files):
         if more := len(missing) - len(few):
             lines.append(f"write {count(more, 'file')} more: completion, and the manual (man sentinel)")
         hints = []
+        if "bash" in here and not _bash_looks(host.environ):
+            hints.append(f"for bash, install bash-completion, or put this into your .bashrc: source {places['bash']}")
         if "zsh" in here:
             hints.append(f"for zsh, put this before compinit into your .zshrc: fpath=({places['zsh'].parent} $fpath)")
         if shutil.which("man", path=host.environ.get("PATH")) and not _man_looks_in(data / "man", host.environ):
@@ -169,6 +171,16 @@ def _base(host: Host, variable: str, default: str) -> Path:
     """A directory of the XDG base directory specification."""
     value = host.environ.get(variable, "")
     return Path(value) if value.startswith("/") else host.home / default
+
+
+def _bash_looks(environ: Mapping[str, str]) -> bool:
+    """Whether the package bash-completion is there: it alone loads what lies below ``XDG_DATA_HOME``.
+
+    It is among the system's data, or with the bash of another prefix (Homebrew's, Nix's).
+    """
+    shares = [Path(part) for part in (environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")]
+    beside = [Path(part).parent / "share" for part in environ.get("PATH", "").split(":") if part]
+    return any((share / "bash-completion" / "bash_completion").exists() for share in (*shares, *beside))
 
 
 def _man_looks_in(place: Path, environ: Mapping[str, str]) -> bool:

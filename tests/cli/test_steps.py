@@ -35,9 +35,25 @@ def test_man_is_told_of_where_it_does_not_look(hint, tmp_path):
 
 
 def test_where_man_looks_or_is_not_nothing_is_said(hint, tmp_path):
-    assert hint("bash") == ""
     assert hint("man", path=f"{tmp_path}/.local/bin") == ""
     assert hint("man", MANPATH=f"/usr/share/man:{tmp_path}/.local/share/man") == ""
+
+
+def test_bash_is_told_of_where_nothing_loads_completions(hint, tmp_path):
+    script = tmp_path / ".local" / "share" / "bash-completion" / "completions" / "sentinel"
+    told = f"for bash, install bash-completion, or put this into your .bashrc: source {script}"
+    assert hint("bash", XDG_DATA_DIRS=f"{tmp_path}/system") == told
+    loader = tmp_path / "system" / "bash-completion" / "bash_completion"
+    loader.parent.mkdir(parents=True)
+    loader.touch()
+    assert hint("bash", XDG_DATA_DIRS=f"{tmp_path}/other:{tmp_path}/system") == ""
+
+
+def test_bash_of_another_prefix_has_its_loader_beside_it(hint, tmp_path):
+    loader = tmp_path / "share" / "bash-completion" / "bash_completion"
+    loader.parent.mkdir(parents=True)
+    loader.touch()
+    assert hint("bash", XDG_DATA_DIRS="/nowhere") == ""
 
 
 def test_each_that_lacks_something_is_told(hint):
