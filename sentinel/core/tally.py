@@ -124,7 +124,7 @@ def tally(
         elif outcome.result is Result.REMOVED and len(it.files) <= MOST_FILES:
             it.files.append(outcome.target)
     for one in list(spared)[: _REASONS - len(it.reasons)]:
-        it.reasons.append(clean(f"{_process(one.name, str(one.id))} left alone: {one.reason}", _ROOM))
+        it.reasons.append(clean(f"{_thing(one.name, str(one.id))} left alone: {one.reason}", _ROOM))
     return it
 
 
@@ -132,19 +132,22 @@ def _reason(outcome: Outcome, was: Holdings | None, session: Session, how: str) 
     """Why this came of a process or a file; empty where nothing worth telling did."""
     match outcome.result:
         case Result.ENDED | Result.KILLED:
-            what = _process(outcome.name or (was.name if was else ""), outcome.target)
+            what = _thing(outcome.name or (was.name if was else ""), outcome.target)
             evidence = was.evidence.replace(f" ({session.key})", "") if was else ""  # the last line names it
             said = f"{what}: {evidence or f'born of {session.title} at its end'}"
-        case Result.SURVIVED | Result.REFUSED if "/" not in outcome.target:
-            said = f"{_process(outcome.name, outcome.target)} is still there: {outcome.reason}"
+        case Result.SURVIVED | Result.REFUSED:
+            said = f"{_thing(outcome.name, outcome.target)} is still there: {outcome.reason}"
         case Result.REMOVED:
-            said = f"{outcome.target.rpartition('/')[2]}: left by {session.title}, which {how}"
+            said = f"{_thing('', outcome.target)}: left by {session.title}, which {how}"
         case _:
             return ""
     return clean(said, _ROOM)
 
 
-def _process(name: str, target: str) -> str:
+def _thing(name: str, target: str) -> str:
+    """A file by its name, a process by its own and its number."""
+    if target.startswith("/"):
+        return target.rpartition("/")[2]
     return f"{name or 'process'} ({target.partition('@')[0]})"
 
 
@@ -152,7 +155,7 @@ def of_lock(path: str, holder: str, home: str = "") -> Tally:
     """What came of a lock whose holder ended: it was removed."""
     who = f"{holder} ({place(path, home)})"
     it = Tally([clean(who, 80)], "ended", keys={path}, sessions=1, results=Counter({Result.REMOVED: 1}))
-    it.reasons.append(clean(f"{path.rpartition('/')[2]}: its holder, {holder}, has ended", _ROOM))
+    it.reasons.append(clean(f"{_thing('', path)}: its holder, {holder}, has ended", _ROOM))
     it.files.append(path)
     return it
 

@@ -220,12 +220,14 @@ def test_why_a_file_was_removed_and_why_something_is_still_there_are_told_too():
     done = (
         Outcome("/srv/tmux-7/default", Result.REMOVED),
         Outcome("5@1", Result.SURVIVED, "it does not react to SIGKILL", "dd"),
+        Outcome("/srv/app/.overmind.sock", Result.REFUSED, "it is in use"),
     )
     it = tally(session(), "was killed by SIGKILL", done)
     it.add(of_lock("/srv/shop/server.pid", "process 9"))
     assert reasons(it, MORE).splitlines() == [
         "default: left by claude, which was killed by SIGKILL",
         "dd (5) is still there: it does not react to SIGKILL",
+        ".overmind.sock is still there: it is in use",
         "server.pid: its holder, process 9, has ended",
         MORE,
     ]
