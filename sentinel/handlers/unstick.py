@@ -61,5 +61,7 @@ class UnstickServers:
             "SIGCHLD makes a tmux server reap, and does nothing else",
         )
         outcome = self._signaller.unstick(Unstick(server, evidence))
+        if outcome.result is Result.REFUSED and waited < _PATIENCE[-1]:
+            return  # a server that the agent itself runs under, most times: that it was not healed is told once
         if outcome.result is not Result.GONE:
             self._bus.publish(ServerUnstuck(server, evidence, outcome))

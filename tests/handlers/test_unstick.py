@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from sentinel.core.actions import Result
 from sentinel.core.events import ProcessExited, ProcessForked, ServerUnstuck
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Kind
@@ -24,17 +26,21 @@ NAMED = "[__import__('ctypes').CDLL(None).prctl(15, b'tmux: server', 0, 0, 0), 1
 LOST = "[signal.pthread_sigmask(signal.SIG_BLOCK, [17]), 1][1]"
 
 
-@pytest.fixture
-def later(room):
+def watch(room, us):
     calls = []
     UnstickServers(
         room.bus,
         room.ledger,
-        Signaller(room.handles, room.journal, room.us),
+        Signaller(room.handles, room.journal, us),
         lambda delay, call, *arguments: calls.append((delay, call, arguments)),
     )
     room.keep_books()
     return calls
+
+
+@pytest.fixture
+def later(room):
+    return watch(room, room.us)
 
 
 def pass_time(later):
@@ -75,6 +81,17 @@ def test_a_server_that_lost_the_signal_is_sent_it_and_reaps(room, later, server)
     assert event.server == server.who
     assert f"its pane process {pane} has been dead and unreaped for 0.15 s" in event.evidence
     assert server.poll() is None
+
+
+def test_mercy_a_server_that_sentinel_runs_under_is_not_signalled_and_that_is_told_once(room, server):
+    later = watch(room, dataclasses.replace(room.us, ancestors=frozenset({server.pid})))
+    room.open(server.pid, Kind.TMUX, "default")
+    pane = lose_a_pane(room, server)
+    pass_time(later)
+    (event,) = room.told(ServerUnstuck)
+    assert event.outcome.result is Result.REFUSED
+    assert f"its pane process {pane} has been dead and unreaped for 2 s" in event.evidence
+    assert processes.above(pane).dead
 
 
 def test_a_server_that_reaps_is_left_in_peace(room, later, server):
