@@ -14,6 +14,7 @@ from sentinel.cli import install, uninstall
 from sentinel.cli.numbers import Number
 from sentinel.core.sanitise import clean
 from sentinel.service import manager
+from sentinel.service.installed import is_installed
 
 _RUNS, _STOPPED = 0, 3  # LSB: exit status of the status action
 
@@ -80,7 +81,7 @@ def status(*, as_json: bool) -> None:
     others = _another_agent(where, state)
     if as_json:
         fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
-        click.echo(json.dumps({"installed": os.path.exists(keeper.file), **fields, "another_agent": others}))
+        click.echo(json.dumps({"installed": is_installed(), **fields, "another_agent": others}))
     else:
         click.echo("\n".join(_lines(keeper, state, others)))
     sys.exit(_RUNS if state.running else _STOPPED)
@@ -103,7 +104,7 @@ def _another_agent(where: paths.Paths, state: manager.State) -> int:
 
 
 def _lines(keeper: manager.Manager, state: manager.State, others: int) -> Iterator[str]:
-    if not os.path.exists(keeper.file):
+    if not is_installed():
         yield "The service is not installed; do it with: sentinel install"
     else:
         yield f"The service is installed ({clean(str(keeper.file), 400)})" + (
@@ -117,9 +118,9 @@ def _lines(keeper: manager.Manager, state: manager.State, others: int) -> Iterat
             yield f"It says: {clean(state.says)}."
     elif state.failed:
         yield f"It has failed ({clean(state.failed)}): see sentinel service logs, sentinel doctor."
-    elif os.path.exists(keeper.file):
+    elif is_installed():
         yield "It does not run; start it with: sentinel service start"
     if others:
         yield f"An agent runs without it (pid {others})."
-    if state.lingers is False and os.path.exists(keeper.file):
+    if state.lingers is False and is_installed():
         yield "It ends when you log out for the last time; to have it stay: loginctl enable-linger"

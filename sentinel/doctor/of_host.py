@@ -13,7 +13,7 @@ from sentinel import __version__, client, instance, wire
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
 from sentinel.errors import NotRunning
-from sentinel.service.installed import how_to_start, is_installed
+from sentinel.service.installed import how_to_start, how_to_start_anew
 
 _PATIENCE = 0.7
 """Seconds to wait for an answer: within the deadline of a check, to say who did not give one."""
@@ -52,10 +52,8 @@ def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
     elif why := told.get("why_not_better"):
         yield Trouble(f"the agent hears of births and deaths by {told.get('source')} only", (str(why),))
     if (version := told.get("version")) != __version__:
-        again = "sentinel service restart" if is_installed() else "end it, then: sentinel agent"
-        yield Trouble(
-            "the agent that runs is of another version", (f"it is {version}, this is {__version__}",), hint=again
-        )
+        evidence = (f"it is {version}, this is {__version__}",)
+        yield Trouble("the agent that runs is of another version", evidence, hint=how_to_start_anew())
     for key in ("trouble", "switch_trouble"):
         if why := told.get(key):
             yield Trouble(

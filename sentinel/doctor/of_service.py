@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ from sentinel.doctor.patient import Patient
 from sentinel.errors import SentinelError
 from sentinel.service import manager
 from sentinel.service.command import ours
+from sentinel.service.installed import is_installed
 
 _A_WHILE = 86400.0
 """Seconds for which a crash is worth telling."""
@@ -40,7 +40,7 @@ def _most_telling(words: tuple[str, ...]) -> tuple[str, ...]:
 def installed(patient: Patient) -> Iterator[Trouble]:
     """Whether the service that is installed is the one of this version, and serves."""
     keeper = _manager(patient)
-    if keeper is None or not os.path.exists(keeper.file):
+    if keeper is None or not is_installed():
         return
     try:
         wanted = keeper.text(ours())
@@ -60,7 +60,7 @@ def installed(patient: Patient) -> Iterator[Trouble]:
 def lingers(patient: Patient) -> Iterator[Trouble]:
     """Whether tmux servers would live on without the agent."""
     keeper = _manager(patient)
-    if keeper is None or not os.path.exists(keeper.file) or keeper.state().lingers is not False:
+    if keeper is None or not is_installed() or keeper.state().lingers is not False:
         return
     if servers := patient.tmux_servers():
         evidence = (

@@ -16,7 +16,7 @@ from sentinel.doctor.patient import Patient
 from sentinel.errors import SentinelError
 from sentinel.hook import ROOM
 from sentinel.registry.errors import RegistryBusy, RegistryDamaged, TooNew
-from sentinel.service.installed import how_to_start, is_installed
+from sentinel.service.installed import how_to_start, how_to_start_anew
 from sentinel.sources.spool import NAME
 
 _PATIENCE = 0.5
@@ -71,7 +71,7 @@ def spool(patient: Patient) -> Iterator[Trouble]:
         found = path.lstat()
     except FileNotFoundError:
         if runs:  # without one, the first hook makes it
-            yield Trouble("the spool of the hooks is gone", (f"there is no {path}", _LOST), hint=_start_anew())
+            yield Trouble("the spool of the hooks is gone", (f"there is no {path}", _LOST), hint=how_to_start_anew())
         return
     if wrong := _closed(path, found):
         yield Trouble("hooks cannot leave anything in their spool", (wrong, _LOST), hint=_opening(path, found))
@@ -86,7 +86,7 @@ def spool(patient: Patient) -> Iterator[Trouble]:
         yield Trouble("the spool of the hooks holds what nobody reads", evidence, hint=f"move them out of {path}")
     if runs and calls and _age(calls[0]) > _AT_ONCE:
         evidence = (f"{count(len(calls), 'call')} in {path}, the oldest for {_age(calls[0]):.0f} s",)
-        yield Trouble("the agent does not read what hooks have left", evidence, hint=_start_anew())
+        yield Trouble("the agent does not read what hooks have left", evidence, hint=how_to_start_anew())
     elif not runs and len(calls) >= ROOM:
         evidence = (f"{count(len(calls), 'call')} in {path}: for each new one the oldest goes",)
         yield Trouble("the spool of the hooks is full", evidence, hint=f"start the agent: {how_to_start()}")
@@ -114,7 +114,3 @@ def _opening(path: Path, found: os.stat_result) -> str:
 def _age(call: str) -> float:
     name = NAME.fullmatch(call)
     return time.time() - int(name["at"]) / 1e9 if name else 0.0
-
-
-def _start_anew() -> str:
-    return "sentinel service restart" if is_installed() else "end the agent, then: sentinel agent"
