@@ -115,7 +115,7 @@ class Leftovers:
         return decided
 
     def _is_us(self, facts: ProcessFacts) -> bool:
-        """As the guard ``ourselves`` says it of whom it is asked about."""
+        """Whether the guard ``ourselves`` would spare it: it is not asked where one before it has spoken."""
         us = self._us
         return facts.id.pid == us.pid or facts.id.pid in us.ancestors or facts.group == us.group
 
