@@ -12,6 +12,8 @@ from sentinel.cli.projects import chosen, say
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
+_WHY_NOTHING = "nothing was written, or it is held back by what wrote it (see docs/projects.md)"
+
 
 @click.command("logs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -42,9 +44,11 @@ def command(*, names: tuple[str, ...], follow: bool, lines: int, project: str | 
     if not follow:
         if not shown:
             say(f"there are no logs of {found.name} yet")
-        for name in shown:
-            for line in logs.tail(directory, name, lines):
-                tell(name, line)
+        lasts = [(name, line) for name in shown for line in logs.tail(directory, name, lines)]
+        for name, line in lasts:
+            tell(name, line)
+        if shown and lines and not lasts:
+            click.echo(f"sentinel: nothing is in the log of {clean(', '.join(shown))}: {_WHY_NOTHING}", err=True)
         return
     for _ in logs.follow(directory, names, lines, tell):
         sys.stdout.flush()
