@@ -13,7 +13,7 @@ from dataclasses import replace
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.members import Member, Record, Witness
 from sentinel.core.sessions import Session
-from sentinel.core.verdicts import ProcessVerdict, Spared
+from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
 
 __all__ = ["Ledger", "Member", "Record", "Witness"]
 
@@ -120,7 +120,7 @@ class Ledger:
         if (before := self._records.get(member.owner)) is not None:
             before.members.pop(member.id.pid, None)
         member.owner = key
-        member.spared = member.heir_of = ""  # that was said of what another session had left
+        member.spared, member.heir_of = None, ""  # that was said of what another session had left
         self._records[key].members[member.id.pid] = member
 
     def amend(self, session: Session) -> None:
@@ -239,10 +239,13 @@ class Ledger:
         record = self._records[member.owner]
         is_root = record.session.root == member.id
         # By when it was, not by when it was told: two processors may tell of their ends in any order.
-        if not is_root and (record.death is None or death.at < record.death.at):
+        before = record.death is None or death.at < record.death.at
+        # The middle of a double fork: it had left while the session lived, and was gone before it was judged.
+        between = member.left is not None and member.spared is None and death.by_itself is True
+        if not is_root and (before or between):
             self.outlived(member, death)
         for child in member.children & self._by_pid.keys():
-            self._by_pid[child].heir_of = member.spared
+            self._by_pid[child].heir_of = member.spared or ""
         self._forget(member)
         if not is_root:
             return None
@@ -297,7 +300,7 @@ class Ledger:
         """What a dead session left was judged: whoever was spared stays, and what it bears is at work for it."""
         for verdict in verdicts:
             member = self._by_pid.get(verdict.id.pid)
-            if member is not None and member.id == verdict.id:
+            if member is not None and member.id == verdict.id and not isinstance(verdict, Absent):
                 member.spared = verdict.guard if isinstance(verdict, Spared) else ""
         self.on_change()
 

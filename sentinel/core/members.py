@@ -46,8 +46,9 @@ class Member:
     also_unread: tuple[ProcessId, ...] = ()
     """Others of that sort."""
     left: Departure | None = None
-    spared: str = ""
-    """Id of the guard that spared it, or one that it was born of, when what its dead session left was judged last."""
+    spared: str | None = None
+    """Id of the guard that spared it, or one that it was born of, when what its dead session left was judged last.
+    Empty: it was to be ended. None: it was not judged yet."""
     heir_of: str = ""
     """The same of what bore it, which has ended since; empty while that lives, or was to be ended."""
     children: set[int] = field(default_factory=set)

@@ -107,7 +107,7 @@ def _bequeath(gone: Iterable[Member], members: dict[int, Member]) -> None:
     """Have what was borne by those that were spared be their heirs, within the same session."""
     for one in gone:
         for child in one.children & members.keys():
-            members[child].heir_of = one.spared
+            members[child].heir_of = one.spared or ""
 
 
 def _as_of_now(member: Member, ledger: Ledger) -> None:

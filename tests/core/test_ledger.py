@@ -188,6 +188,38 @@ def test_who_loses_its_parent_after_the_session_has_not():
     assert ledger.member(2).left is None
 
 
+def test_what_a_double_fork_leaves_that_is_under_way_at_the_death_has_left_like_its_middle():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    ledger.exited(1, Death(4.9, ENDED))
+    ledger.exited(100, Death(5.0, ENDED))
+    ledger.exited(2, Death(5.1, ENDED))
+    assert ledger.member(3).left == Departure(5.1, clean=True, forked_only=True)
+
+
+def test_what_was_killed_or_was_to_be_ended_or_had_not_left_is_no_such_middle():
+    def left(status=ENDED, *, judged=None, parent=1):
+        ledger = family((100, 1), (parent, 2), (2, 3))
+        ledger.exited(1, Death(4.9, ENDED))
+        ledger.exited(100, Death(5.0, ENDED))
+        ledger.judged([judged] if judged else [])
+        ledger.exited(2, Death(5.1, status))
+        return ledger.member(3).left
+
+    assert left() is not None
+    assert left(judged=Absent(who(2))) is not None
+    assert left(KILLED) is None
+    assert left(parent=100) is None
+    assert left(judged=Condemned(who(2), None, ())) is None
+
+
+def test_the_root_of_a_session_is_no_such_middle():
+    ledger = family((100, 1), (1, 2), (2, 3))
+    ledger.exited(1, Death(4.9, ENDED))
+    ledger.open(root(2), 5.0)
+    ledger.exited(2, Death(6.0, ENDED))
+    assert ledger.member(3).left is None
+
+
 def test_what_one_bore_that_was_spared_is_its_heir_when_that_ends_also_through_another():
     ledger = family((100, 1), (1, 2))
     ledger.exited(100, Death(5.0, KILLED))
@@ -205,7 +237,7 @@ def test_what_one_bore_that_was_to_be_ended_is_nobodys_heir():
     ledger.judged([Spared(who(1), "unknown", "nobody looked"), Spared(ProcessId(7, 1), "kept", "another")])
     ledger.judged([Condemned(who(1), None, ())])
     ledger.exited(1, Death(6.0, KILLED))
-    assert (ledger.member(2).heir_of, ledger.member(7).spared) == ("", "")
+    assert (ledger.member(2).heir_of, ledger.member(7).spared) == ("", None)
 
 
 def test_a_session_that_was_begun_under_one_that_was_spared_owns_what_it_bears_like_any():
@@ -214,7 +246,7 @@ def test_a_session_that_was_begun_under_one_that_was_spared_owns_what_it_bears_l
     ledger.judged([Spared(who(pid), "kept", "it is") for pid in (1, 2, 3)])
     ledger.exited(1, Death(6.0, ENDED))
     ledger.open(root(2), 7.0)
-    assert [(ledger.member(pid).spared, ledger.member(pid).heir_of) for pid in (2, 3)] == [("", ""), ("", "")]
+    assert [(ledger.member(pid).spared, ledger.member(pid).heir_of) for pid in (2, 3)] == [(None, "")] * 2
 
 
 def test_a_parent_that_ended_before_the_session_did_counts_so_though_that_is_told_later():
