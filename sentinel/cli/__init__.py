@@ -145,7 +145,7 @@ def main(group: click.Group = sentinel) -> int:
     except OSError as error:
         if error.errno not in _CANNOT_WRITE or error.filename is not None:
             raise
-        _give_up_output()
+        give_up_output()
         return 1 if error.errno == errno.EPIPE else _say(f"cannot write: {error.strerror}", 1)
     return status
 
@@ -178,7 +178,7 @@ def _say_lines(text: str, status: int) -> int:
     return status
 
 
-def _give_up_output() -> None:
+def give_up_output() -> None:
     """Keep the interpreter from trying again, and complaining, when it flushes at its end."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())

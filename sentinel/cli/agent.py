@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import config, crashes, instance, paths
+from sentinel.cli import give_up_output
 from sentinel.core.policy import Mode
 from sentinel.errors import AlreadyRunning, SentinelError
 from sentinel.lean import without
@@ -57,7 +58,7 @@ def command(*, quiet: bool, verbose: bool) -> None:
 
         def started(condition: Condition) -> None:
             if not quiet:
-                click.echo(greeting(condition, observes=wishes.policy.mode is Mode.OBSERVE, told=echo is not None))
+                _greet(greeting(condition, observes=wishes.policy.mode is Mode.OBSERVE, told=echo is not None))
             if trouble:
                 click.echo(f"sentinel: {trouble}", err=True)
 
@@ -78,6 +79,14 @@ def _claimed(where: paths.Paths) -> Iterator[instance.Claim]:
             Supervisor().ready(str(error))
             raise
         yield claim
+
+
+def _greet(text: str) -> None:
+    """Say it, if it can be said: a pipe that was closed and a full disk are no reasons not to watch."""
+    try:
+        click.echo(text)
+    except OSError:
+        give_up_output()
 
 
 def _leave_the_group_of_our_starter() -> None:

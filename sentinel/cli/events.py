@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sentinel.cli import give_up_output
 from sentinel.cli.numbers import Number
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def command(
         elif not shown:
             _say_why_nothing(journal, wanted)
     except BrokenPipeError:
-        # Who read has had enough. What is still buffered must not fail again at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()  # who read has had enough
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     finally:

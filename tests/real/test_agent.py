@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 
-from tests.lab.stage import alive, until
+from tests.lab.stage import alive, interpreter, until
 
 pytestmark = pytest.mark.real
 
@@ -43,6 +45,21 @@ def test_the_exit_status_of_status_is_that_of_lsb(stage):
     until(lambda: not alive(agent.pid), "its end")
     assert stage.sentinel("status").returncode == 3
     assert stage.sentinel("sessions").returncode == 3
+
+
+@pytest.mark.parametrize("source", ["connector"], indirect=True)
+def test_an_agent_whose_greeting_nobody_can_read_watches_all_the_same(stage):
+    """``sentinel agent | true``, and a full disk: it died of it, and three such deaths are safe mode."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "wb") as full:
+        for output in (writing, full):
+            agent = stage.start(*interpreter(), "agent", stdout=output, stderr=subprocess.PIPE)
+            until(lambda: stage.sentinel("status").returncode == 0, "its start")
+            time.sleep(0.5)  # it greets when it can be asked already
+            stage.kill(agent.pid, signal.SIGTERM)
+            assert (agent.wait(), agent.stderr.read()) == (0, b"")
+    os.close(writing)
 
 
 def test_when_the_agent_dies_nothing_else_does_and_the_next_one_goes_on(stage):
