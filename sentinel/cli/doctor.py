@@ -45,7 +45,7 @@ def command(*, fix: bool, yes: bool, as_json: bool) -> None:
     patient = Patient(room.where, wishes, room.leftovers, refused)
     reports = examine(patient, (*CHECKS, PORTS))
     if not as_json:
-        click.echo("\n".join(_lines(reports)))
+        click.echo("\n".join(_lines(reports, fix=fix)))
     outcomes = _mend(room, _remedies(reports), yes=yes, as_json=as_json) if fix else []
     if as_json:
         told = {"checks": list(map(_as_data, reports)), "outcomes": list(map(outcome_as_data, outcomes))}
@@ -102,7 +102,7 @@ def _mend(room: Room, remedies: Sequence[Remedy], *, yes: bool, as_json: bool) -
 # -- how it is shown --------------------------------------------------------------------
 
 
-def _lines(reports: Sequence[Report]) -> Iterator[str]:
+def _lines(reports: Sequence[Report], *, fix: bool) -> Iterator[str]:
     category = ""
     for report in reports:
         if report.check.category != category:
@@ -119,7 +119,9 @@ def _lines(reports: Sequence[Report]) -> Iterator[str]:
     told = [count(found, "finding")] if found else []
     told += [f"{count(unknown, 'check')} without an answer"] if unknown else []
     yield f"{count(len(reports), 'check')}: {', '.join(told) or 'all is well'}."
-    if any(trouble.remedy for report in reports for trouble in report.troubles):
+    if found and fix and not _remedies(reports):
+        yield "Nothing of it can be done by --fix: what you can do is said there."
+    if not fix and _remedies(reports):
         yield "What can be done about it, is done by: sentinel doctor --fix"
 
 

@@ -75,6 +75,10 @@ def test_without_an_agent_it_works_and_says_so(doctor):
     done = doctor()
     assert done.returncode == 1
     assert "no agent runs" in done.stdout
+    assert "--fix" not in done.stdout
+    asked = doctor("--fix")
+    assert asked.returncode == 1
+    assert asked.stdout.endswith("Nothing of it can be done by --fix: what you can do is said there.\n")
 
 
 def test_what_was_left_behind_is_found_with_its_port_and_ended_on_a_yes(doctor, stage):
@@ -86,6 +90,7 @@ def test_what_was_left_behind_is_found_with_its_port_and_ended_on_a_yes(doctor, 
     assert doctor.found("ports") == [f"port {port} is held by python3 (pid {server})"]
     unsure = doctor("--fix")
     assert unsure.returncode == 1
+    assert "--fix" not in unsure.stdout  # who says it is not told to say it
     assert f"1. end process {server} (python3)" in unsure.stdout
     assert "2." not in unsure.stdout
     assert "nobody is here to ask" in unsure.stderr
