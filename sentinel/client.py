@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,19 +12,31 @@ import msgspec
 from sentinel import wire
 from sentinel.errors import NotRunning, SentinelError
 
+_PAUSE = 0.02
+"""Seconds between two tries."""
+
 
 def ask(inbox: Path, request: wire.Request, patience: float = 2.0) -> object:
-    """Ask the agent, and return the data of its answer.
+    """Ask the agent, and return the data of its answer. One that has too many to answer is asked again.
 
     Args:
         inbox: Its socket.
         request: The question.
-        patience: Seconds to wait for connection and answer together, at most twice that.
+        patience: Seconds to wait for connection and answer together, at most twice that, and for our turn.
 
     Raises:
         NotRunning: Nobody listens there, or nobody answers in time.
         SentinelError: The agent refused, with its sentence.
     """
+    deadline = time.monotonic() + patience
+    while (reply := _asked(inbox, request, patience)).busy and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+    if not reply.ok:
+        raise SentinelError(reply.error)
+    return reply.data
+
+
+def _asked(inbox: Path, request: wire.Request, patience: float) -> wire.Reply:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(patience)
@@ -36,12 +49,9 @@ def ask(inbox: Path, request: wire.Request, patience: float = 2.0) -> object:
     except OSError as error:
         raise NotRunning(f"no agent answers ({error.strerror or error})") from error
     try:
-        reply = wire.decode_reply(answer)
+        return wire.decode_reply(answer)
     except msgspec.MsgspecError as error:
         raise SentinelError(f"the agent's answer cannot be read: {error}") from error
-    if not reply.ok:
-        raise SentinelError(reply.error)
-    return reply.data
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -87,6 +87,8 @@ class Reply(msgspec.Struct):
     ok: bool
     data: Any = None
     error: str = ""
+    busy: bool = False
+    """Too many speak just now: it can be said again."""
 
 
 encode = msgspec.json.Encoder().encode

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +53,47 @@ def test_the_data_of_the_answer_comes_back(agent):
     asked = agent(b'{"ok":true,"data":{"version":"1"}}\n')
     assert ask() == {"version": "1"}
     assert asked == [b'{"ask":"status"}\n']
+
+
+@pytest.fixture
+def crowd(tmp_path, monkeypatch):
+    """Stands in for an agent whose peers come one after the other: each gets the next answer."""
+    monkeypatch.chdir(tmp_path)
+    with contextlib.ExitStack() as stack:
+
+        def crowd(*answers):
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind("inbox.sock")
+            listener.listen()
+
+            def serve():
+                for answer in answers:
+                    peer, _ = listener.accept()
+                    with peer:
+                        peer.recv(wire.LIMIT)
+                        peer.sendall(answer)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            stack.callback(thread.join)
+
+        yield crowd
+
+
+BUSY = b'{"ok":false,"error":"more than 32 speak at once","busy":true}\n'
+
+
+def test_one_that_has_too_many_to_answer_is_asked_again(crowd):
+    crowd(BUSY, BUSY, b'{"ok":true,"data":1}\n')
+    assert ask() == 1
+
+
+def test_one_that_is_busy_to_the_end_of_our_patience_has_refused(crowd, monkeypatch):
+    crowd(BUSY)
+    clock = iter((0.0, 9.0))
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with pytest.raises(SentinelError, match="more than 32 speak at once"):
+        ask()
 
 
 def test_an_answer_in_pieces_is_one_answer(agent):

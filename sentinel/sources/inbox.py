@@ -110,7 +110,7 @@ class Inbox:
         if uid != os.getuid():
             return self._refuse(pid, f"it is another user (uid {uid})")
         if self._peers > _PEERS:
-            return self._refuse(pid, f"more than {_PEERS} speak at once")
+            return self._refuse(pid, f"more than {_PEERS} speak at once", busy=True)
         try:
             line = await asyncio.wait_for(reader.readline(), _PATIENCE)
         except ValueError:
@@ -135,7 +135,7 @@ class Inbox:
             self._bus.publish(HandlerFailed("Inbox", type(request).__name__, what))
             return _no(f"the agent failed to answer: {what}")
 
-    def _refuse(self, pid: int, why: str) -> bytes:
+    def _refuse(self, pid: int, why: str, *, busy: bool = False) -> bytes:
         now = time.monotonic()
         if len(self._refusals) == _REFUSALS and now - self._refusals[0] < _WHILE:
             self._unrecorded += 1
@@ -143,11 +143,11 @@ class Inbox:
             self._refusals.append(now)
             self._bus.publish(MessageRefused(pid, clean(why), self._unrecorded))
             self._unrecorded = 0
-        return _no(why)
+        return _no(why, busy=busy)
 
 
-def _no(why: str) -> bytes:
-    return wire.encode(wire.Reply(ok=False, error=clean(why, _SENTENCE)))
+def _no(why: str, *, busy: bool = False) -> bytes:
+    return wire.encode(wire.Reply(ok=False, error=clean(why, _SENTENCE), busy=busy))
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:

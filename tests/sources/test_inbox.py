@@ -112,7 +112,7 @@ def test_a_peer_is_answered_and_known_by_the_kernel_s_word(path):
             return await office.say(b'{"ask":"status"}\n'), office
 
     reply, office = see(scenario())
-    assert reply == {"ok": True, "data": {"asked": "Status", "pid": os.getpid()}, "error": ""}
+    assert reply == {"ok": True, "data": {"asked": "Status", "pid": os.getpid()}, "error": "", "busy": False}
     assert (office.events, office.escaped) == ([], [])
 
 
@@ -184,7 +184,7 @@ def test_another_user_is_refused(path):
             return json.loads(said), office
 
     reply, office = see(scenario())
-    assert reply == {"ok": False, "data": None, "error": "it is another user (uid 65534)"}
+    assert reply == {"ok": False, "data": None, "error": "it is another user (uid 65534)", "busy": False}
     assert office.refused == ["it is another user (uid 65534)"]
 
 
@@ -314,6 +314,7 @@ def test_of_forty_at_once_some_are_sent_away_and_all_get_an_answer(path, monkeyp
     replies, late, office = see(scenario())
     assert sum(reply["ok"] for reply in replies) == 32
     assert {reply["error"] for reply in replies if not reply["ok"]} == {"more than 32 speak at once"}
+    assert all(reply["ok"] or reply["busy"] for reply in replies)
     assert late["ok"]
     assert office.escaped == []
 
