@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-PAUSE = 3600.0
-"""Seconds for which the second one has nothing ended."""
+PAUSED_FOR = 3600.0
+"""Seconds for which nothing is ended once ``PAUSE`` was pressed."""
 
 
 class Button(StrEnum):
@@ -21,4 +21,4 @@ class Button(StrEnum):
     @property
     def label(self) -> str:
         """What a person reads on it."""
-        return {Button.WHY: "Why", Button.PAUSE: "Pause 1 h", Button.UNDO: "Undo"}[self]
+        return {Button.WHY: "Why", Button.PAUSE: f"Pause {PAUSED_FOR / 3600:g} h", Button.UNDO: "Undo"}[self]

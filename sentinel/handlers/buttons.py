@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sentinel.bus import Bus
-from sentinel.core.buttons import PAUSE, Button
+from sentinel.core.buttons import PAUSED_FOR, Button
 from sentinel.core.events import FileReturned
 from sentinel.core.sanitise import clean
 from sentinel.core.tally import MOST_FILES, Tally, place, reasons
@@ -87,9 +87,10 @@ class Buttons:
 
     def _pause(self) -> Answer:
         """Pause for an hour; a pause that holds longer stays as it is, since a button makes Sentinel do less."""
-        until = time.time() + PAUSE
+        until = time.time() + PAUSED_FOR
         before = self._halting.state()
-        if before["held"] and not (isinstance(end := before["held_until"], float) and end < until):
+        end = before["held_until"]
+        if before["held"] and not (isinstance(end, float) and end < until):
             when = time.strftime(" until %Y-%m-%d %H:%M", time.localtime(end)) if isinstance(end, float) else ""
             return Answer("Sentinel is held already", f"Nothing is ended{when}: {before['held']}.\nsentinel resume")
         trouble = self._halting.pause(until)["switch_trouble"]

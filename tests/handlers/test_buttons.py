@@ -6,13 +6,14 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sentinel.bus import Bus
 from sentinel.core.actions import RemoveLock, Result
-from sentinel.core.buttons import PAUSE, Button
+from sentinel.core.buttons import PAUSED_FOR, Button
 from sentinel.core.events import FileReturned, Paused
 from sentinel.core.rules.locks import LockKind, Shape
 from sentinel.core.switches import Halt
@@ -109,14 +110,14 @@ def test_pause_holds_for_an_hour_and_says_until_when(desk):
     answer = desk.buttons.press(Button.PAUSE, desk.offer(Tally()))
     [paused] = desk.events
     assert isinstance(paused, Paused)
-    assert time.time() + PAUSE - 60 < paused.until <= time.time() + PAUSE
+    assert time.time() + PAUSED_FOR - 60 < paused.until <= time.time() + PAUSED_FOR
     assert desk.switches.held() == PAUSED
     until = time.strftime("%H:%M", time.localtime(paused.until))
     assert answer.body == f"Nothing is ended until {until}.\nsentinel resume"
     assert answer.offer.buttons == ()
 
 
-@pytest.mark.parametrize("until", [None, 2 * PAUSE])
+@pytest.mark.parametrize("until", [None, 2 * PAUSED_FOR])
 def test_pause_never_makes_a_longer_one_shorter(desk, until):
     """The mercy of it: a button never has Sentinel act sooner than a person has said."""
     desk.halting.pause(until and time.time() + until)
@@ -128,13 +129,13 @@ def test_pause_never_makes_a_longer_one_shorter(desk, until):
 
 
 def test_pause_makes_a_shorter_one_longer(desk):
-    desk.halting.pause(time.time() + PAUSE / 2)
+    desk.halting.pause(time.time() + PAUSED_FOR / 2)
     assert desk.buttons.press(Button.PAUSE, desk.offer(Tally())).title == "Sentinel is paused"
-    assert desk.switches.now().pause.until > time.time() + PAUSE - 60
+    assert desk.switches.now().pause.until > time.time() + PAUSED_FOR - 60
 
 
 def test_where_sentinel_has_stopped_itself_a_pause_does_not_end_that_after_an_hour(desk):
-    desk.switches.change(lambda now: type(now)(now.kept, None, Halt(1.0, "too much at once")))
+    desk.switches.change(lambda now: replace(now, breaker=Halt(1.0, "too much at once")))
     assert desk.buttons.press(Button.PAUSE, desk.offer(Tally())).title == "Sentinel is held already"
     assert desk.switches.held() == "too much at once"
 
