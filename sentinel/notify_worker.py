@@ -101,9 +101,9 @@ def deliver(text: Text, platform: str, deadline: float) -> None:
         _by_dbus_python(text)
 
 
-def _say(by: str, mark: int = 0, **more: object) -> None:
+def _say(by: str, mark: int = 0, *, waits: bool = False) -> None:
     """Say how it was, or is about to be, shown."""
-    _tell({"by": by, "id": mark, **more})
+    _tell({"by": by, "id": mark, "waits": waits})
 
 
 def _tell(line: dict[str, object]) -> None:

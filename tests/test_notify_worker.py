@@ -15,7 +15,7 @@ from sentinel.notify import delivery
 from sentinel.notify_worker import NotDelivered, Text, deliver
 from tests.lab.absent import without
 
-BY_NOTIFY_SEND = '{"by": "notify-send", "id": 0}\n'
+BY_NOTIFY_SEND = '{"by": "notify-send", "id": 0, "waits": False}\n'
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def mac(path, tmp_path):
         command = [sys.executable, "-P", "-c", script, "Sentinel", title, body]
         done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=True, timeout=30)
         said, words = done.stderr.splitlines()
-        assert json.loads(said) == {"by": program, "id": 0}
+        assert json.loads(said) == {"by": program, "id": 0, "waits": False}
         return json.loads(words.replace("'", '"'))
 
     return show

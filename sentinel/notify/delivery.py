@@ -54,7 +54,7 @@ async def deliver(message: Message, *, replaces: int, deadline: float, environ: 
         return Delivery(shown=False, why=f"no answer from the desktop within {deadline:g} s")
     finally:
         if not waits:
-            await popup.close(replaced=True)
+            await popup.close(at_once=True)
 
 
 def _job(message: Message, replaces: int, deadline: float) -> bytes:

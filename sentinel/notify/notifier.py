@@ -89,7 +89,7 @@ class Notifier:
 
     async def _by_any_way(self, message: Message) -> Delivery:
         failures = []
-        await self._no_more_buttons(replaced=message.replaces)
+        await self._no_more_buttons(at_once=message.replaces)
         for way, breaker in self._ways:
             delivery = await _attempt(way, breaker, message)
             if delivery.shown:
@@ -101,10 +101,10 @@ class Notifier:
         said = "; ".join(f"{name}: {why}" for name, why in failures)
         return Delivery(shown=False, why=said or "no way to you is configured")
 
-    async def _no_more_buttons(self, *, replaced: bool = False) -> None:
+    async def _no_more_buttons(self, *, at_once: bool = False) -> None:
         popup, self._popup = self._popup, None
         if popup is not None:
-            await popup.close(replaced=replaced)
+            await popup.close(at_once=at_once)
 
 
 async def _attempt(way: Way, breaker: Breaker, message: Message) -> Delivery:

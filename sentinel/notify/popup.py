@@ -94,13 +94,13 @@ class Popup:
         asyncio.get_running_loop().add_reader(self._ours, self._hear)
         self._answer()
 
-    async def close(self, *, replaced: bool = False) -> None:
+    async def close(self, *, at_once: bool = False) -> None:
         """Wait for no button any more, and leave no worker and no zombie.
 
         Args:
-            replaced: Another popup is about to take its place: its buttons need not be taken away.
+            at_once: No buttons are to be taken away: another popup takes their place, or there are none.
         """
-        if replaced:
+        if at_once:
             self._kill()  # before it sees that it is not wanted any more
         self._let_go()
         if await self._is_gone_within(FAREWELL):
@@ -145,7 +145,7 @@ class Popup:
                 return
             except ConnectionError:
                 part = b""
-            self._room = self._room - len(part) if part else 0
+            self._room = self._room - len(part) if part else 0  # without a word it has closed its end
             *lines, self._rest = (self._rest + part).split(b"\n")
             yield from filter(None, lines)
         asyncio.get_running_loop().remove_reader(self._ours)

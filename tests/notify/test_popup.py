@@ -1,7 +1,7 @@
 """A popup with buttons, and a worker that says what it likes.
 
 The worker is a stand-in: the real one always behaves. It is tried with real services in
-tests/real/test_notifications.py.
+tests/real/test_buttons.py.
 """
 
 from __future__ import annotations
