@@ -82,7 +82,7 @@ class Tell:
         self._outbox = Outbox()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._urgent: set[asyncio.Task[None]] = set()
+        self._at_once: set[asyncio.Task[None]] = set()
         bus.subscribe(SessionJudged, self.judged)
         bus.subscribe(CleanedUp, self.cleaned)
         bus.subscribe(LockRemoved, self.unlocked)
@@ -147,15 +147,15 @@ class Tell:
             return
         send = self._send_at_once(self._notifier, message, offer, self._bus.current)
         task = asyncio.get_running_loop().create_task(send)
-        self._urgent.add(task)
-        task.add_done_callback(self._urgent.discard)
+        self._at_once.add(task)
+        task.add_done_callback(self._at_once.discard)
 
     async def close(self) -> None:
         """Tell what waits, and wait for what is under way; each message has its own deadline."""
         self._buttons = None  # who could do what they say is about to go
         self._cancel_timer()
-        while self._task is not None or self._urgent:
-            await asyncio.wait([*self._urgent, *([self._task] if self._task else [])])
+        while self._task is not None or self._at_once:
+            await asyncio.wait([*self._at_once, *([self._task] if self._task else [])])
         self._cancel_timer()
         if (rest := self._outbox.rest(_now(), self._manner().quiet, _minute())) is not None:
             await self._tell(rest)

@@ -349,7 +349,7 @@ def pressed(shelf, *events, tmp_path, manner=None):
         for event in events:
             bus.publish(event)
         async with asyncio.timeout(20):
-            while not shelf.sent or it._urgent or shelf._presses:
+            while not shelf.sent or it._at_once or shelf._presses:
                 await asyncio.sleep(0.01)
         await it.close()
 
