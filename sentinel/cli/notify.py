@@ -84,7 +84,7 @@ async def _show(way: Way, *, buttons: bool) -> bool:
         click.echo(f"{'':<10}{_abilities(delivery)}")
         click.echo(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
     if delivery.popup is not None and sys.stdout.isatty():
-        click.echo(f"{'':<10}press that of the trial, if you like, within {_PATIENCE:g} s")
+        click.echo(f"{'':<10}press the button of the trial, if you like, within {_PATIENCE:g} s")
         click.echo(f"{'':<10}{'it was pressed' if await _is_pressed(delivery.popup) else 'it was not pressed'}")
     await notifier.close()
     return delivery.shown

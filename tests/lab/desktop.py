@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -78,6 +79,13 @@ def offered(lab: Path) -> str:
     return (lab / "offered").read_text()
 
 
+def environment(said: IO[bytes], told: Path) -> dict[str, str]:
+    """That of whoever sits at a desktop, once it is up: what is started on the way says this and that."""
+    while (line := said.readline()) != b"up\n":
+        assert line
+    return dict(pair.partition("=")[::2] for pair in told.read_text().split("\0") if pair)
+
+
 @contextmanager
 def raised(place: Path, service: str = "") -> Iterator[dict[str, str]]:
     """A desktop, and the environment of whoever sits at it."""
@@ -96,10 +104,7 @@ def raised(place: Path, service: str = "") -> Iterator[dict[str, str]]:
     ):
         assert lab.stdin is not None
         assert lab.stdout is not None
-        while (line := lab.stdout.readline()) != b"up\n":  # what is started on the way says this and that
-            assert line
-        pairs = (pair.partition("=")[::2] for pair in told.read_text().split("\0") if pair)
-        yield dict(pairs)
+        yield environment(lab.stdout, told)
         lab.stdin.close()
         lab.stdout.read()
 

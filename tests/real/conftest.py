@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.notify import session_bus
-from tests.lab.desktop import LAB, Desktop, bare_bus, need, raised
+from tests.lab.desktop import LAB, Desktop, bare_bus, environment, need, raised
 from tests.lab.stage import Stage, lab_user, until
 from tests.lab.systemd import UserManager, install_program, make_environment
 from tests.lab.terminal import Terminal
@@ -151,10 +151,8 @@ def sitting(stage):
             "bash", lab, "sh", "-c", "env -0 >environ; echo up; read -r _",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise,
         )  # fmt: skip
-        while (said := process.stdout.readline()) != b"up\n":
-            assert said
-        pairs = dict(pair.partition("=")[::2] for pair in (stage.home / "environ").read_text().split("\0") if pair)
-        stage.environ |= {name: pairs[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
-        yield Path(pairs["LAB"])
+        environ = environment(process.stdout, stage.home / "environ")
+        stage.environ |= {name: environ[name] for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY")}
+        yield Path(environ["LAB"])
         process.stdin.close()
         process.wait()
