@@ -15,7 +15,7 @@ from sentinel.notify import delivery
 from sentinel.notify_worker import NotDelivered, Text, deliver
 from tests.lab.absent import without
 
-BY_NOTIFY_SEND = '{"by": "notify-send", "id": 0, "waits": False}\n'
+BY_NOTIFY_SEND = '{"by": "notify-send", "id": 0, "waits": false}\n'
 
 
 @pytest.fixture
