@@ -71,3 +71,18 @@ def test_the_wheel_carries_its_licence_and_its_name(wheel):
     assert "\nName: session-sentinel\n" in said
     assert "\nRequires-Python: >=3.11\n" in said
     assert names(PROJECT["dependencies"]) <= names(re.findall(r"^Requires-Dist: (.+)$", said, re.MULTILINE))
+
+
+def test_where_pip_fails_a_sentence_of_ours_says_what_it_was_for(tmp_path):
+    """A stand-in for an environment whose pip has no network: a real one would have to be made first."""
+    script = tmp_path / "scripts" / "environment"
+    python = tmp_path / ".venv" / "bin" / "python"
+    for path in (script, python):
+        path.parent.mkdir(parents=True)
+    script.write_bytes((ROOT / "scripts" / "environment").read_bytes())
+    python.write_text('#!/bin/sh\ncase $* in *--version) exit 0;; esac\necho "no network" >&2\nexit 2\n')
+    python.chmod(0o755)
+    done = subprocess.run(["sh", script, "."], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("no network\nsentinel: pip could not install what Sentinel needs")
+    assert done.stderr.count("\n") == 2
