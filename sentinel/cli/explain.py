@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -41,11 +41,17 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
     else:
         what = os.path.abspath(what) if "/" in what else what
         told = _thing(what, where)
-    if why_not and told["kind"] == "past" and what.isdecimal():
-        raise NoSuchThing(f"there is no process {what} any more; what was done with it: sentinel explain {what}")
     if why_not and told["kind"] != "process":
-        raise click.UsageError("--why-not is about a process: give its PID")
+        raise _not_about_a_process(what, told)
     click.echo(json.dumps(told) if as_json else "\n".join(_why_not(told) if why_not else _lines(told)))
+
+
+def _not_about_a_process(what: str, told: Mapping[str, object]) -> Exception:
+    from sentinel.handlers.naming import is_pid
+
+    if told["kind"] == "past" and is_pid(what):
+        return NoSuchThing(f"there is no process {what} any more; what was done with it: sentinel explain {what}")
+    return click.UsageError("--why-not is about a process: give its PID")
 
 
 # -- what is known ---------------------------------------------------------------------
