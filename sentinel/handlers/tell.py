@@ -203,7 +203,7 @@ class Tell:
         delivery = await self._send(self._notifier, message, offer, bulletin.cause)
         if delivery.shown:
             self._outbox.told(bulletin, _now(), replaceable=delivery.mark != 0)
-        self._listen(delivery, offer)
+        self._listen(delivery, offer)  # last: a press that waits is answered at once
 
     async def _send(self, notifier: Notifier, message: Message, offer: Offer, cause: int) -> Delivery:
         delivery = await notifier.send(message)
