@@ -89,8 +89,8 @@ class Session:
 
     @property
     def id(self) -> str:
-        """Short name for people: unique among living sessions, reused like pids are."""
-        return f"{_NOT_IN_A_SLUG.sub('-', self.name) or self.kind}-{self.root.pid}"
+        """Short name for people, and never an option: unique among living sessions, reused like pids are."""
+        return f"{_NOT_IN_A_SLUG.sub('-', self.name).lstrip('-') or self.kind}-{self.root.pid}"
 
     @property
     def key(self) -> str:

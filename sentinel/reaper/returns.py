@@ -97,6 +97,8 @@ def put_in_place(quarantine: Path, it: Kept) -> None:
         CannotReturn: The name is taken by now, or the way there is not to be trusted.
     """
     entry = quarantine / it.id
+    if not os.path.lexists(entry / ITEM):
+        raise CannotReturn("it is not in quarantine any more: it was put back, or its day is over")
     try:
         grip = gripped(entry)
     except OSError as error:

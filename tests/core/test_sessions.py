@@ -20,6 +20,11 @@ def test_an_id_is_one_harmless_word(name):
     assert set(named(name).id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._%ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
+@pytest.mark.parametrize(("name", "id_"), [("@scope", "scope-7"), ("--help", "help-7"), ("é", "run-7"), ("%1", "%1-7")])
+def test_an_id_is_no_option_of_the_command_that_is_told(name, id_):
+    assert named(name).id == id_
+
+
 def test_one_without_a_usable_name_goes_by_its_kind():
     assert named("", Kind.AGENT).id == "agent-7"
 

@@ -134,6 +134,19 @@ def test_what_was_put_back_is_known_and_its_successor_is_not(place, kept):
     assert str(path) not in known
 
 
+def test_what_was_put_back_already_is_said_to_be(place, kept):
+    path = place / "x"
+    file(path)
+    remove(path, kept)
+    [it] = returns.kept(kept, moment())
+    returns.put_in_place(kept, it)
+    for gone in (False, True):
+        with pytest.raises(returns.CannotReturn, match="it was put back"):
+            returns.put_in_place(kept, it)
+        assert os.path.lexists(path) is not gone
+        path.unlink(missing_ok=True)
+
+
 def test_mercy_what_was_put_back_is_not_removed_again(place, kept):
     path = put_back(place, kept)
     outcome = remove(path, kept)
