@@ -10,6 +10,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from sentinel.cli import screen
 from sentinel.cli.explain import command
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import AgentStarted, CleanedUp, SessionDied
@@ -73,6 +74,15 @@ def test_why_not_tells_of_each_guard_whether_it_speaks(agent):
         "  This was asked, and does not speak for it:",
         "    - started with nohup [nohup]",
     ]
+
+
+def test_on_a_narrow_terminal_lines_are_broken_between_words(agent, monkeypatch):
+    agent(TOLD)
+    monkeypatch.setattr(screen, "width", lambda: 40)
+    lines = explain("17").splitlines()
+    assert lines[1:3] == ["  Sentinel would now: leave it alone:", "      its session is alive"]
+    assert "    - its session is alive" in lines
+    assert "        [owner-alive]" in lines
 
 
 def test_why_not_is_about_processes(agent, story):
