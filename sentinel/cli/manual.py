@@ -31,7 +31,7 @@ def pages() -> dict[str, str]:
 
 
 def _of(command: click.Command, name: str, above: click.Context | None) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, parent=above, info_name=name)
+    context = click.Context(command, parent=above, info_name=name, **command.context_settings)
     title = context.command_path.replace(" ", "-")
     yield f"{title}.1", _page(command, context, title)
     if isinstance(command, click.Group):

@@ -47,3 +47,7 @@ def test_what_a_page_says(pages):
     assert "sentinel\\-install \\- Have Sentinel started at each log\\-in" in page
     assert "\\fB\\-\\-dry\\-run\\fR" in page
     assert ".BR sentinel (1)" in page
+
+
+def test_each_page_names_both_ways_to_ask_for_help(pages):
+    assert [name for name, page in pages.items() if "\\fB\\-h, \\-\\-help\\fR" not in page] == []
