@@ -31,6 +31,8 @@ _LARGEST = 2**20
 _PATIENCE = 0.25
 """Seconds to wait for another writer. One that is stopped in its turn must not stop us."""
 _PAUSE = 0.001
+_LATEST = 253_402_214_400.0
+"""The last day of the year 9999: what calendars have."""
 
 Change = Callable[[Switches], Switches]
 _Stamp = tuple[int, int, int, int]
@@ -139,6 +141,9 @@ class SwitchBoard:
             return self._unreadable(str(error))
         if said.version != _VERSION:
             return self._unreadable(f"it is of version {said.version}, and this Sentinel knows {_VERSION}")
+        for halt in filter(None, (said.switches.pause, said.switches.breaker)):
+            if not halt.why or not all(0 <= at <= _LATEST for at in (halt.since, halt.until or 0.0, halt.up)):
+                return self._unreadable("something is held for no reason, or until no day that a calendar has")
         return said.switches if said.boot == self._boot else replace(said.switches, kept=())
 
     def _unreadable(self, why: str) -> Switches:

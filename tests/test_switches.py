@@ -76,6 +76,8 @@ def test_nothing_is_written_when_nothing_changes(board, path):
     assert not path.exists()
 
 
+HELD = b'{"version":1,"boot":"boot","switches":{"pause":{%b}}}'
+
 DAMAGED = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "empty": lambda path: path.write_bytes(b""),
@@ -84,6 +86,9 @@ DAMAGED = {
     "deep": lambda path: path.write_bytes(b"[" * 9000),
     "a link": lambda path: (path.unlink(), path.symlink_to("elsewhere")),
     "a directory": lambda path: (path.unlink(), path.mkdir()),
+    "held for ever and ever": lambda path: path.write_bytes(HELD % b'"since":1,"why":"a","until":1e308'),
+    "held since before time": lambda path: path.write_bytes(HELD % b'"why":"a","since":-1e308'),
+    "held for no reason": lambda path: path.write_bytes(HELD % b'"since":1,"why":""'),
     "of another shape": lambda path: path.write_bytes(b'{"version":1,"boot":"boot","switches":{"kept":3}}'),
 }
 
