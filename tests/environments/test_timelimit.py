@@ -32,10 +32,10 @@ def test_a_look_that_takes_its_time_is_not_laid_to_the_patterns(where, tmp_path,
     Path(tmp_path, "Procfile").write_text("web: sleep 600\n")
     (see, waited) = survey._Surveyor._see, []
 
-    def slowly(surveyor, facts):
+    def slowly(*asked):
         if not waited:
             waited.append(time.sleep(1))
-        return see(surveyor, facts)
+        return see(*asked)
 
     monkeypatch.setattr(survey, "_LONGEST", 0.5)
     monkeypatch.setattr(survey._Surveyor, "_see", slowly)  # what a machine with no breath left does to it
