@@ -30,6 +30,7 @@ MOST_FILES = 20
 """Files that a popup gives back. Of more the command does."""
 _GB, _MB = 1_000_000_000, 1_000_000
 _WITH_A_REASON = (Result.ENDED, Result.KILLED, Result.SURVIVED, Result.REFUSED, Result.REMOVED)
+"""What ``_reason`` has a sentence for."""
 _WORTH_SAYING = _MB
 """Bytes. Less than that is nothing to be glad of."""
 
