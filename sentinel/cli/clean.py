@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from sentinel.cli import screen
 from sentinel.cli.numbers import Pid
 from sentinel.cli.surgery import UNDONE, Room, agreed, open_room, outcome_as_data, summary
 from sentinel.core.actions import Outcome
@@ -173,9 +174,8 @@ def _table(findings: Sequence[Finding]) -> Iterator[str]:
         seen = finding.portrait
         command = clean(seen.command, _LONGEST)
         yield f"  {pid:>8}  {grade:<6}  {_span(seen.age):>6}  {_size(seen.memory):>8}  {command}"
-        yield from (f"            - {clean(sentence, 400)}" for sentence in finding.candidate.evidence)
-        if finding.why_not:
-            yield f"            - but: {clean(finding.why_not, 400)}"
+        evidence = [*finding.candidate.evidence, *([f"but: {finding.why_not}"] if finding.why_not else [])]
+        yield from screen.fitted(f"            - {clean(sentence, 400)}" for sentence in evidence)
 
 
 def _span(seconds: float) -> str:

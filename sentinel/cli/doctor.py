@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from sentinel import config, paths
+from sentinel.cli import screen
 from sentinel.cli.surgery import UNDONE, Room, agreed, open_room, outcome_as_data, summary
 from sentinel.config import Config
 from sentinel.core.actions import Outcome
@@ -127,7 +128,7 @@ def _lines(reports: Sequence[Report], *, fix: bool) -> Iterator[str]:
 
 def _about(trouble: Trouble) -> Iterator[str]:
     yield f"  {_MARKS[Status.FOUND]} {clean(trouble.what, 400)}"
-    yield from (f"       - {clean(sentence, 400)}" for sentence in trouble.evidence)
+    yield from screen.fitted(f"       - {clean(sentence, 400)}" for sentence in trouble.evidence)
     if trouble.remedy is not None:
         yield f"       fix: {clean(trouble.remedy.says, 400)}"
     elif trouble.hint:

@@ -44,7 +44,7 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
         told = _thing(what, where)
     if why_not and told["kind"] != "process":
         raise _not_about_a_process(what, told)
-    click.echo(json.dumps(told) if as_json else "\n".join(_fitted(_why_not(told) if why_not else _lines(told))))
+    click.echo(json.dumps(told) if as_json else "\n".join(screen.fitted(_why_not(told) if why_not else _lines(told))))
 
 
 def _not_about_a_process(what: str, told: Mapping[str, object]) -> Exception:
@@ -136,13 +136,6 @@ def _words(data: object) -> Iterator[str]:
 
 
 # -- how it is shown -------------------------------------------------------------------
-
-
-def _fitted(lines: Iterable[str]) -> Iterator[str]:
-    """Each broken between words where the terminal is narrower; what follows stands four columns in."""
-    columns = screen.width()
-    for line in lines:
-        yield screen.broken(line, columns, " " * (len(line) - len(line.lstrip()) + 4))
 
 
 def _lines(told: dict[str, object]) -> Iterator[str]:

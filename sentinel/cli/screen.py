@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _CUT = "…"
 _GAP = "  "
@@ -42,6 +42,13 @@ def table(rows: Sequence[Sequence[str]], columns: int, yielding: Sequence[int]) 
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1] + _CUT
+
+
+def fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Each line broken where the terminal is narrower; what follows stands four columns further in."""
+    columns = width()
+    for line in lines:
+        yield broken(line, columns, " " * (len(line) - len(line.lstrip()) + 4))
 
 
 def broken(line: str, columns: int, indent: str) -> str:

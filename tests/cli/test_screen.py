@@ -7,10 +7,13 @@ import os
 import pty
 import struct
 import termios
+from types import SimpleNamespace
 
 import pytest
 
-from sentinel.cli import screen
+from sentinel.cli import clean, doctor, screen
+from sentinel.core.facts import ProcessId
+from sentinel.doctor.check import Trouble
 
 ROWS = [("NAME", "STATE", "DIRECTORY"), ("x", "killed by SIGKILL", "/home/u/shop/api")]
 
@@ -41,6 +44,31 @@ def test_lines_are_broken_between_words_only():
         "      at once",
     ]
     assert screen.broken(line, 0, "") == screen.broken(line, 200, "") == line
+
+
+def test_lines_that_are_fitted_stand_further_in_where_they_go_on(monkeypatch):
+    monkeypatch.setattr(screen, "width", lambda: 20)
+    assert list(screen.fitted(["  - its parent has ended", "short"])) == ["  - its parent has\n      ended", "short"]
+
+
+def test_evidence_is_fitted_and_what_can_be_copied_is_not(monkeypatch):
+    """A command that is broken in two is two commands where it is pasted."""
+    monkeypatch.setattr(screen, "width", lambda: 24)
+    trouble = Trouble("it is a lock that nobody holds", ("its holder has ended",), hint="remove it: rm /a/lock")
+    assert list(doctor._about(trouble)) == [
+        "  !! it is a lock that nobody holds",
+        "       - its holder has\n           ended",
+        "       you can: remove it: rm /a/lock",
+    ]
+    seen = SimpleNamespace(command="sleep 600 # and so on", age=1.0, memory=1)
+    proof = SimpleNamespace(id=ProcessId(7, 1), grade="weak", evidence=("its parent has ended",))
+    finding = SimpleNamespace(candidate=proof, portrait=seen, why_not="somebody uses it")
+    _, row, *evidence = clean._table([finding])
+    assert row.endswith("sleep 600 # and so on")
+    assert evidence == [
+        "            - its parent has\n                ended",
+        "            - but: somebody uses\n                it",
+    ]
 
 
 def test_the_width_is_the_terminals_and_none_elsewhere(monkeypatch, tmp_path):
