@@ -16,6 +16,11 @@ def since_boot() -> float:
     return time.clock_gettime(_GOES_ON)
 
 
+def day_and_time(at: float) -> str:
+    """A time in wall-clock seconds as people read it here."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
 def now(boot: str) -> Moment:
     """This moment.
 

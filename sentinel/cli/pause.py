@@ -7,7 +7,8 @@ import time
 import click
 
 from sentinel import paths, wire
-from sentinel.cli.switching import halting, moment, switch
+from sentinel.cli.switching import halting, switch
+from sentinel.clocks import day_and_time
 
 
 @click.command("pause")
@@ -20,7 +21,7 @@ def command(*, span: str | None) -> None:
     """
     until = None if span is None else _end_of(span)
     answer = switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
-    how_long = "until `sentinel resume`" if until is None else f"until {moment(until)}"
+    how_long = "until `sentinel resume`" if until is None else f"until {day_and_time(until)}"
     already = " already" if answer.get("already") else ""
     click.echo(f"Paused{already} {how_long}: nothing is ended.")
 

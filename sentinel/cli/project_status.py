@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import click
 
 from sentinel import paths
 from sentinel.cli.projects import chosen, say
+from sentinel.clocks import day_and_time
 from sentinel.core.facts import Unknown
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -92,13 +92,9 @@ def _managers(seen: Survey) -> Iterator[str]:
     for manager in seen.managers:
         started = seen.started
         known = started is not None and notes.root_of(started) == manager.facts.id
-        by = f", started by {started.by} at {_time(started.since)}" if known and started is not None else ""
+        by = f", started by {started.by} at {day_and_time(started.since)}" if known and started is not None else ""
         reach = f", listening at {manager.socket}" if manager.socket else ""
         yield f"{wording.MANAGERS[manager.kind]} (pid {manager.facts.id.pid}){reach}{by}"
-
-
-def _time(since: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
 
 
 def _data(seen: Survey, how: Health, left: list[str]) -> dict[str, object]:

@@ -13,6 +13,7 @@ import click
 
 from sentinel import paths
 from sentinel.cli.numbers import Pid
+from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing, SentinelError
 
@@ -271,8 +272,6 @@ def _row(data: Data) -> tuple[str, ...]:
 
 
 def _lines(data: Data) -> Iterator[str]:
-    from sentinel.cli.switching import moment
-
     yield f"{data['id']} (the {_ordinal(data['generation'])} of that id): {data['standing']}"
     for what in ("kind", "name", "project", "host"):
         if data[what]:
@@ -287,7 +286,7 @@ def _lines(data: Data) -> Iterator[str]:
     for what in ("registered", "heartbeat", "ended"):
         if isinstance(when := data[what], float):
             why = f", {data['why']}" if what == "ended" else ""
-            yield f"  {what}: {moment(when)}{why}"
+            yield f"  {what}: {day_and_time(when)}{why}"
     if os.path.exists(log := str(data["log"])):
         yield f"  log: {log}"
 

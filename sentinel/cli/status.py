@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 
 import click
 
 from sentinel import client, instance, paths, wire
 from sentinel.cli.switching import held, switches_of
+from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.errors import ConfigError, NotRunning, SentinelError
@@ -79,7 +79,7 @@ def _lines(data: dict[str, object]) -> list[str]:
         case "unknown":
             return [f"It cannot be told whether the agent runs: {data['error']}"]
     since = data["since"]
-    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since)) if isinstance(since, float) else "?"
+    began = day_and_time(since) if isinstance(since, float) else "?"
     watched = f"{_number(data, 'sessions', 'session')} with {_number(data, 'processes', 'process')}"
     lines = [
         f"The agent runs (pid {data['pid']}, since {began}, version {clean(str(data.get('version')))}).",

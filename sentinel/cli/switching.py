@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from sentinel import client, paths, wire
+from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
 from sentinel.errors import NotRunning, SentinelError
 from sentinel.switches import SwitchBoard
@@ -73,9 +73,4 @@ def held(state: Data) -> list[str]:
 
 
 def _until(when: object) -> str:
-    return f" until {moment(when)}" if isinstance(when, float) else ""
-
-
-def moment(when: float) -> str:
-    """A time in wall-clock seconds, for people."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    return f" until {day_and_time(when)}" if isinstance(when, float) else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sentinel import paths
+from sentinel import clocks, paths
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
@@ -79,7 +78,7 @@ def _list(kept: Sequence[Kept], *, as_json: bool) -> None:
     if not kept:
         click.echo("Nothing was removed lately.")
     for it in kept:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(it.at))
+        when = clocks.day_and_time(it.at)
         why = f"  {clean(it.why[0], 200)}" if it.why else ""
         click.echo(f"{it.id}  {when}  {clean(it.path, 400)} ({it.kind}){why}")
 

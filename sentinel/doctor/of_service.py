@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from sentinel import crashes
+from sentinel import clocks, crashes
 from sentinel.core.sentences import count
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
@@ -26,7 +26,7 @@ def crashed(patient: Patient) -> Iterator[Trouble]:
     if not recent:
         return
     last = recent[-1]
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.at))
+    when = clocks.day_and_time(last.at)
     words = last.words or ("it had no time to say why: it was killed, or the machine was out of memory",)
     what = f"the agent crashed {count(len(recent), 'time')} within a day; the last one was noticed at {when}"
     yield Trouble(what, _most_telling(words), hint="upgrade Sentinel, or report this")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from sentinel.clocks import day_and_time
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -92,7 +93,7 @@ class Start:
         started = seen.started
         known = started is not None and notes.root_of(started) == manager.facts.id
         since = started.since if known and started is not None else _born(manager.facts.id)
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+        when = day_and_time(since)
         by = f", started by {clean(started.by)}" if known and started is not None else ""
         self._say(
             f"{clean(self._project.name)} runs already: {wording.MANAGERS[manager.kind]}"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
+from sentinel.clocks import day_and_time
 from sentinel.narrate.words import Data, pid
 
 
 def _paused(data: Data) -> str:
     if data["until"] is None:
         return "Sentinel is paused: nothing is ended until `sentinel resume`"
-    return f"Sentinel is paused until {_local(data['until'])}: nothing is ended"
+    return f"Sentinel is paused until {day_and_time(data['until'])}: nothing is ended"
 
 
 def _pause_ran_out(data: Data) -> str:
     held = f"nothing is ended all the same, {data['why_held']}" if data["why_held"] else "Sentinel acts again"
-    return f"the pause ran out at {_local(data['at'])}: {held}"
-
-
-def _local(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return f"the pause ran out at {day_and_time(data['at'])}: {held}"
 
 
 def _went_on(data: Data) -> str:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from sentinel import instance, wire
-from sentinel.cli import switching
+from sentinel.clocks import day_and_time
 from sentinel.core.switches import Halt
 from sentinel.errors import NoSuchThing, SentinelError
 from sentinel.history import History
@@ -84,8 +84,8 @@ def test_a_pause_for_a_while_names_its_end(where):
     out = run("pause", "--for", "1h 30m")
     until = board(where).now().pause.until
     assert before + 5400 <= until <= time.time() + 5400
-    assert out == f"Paused until {switching.moment(until)}: nothing is ended.\n"
-    assert f"a person has paused Sentinel until {switching.moment(until)}." in run("status")
+    assert out == f"Paused until {day_and_time(until)}: nothing is ended.\n"
+    assert f"a person has paused Sentinel until {day_and_time(until)}." in run("status")
 
 
 @pytest.mark.parametrize("span", ["soon", "-1h", "0s", "1h ago", ""])
