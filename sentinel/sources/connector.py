@@ -164,17 +164,24 @@ class ProcConnector:
         """Work off some ``_BATCH`` datagrams, if there are so many; returns how many there were."""
         read: list[_Head] = []
         overflowed = _receive(sock, read)
-        whole, passed = len(read), set[int]()
+        sifted = read
         if not overflowed and any(head[0] == _EXIT for head in read):
-            gone = self._gone(read) if whole > _STORM else set()
+            whole, gone = len(read), self._gone(read) if len(read) > _STORM else set()
             overflowed = _receive(sock, read)  # what they did in the meantime was told before they were gone
-            story = _story(read, whole)
-            passed = going_on(story) | (fleeting(story, self._watched, gone.__contains__) if gone else set())
-        self._told.extend(head for place, head in enumerate(read) if place not in passed)
+            sifted = self._sift(read, _story(read, whole), gone)
+        self._told.extend(sifted)
         self._publish_told()
         if overflowed:
             self._lost(sock)
         return len(read)
+
+    def _sift(self, read: list[_Head], story: Story, gone: set[int]) -> list[_Head]:
+        """All but what is about lives that left nothing behind; an end of a first thread behind what the others did."""
+        passed = fleeting(story, self._watched, gone.__contains__) if gone else ()
+        places = [place for place in range(len(read)) if place not in passed]
+        if late := going_on(story):
+            places.sort(key=lambda place: (late.get(place, place), place in late))
+        return [read[place] for place in places]
 
     def _gone(self, read: list[_Head]) -> set[int]:
         """Whose ends were told, and who are gone by now."""

@@ -36,27 +36,26 @@ class _Life:
     borne: list[_Life] = field(default_factory=list)
 
 
-def going_on(story: Story) -> set[int]:
+def going_on(story: Story) -> dict[int, int]:
     """Find the ends that were of a first thread: of whose number more is told, and no other birth before that.
 
     The process may be gone by the time at which its end is answered. It would be written off then,
-    and what it bore afterwards be nobody's.
+    and what it bore afterwards be nobody's. That of its last thread is told by nobody.
 
     Returns:
-        Their places in the story.
+        Their places in the story, each with that of the last word on what the process did.
     """
-    found: set[int] = set()
-    active: set[int] = set()
-    """Of whom something is told further on."""
+    found: dict[int, int] = {}
+    last: dict[int, int] = {}
     for place in range(len(story) - 1, -1, -1):
         turn, pid, parent = story[place]
         if turn is Turn.BIRTH:
-            active.discard(pid)
-            active.add(parent)
+            last.pop(pid, None)
+            last.setdefault(parent, place)
+        elif turn is Turn.END and pid in last:
+            found[place] = last[pid]
         else:
-            if turn is Turn.END and pid in active:
-                found.add(place)
-            active.add(pid)
+            last.setdefault(pid, place)
     return found
 
 

@@ -76,11 +76,11 @@ def test_a_number_can_pass_twice():
 
 
 def test_an_end_behind_which_more_is_told_was_that_of_a_first_thread():
-    assert going_on([born(10, 5), ended(10), changed(10), born(11, 10), ended(10)]) == {1}
-    assert going_on([ended(10), born(11, 10), ended(11)]) == {0}
-    assert going_on([ended(10), ended(10)]) == {0}
+    assert going_on([born(10, 5), ended(10), changed(10), born(11, 10), ended(10), changed(11)]) == {1: 4}
+    assert going_on([ended(10), born(11, 10), born(12, 10), ended(11)]) == {0: 2}
+    assert going_on([ended(10), ended(10), ended(10)]) == {0: 2, 1: 2}
 
 
 def test_an_end_behind_which_nothing_is_told_but_another_birth_of_that_number_was_its_own():
-    assert going_on([born(10, 5), born(11, 10), ended(10), changed(11)]) == set()
-    assert going_on([ended(10), born(10, 5), changed(10), born(11, 10), ended(10)]) == set()
+    assert going_on([born(10, 5), born(11, 10), ended(10), changed(11)]) == {}
+    assert going_on([ended(10), born(10, 5), changed(10), born(11, 10), ended(10)]) == {}
