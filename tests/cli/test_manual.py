@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from sentinel.cli import COMMANDS, manual
 
 
+def written():
+    """The pages as a process of its own writes them: in ours, click remembers how a test asked a verb for help."""
+    script = "import json; from sentinel.cli import manual; print(json.dumps(manual.pages()))"
+    return json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
+
+
 @pytest.fixture(scope="module")
 def pages():
-    return manual.pages()
+    return written()
 
 
 def test_there_is_a_page_for_each_verb(pages):
@@ -21,7 +29,7 @@ def test_there_is_a_page_for_each_verb(pages):
 
 
 def test_the_same_version_writes_the_same_pages(pages):
-    assert manual.pages() == pages
+    assert written() == pages
 
 
 def test_groff_has_nothing_to_complain_about(pages, tmp_path):
