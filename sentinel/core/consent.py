@@ -14,6 +14,7 @@ yes to its end has said so of living sessions, too.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from sentinel.core.guards import Case, Guard
 from sentinel.core.judge import mercy
@@ -45,5 +46,10 @@ def mercy_after_a_yes(case: Case, guards: Iterable[Guard], *, named: bool = Fals
 
 
 def mercy_beyond(case: Case, guards: Iterable[Guard], overridden: Collection[str]) -> Spared | Absent | None:
-    """Whether one of these guards spares a process, those left out whose ids are overridden."""
+    """Whether one of these guards spares a process, those left out whose ids are overridden.
+
+    Neither do they spare it for the sake of one that bore it and has ended.
+    """
+    if case.member is not None and case.member.heir_of in overridden:
+        case = replace(case, member=replace(case.member, heir_of=""))
     return mercy(case, (guard for guard in guards if guard.id not in overridden))

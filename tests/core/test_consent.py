@@ -8,7 +8,7 @@ from sentinel.core.consent import BY_A_YES, BY_NAMING, mercy_after_a_yes
 from sentinel.core.facts import Gone
 from sentinel.core.guards import GUARDS
 from sentinel.core.verdicts import Absent
-from tests.core.cases import case
+from tests.core.cases import case, member
 from tests.core.test_guards import SPARED, of
 
 NEVER = {guard.id for guard in GUARDS} - BY_NAMING
@@ -38,6 +38,19 @@ def test_a_wish_that_was_guessed_is_overridden_by_naming_alone(guard, changes):
 @pytest.mark.parametrize(("guard", "changes"), samples(BY_A_YES))
 def test_want_of_proof_is_overridden_by_a_yes(guard, changes):
     assert spared_by(of(changes), named=False) is None
+
+
+@pytest.mark.parametrize(
+    ("by", "named", "spares"),
+    [
+        ("policy", False, None),
+        ("daemonised", False, "sheltered"),
+        ("daemonised", True, None),
+        ("kept", True, "sheltered"),
+    ],
+)
+def test_what_a_spared_one_has_left_is_overridden_as_that_one_was(by, named, spares):
+    assert spared_by(case(member=member(heir_of=by)), named=named) == spares
 
 
 def test_these_are_all():

@@ -213,7 +213,7 @@ SPARED += [
 ]
 SPARED += [
     ("sheltered", f"what one had borne that was spared, {by}", {"member": member(heir_of=by)})
-    for by in ("daemonised", "kept", "sheltered")
+    for by in ("kept", "sheltered", "tracing")
 ]
 
 SPARED += [
