@@ -548,3 +548,8 @@ def test_stdio_is_asked_for_only_when_a_guard_will_ask(wanted, departure, ignore
 def test_the_condemned_case_is_condemned():
     assert isinstance(judge(case()), Condemned)
     assert judge(case()).evidence
+
+
+def test_nobody_is_said_to_be_disowned_whose_shell_lives():
+    job = of({"session": session(Kind.PANE), "facts": facts(session=ROOT.pid), "death": None})
+    assert [guard.id for guard, _ in objections(job)] == ["owner-alive"]

@@ -99,9 +99,11 @@ def disowned(case: Case) -> str | None:
     """NK10, as far as it can be seen.
 
     A shell hands the hang-up of its terminal on to its jobs, so one that neither ignores
-    nor catches it and still lives was disowned.
+    nor catches it and still lives after the shell was disowned.
     """
     if case.session is None or case.session.kind is not Kind.PANE or not isinstance(case.facts, ProcessFacts):
+        return None
+    if case.death is None:
         return None
     facts = case.facts
     if facts.hangup_ignored or facts.hangup_caught or facts.session != case.session.root.pid:
