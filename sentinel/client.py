@@ -46,6 +46,8 @@ def _asked(inbox: Path, request: wire.Request, patience: float) -> wire.Reply:
             answer = _line(connection)
     except TimeoutError as error:
         raise NotRunning(f"the agent did not answer within {patience:g} s") from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotRunning("no agent answers") from error  # none was started, or it has ended
     except OSError as error:
         raise NotRunning(f"no agent answers ({error.strerror or error})") from error
     try:
