@@ -14,7 +14,7 @@ from sentinel.atomic import PLAINLY
 from sentinel.reaper import returns
 from sentinel.reaper.copies import empty, fill, inventory, names
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
-from sentinel.reaper.quarantine import ITEM, PART, RETURNED, SWEEP, Entry, entries, gripped, remove_tree
+from sentinel.reaper.quarantine import ITEM, PART, SWEEP, Entry, entries, gripped, remove_tree
 from sentinel.reaper.removals import still_dead
 
 
@@ -62,8 +62,7 @@ def _named(entry: Entry, directory: int, name: str) -> bool:
     except FileExistsError:
         _keep(entry, directory, is_tree=is_tree)
         return False
-    if not (entry.path / RETURNED).exists():  # that one is still of use
-        remove_tree(entry.path)
+    remove_tree(entry.path)
     return True
 
 

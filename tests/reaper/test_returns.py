@@ -387,3 +387,19 @@ def test_half_of_what_was_on_its_way_back_is_removed_and_it_can_still_come_back(
     returns.put_in_place(afar, it)
     assert everything(path) == before
     assert sorted(os.listdir(afar / it.id)) == ["note.json", "returned"]
+
+
+@pytest.mark.parametrize("said", ["", ".", "other", ".sentinel-", ".sentinel-0123456789abcdef/../other"])
+def test_mercy_what_names_no_copy_of_ours_has_nothing_removed(place, afar, said):
+    """Whoever wrote down how the copy is called may have been killed while writing, and left an empty file."""
+    path, other = place / "it", place / "other"
+    tree(path)
+    before = everything(path)
+    remove(path, afar)
+    (it,) = returns.kept(afar, moment())
+    other.touch()
+    (afar / it.id / "half").write_text(said)
+    assert recovery.take_up(afar) == []
+    assert other.exists()
+    returns.put_in_place(afar, it)
+    assert everything(path) == before
