@@ -22,6 +22,7 @@ from sentinel.core.verdicts import Stale
 from sentinel.handlers.buttons import Buttons, Offer
 from sentinel.handlers.halting import PAUSED, Halting
 from sentinel.reaper import removals
+from sentinel.reaper.quarantine import moment, stamp
 from sentinel.switches import SwitchBoard
 from tests.handlers.room import moves_files
 
@@ -79,6 +80,14 @@ def test_what_can_come_back_can_be_undone(desk):
 def test_what_is_in_no_quarantine_any_more_cannot(desk):
     it = desk.removed("server.pid")
     shutil.rmtree(desk.root / "quarantine")
+    assert Button.UNDO not in desk.offer(it).buttons
+
+
+@moves_files
+def test_what_was_removed_long_before_a_popup_is_not_looked_for(desk):
+    it = desk.removed("server.pid")
+    [entry] = (desk.root / "quarantine").iterdir()
+    entry.rename(entry.with_name(f"{stamp(moment().wall - 3600)}{entry.name[16:]}"))
     assert Button.UNDO not in desk.offer(it).buttons
 
 

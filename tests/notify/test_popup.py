@@ -133,6 +133,17 @@ def test_what_nobody_listens_to_waits_until_somebody_does(play):
     assert play("if job['buttons']:\n    say(**waits); say(pressed='why')", scenario) == [Button.WHY]
 
 
+def test_who_listens_to_a_popup_that_is_over_hears_nothing(play):
+    """The next one may have come before whoever asked for this one was told that it is there."""
+
+    async def scenario(asked, heard):
+        told = await asked.send(ASKED)
+        await told.popup.close()
+        told.popup.listen(heard.append)
+
+    assert play("if job['buttons']:\n    say(**waits); closed()", scenario) == []
+
+
 def test_one_popup_waits_at_a_time_and_the_next_one_ends_that(play, tmp_path):
     """It has the time to take its buttons away, unless the next one takes its place."""
     said = tmp_path / "said"
