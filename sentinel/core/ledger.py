@@ -120,7 +120,7 @@ class Ledger:
         if (before := self._records.get(member.owner)) is not None:
             before.members.pop(member.id.pid, None)
         member.owner = key
-        member.spared, member.heir_of = None, ""  # that was said of what another session had left
+        member.spared, member.heir_of, member.foundling = None, "", False  # that was said of another session's
         self._records[key].members[member.id.pid] = member
 
     def amend(self, session: Session) -> None:
@@ -142,7 +142,7 @@ class Ledger:
         told = False if witness is Witness.FORK else None
         member = Member(child, owner.owner, parent, witness, since, executed=told)
         member.nohup, member.kept, member.unread = owner.nohup, owner.kept or child in self.wanted, owner.unread
-        member.also_unread, member.spared = owner.also_unread, owner.spared
+        member.also_unread, member.spared, member.foundling = owner.also_unread, owner.spared, owner.foundling
         self._by_pid[child.pid] = member
         self._records[owner.owner].members[child.pid] = member
         owner.children.add(child.pid)
@@ -156,7 +156,8 @@ class Ledger:
         record = self._records.get(key)
         if record is None or child.pid in self._by_pid:
             return None
-        member = Member(child, key, 0, witness, since, left=left, kept=child in self.wanted)
+        found, kept = left is not None, child in self.wanted
+        member = Member(child, key, 0, witness, since, left=left, foundling=found, kept=kept)
         self._by_pid[child.pid] = record.members[child.pid] = member
         self.on_change()
         return member
@@ -180,6 +181,7 @@ class Ledger:
         """The word on a birth comes after the look that found it: from here on each exec of it is told."""
         if witness is Witness.FORK and member.witness is Witness.LOOK and member.parent == parent:
             member.witness, member.executed, member.left = witness, False, None
+            member.foundling = self._by_pid[parent].foundling
             self.on_change()
 
     def executed(self, pid: int) -> None:

@@ -46,6 +46,8 @@ class Member:
     also_unread: tuple[ProcessId, ...] = ()
     """Others of that sort."""
     left: Departure | None = None
+    foundling: bool = False
+    """Nobody saw who bore it, or one that it was born of: that may have been a session inside."""
     spared: str | None = None
     """Id of the guard that spared it, or one that it was born of, when what its dead session left was judged last.
     Empty: it was to be ended. None: it was not judged yet."""

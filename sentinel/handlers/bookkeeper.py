@@ -159,7 +159,7 @@ class Bookkeeper:
         if self._sampled:
             self._exits.watch(child)
         if fallen:
-            member.left = Departure(since, None)
+            member.left, member.foundling = Departure(since, None), True
         return member
 
     def _has_inner_sessions(self, pid: int) -> bool:

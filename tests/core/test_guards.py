@@ -87,6 +87,7 @@ SPARED = [
     ("living-session", "a nested run", {"world": world(roots={TARGET: OUTER_RUN})}),
     ("living-session", "a tmux server", {"world": world(roots={TARGET: session(Kind.TMUX, root=TARGET)})}),
     ("inner-session", "it fell to a run in which an agent lives", {"member": FOUNDLING, "world": INSIDE}),
+    ("inner-session", "one that fell to it bore it", {"member": member(foundling=True), "world": INSIDE}),
     (
         "inner-session",
         "the run named it before it ended",

@@ -188,6 +188,20 @@ def test_who_loses_its_parent_after_the_session_has_not():
     assert ledger.member(2).left is None
 
 
+def test_what_a_foundling_bears_is_one_until_a_session_of_its_own_is_known():
+    ledger = family((100, 1))
+    found = ledger.enter(who(2), 100, 1.0, Witness.LOOK)
+    found.left, found.foundling = Departure(1.0, None), True
+    ledger.enter(who(3), 2, 2.0)
+    ledger.enter(who(4), 3, 2.0, Witness.LOOK)
+    ledger.claim(who(5), root(100).key, 2.0, Departure(2.0, None))
+    assert [pid for pid in (1, 2, 3, 4, 5) if ledger.member(pid).foundling] == [2, 3, 4, 5]
+    ledger.open(root(3), 3.0)
+    assert [pid for pid in (1, 2, 3, 4, 5) if ledger.member(pid).foundling] == [2, 5]
+    ledger.enter(who(2), 100, 4.0)  # the word on its birth
+    assert not ledger.member(2).foundling
+
+
 def test_what_a_double_fork_leaves_that_is_under_way_at_the_death_has_left_like_its_middle():
     ledger = family((100, 1), (1, 2), (2, 3))
     ledger.exited(1, Death(4.9, ENDED))

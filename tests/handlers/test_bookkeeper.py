@@ -255,6 +255,7 @@ def test_what_fell_to_a_subreaper_has_lost_its_parent_before(room):
         room.bus.publish(ProcessForked(wrapper.pid, pid, time.monotonic()))
     assert room.ledger.member(command).left is None
     assert room.ledger.member(fallen).left is not None
+    assert [room.ledger.member(pid).foundling for pid in (command, fallen)] == [False, True]
 
 
 def wrapper_with_a_foundling(room):

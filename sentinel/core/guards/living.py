@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sentinel.core.facts import ProcessFacts, Unknown
 from sentinel.core.guards.case import TMUX_SERVER, Case
-from sentinel.core.ledger import Witness
+from sentinel.core.ledger import Member, Witness
 from sentinel.core.sessions import Kind
 
 _FOR_NOW = frozenset({"unknown", "unreadable", "inner-session", "serving"})
@@ -20,16 +20,21 @@ def living_root(case: Case) -> str | None:
 
 
 def inner_session(case: Case) -> str | None:
-    """What lost its parent before anybody looked may be the work of a session inside that lives."""
+    """What lost its parent before anybody looked, and what that bore, may be the work of a living session inside."""
     member, session = case.member, case.session
-    if member is None or session is None or member.left is None or member.witness is Witness.FORK:
+    if member is None or session is None or not (member.foundling or _was_found(member)):
         return None
-    if member.witness is Witness.LOOK and member.left.at > member.since:
-        return None  # it was seen under the parent that it has lost since
     for inner in case.world.roots.values():
         if inner.outer == session.key:
             return f"nobody saw who bore it, and it may be the work of {inner.title}, which lives"
     return None
+
+
+def _was_found(member: Member) -> bool:
+    """Whether it had lost its parent when it was seen first."""
+    if member.left is None or member.witness is Witness.FORK:
+        return False
+    return member.witness is not Witness.LOOK or member.left.at <= member.since
 
 
 def tmux_server(case: Case) -> str | None:
