@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -158,9 +159,10 @@ def test_mercy_what_was_put_back_is_not_removed_again(place, kept):
 def test_it_stays_for_a_day_from_when_it_was_put_back(place, kept):
     path = put_back(place, kept)
     (entry,) = kept.iterdir()
-    old = kept / f"20200101T000000Z-{'0' * 16}"  # removed long ago, put back just now
-    entry.rename(old)
-    prune(kept, moment())
+    note = json.loads((entry / "note.json").read_text())
+    long_ago = {name: note[name] - 30 * 3600 for name in ("at", "up")}
+    (entry / "note.json").write_text(json.dumps(note | long_ago))  # removed then, put back just now
+    assert prune(kept, moment()) == 0
     assert str(path) in returns.returned(kept, moment())
     assert str(path) not in returns.returned(kept, later(25))
     assert prune(kept, later(25)) == 1
@@ -387,6 +389,18 @@ def test_half_of_what_was_on_its_way_back_is_removed_and_it_can_still_come_back(
     returns.put_in_place(afar, it)
     assert everything(path) == before
     assert sorted(os.listdir(afar / it.id)) == ["note.json", "returned"]
+
+
+def test_mercy_a_file_of_which_there_is_a_copy_already_is_kept_once_where_its_name_is_taken(place, afar):
+    path = place / "it"
+    file(path)
+    dying(lambda: remove(path, afar), os, "unlink", 1)  # it was copied, and is there still
+    path.write_text("another's")
+    assert recovery.take_up(afar) == []
+    assert (path.read_text(), os.listdir(place)) == ("another's", ["it"])
+    path.unlink()
+    returns.put_in_place(afar, returns.kept(afar, moment())[0])
+    assert path.read_text() == "4231\n"
 
 
 @pytest.mark.parametrize("said", ["", ".", "other", ".sentinel-", ".sentinel-0123456789abcdef/../other"])
