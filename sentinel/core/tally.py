@@ -68,7 +68,7 @@ class Tally:
     reasons: list[str] = field(default_factory=list)
     """Why, of the first things: sentences, clean."""
     files: list[str] = field(default_factory=list)
-    """Paths of what was removed; one more than `MOST_FILES` stands for all the others."""
+    """Paths of what was removed. Of several tallies at most one more than `MOST_FILES`: that many do not come back."""
 
     def add(self, other: Tally) -> None:
         """Take in what came of others. A session that is known by now is not counted once more."""
@@ -122,7 +122,7 @@ def tally(
         elif outcome.result in {Result.ENDED, Result.KILLED} and was is not None:
             it.memory += was.memory
             it.ports.update(was.ports)
-        elif outcome.result is Result.REMOVED and len(it.files) <= MOST_FILES:
+        elif outcome.result is Result.REMOVED:
             it.files.append(outcome.target)
     for one in list(spared)[: _REASONS - len(it.reasons)]:
         it.reasons.append(clean(f"{_thing(one.name, str(one.id))} left alone: {one.reason}", _ROOM))
