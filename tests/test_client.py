@@ -115,7 +115,7 @@ def test_an_answer_that_is_none_is_said_to_be(agent, answer):
 
 
 def test_nobody_there_is_not_running(tmp_path):
-    with pytest.raises(NotRunning, match="^no agent answers$"):
+    with pytest.raises(NotRunning, match=r"^no agent answers$"):
         client.ask(tmp_path / "x", wire.Status())
 
 
@@ -123,7 +123,7 @@ def test_a_socket_that_nobody_listens_on_is_not_running(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind("inbox.sock")
-    with pytest.raises(NotRunning, match="^no agent answers$"):
+    with pytest.raises(NotRunning, match=r"^no agent answers$"):
         ask()
 
 
