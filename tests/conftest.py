@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 
 import pytest
 
 from sentinel import paths
 from tests.lab.cgroups import Groups
+
+
+def pytest_configure():
+    """Have nothing that a test starts ignore what we do: under nohup, or in the background of a shell.
+
+    What is only caught here is at its default there.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +16,7 @@ from sentinel.doctor.check import CouldNotCheck
 from sentinel.registry import schema
 from sentinel.registry.rebuild import turn
 from sentinel.registry.store import Store
+from tests.lab.stage import as_user, interpreter
 from tests.registry.test_store import begin
 
 
@@ -95,7 +94,6 @@ def test_what_is_no_file_is_told(patient, where, what):
     ]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="missing: root (to be somebody else)")
 @pytest.mark.parametrize(("mode", "what"), [(0o000, "read"), (0o400, "written")])
 def test_one_that_its_user_may_not_read_or_write_is_told(mode, what):
     script = f"""
@@ -111,10 +109,8 @@ print(*(f"{{it.what}}|{{it.hint == f'chmod u+rw {{path}}'}}" for it in of_state.
 path.unlink(); (state / "registry.lock").unlink()
 [it.unlink() for it in state.iterdir()]; state.rmdir()
 """
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, user=65534, capture_output=True, text=True, check=False
-    )
+    python = as_user(*interpreter()[: -len(("-m", "sentinel"))], "-c", script)
+    done = subprocess.run(python, cwd="/", capture_output=True, text=True, check=False)
     assert done.stdout.strip() == f"the registry cannot be {what}|True", done.stderr
 
 
