@@ -195,6 +195,13 @@ def _condemned(verdict: Condemned) -> dict[str, object]:
     }
 
 
+def _spared(verdict: Spared) -> dict[str, object]:
+    """As it reads: what the ledger keeps for the next judgement is in its reason."""
+    fields = _fields(verdict)
+    del fields["under"]
+    return {"verdict": "spared", **fields}
+
+
 def _terminate(action: Terminate) -> dict[str, object]:
     return {
         "action": "terminate",
@@ -220,7 +227,6 @@ def _named(word: str) -> Callable[[Any], dict[str, object]]:
 
 
 _VERDICT_WORDS: dict[type, dict[str, object]] = {
-    Spared: {"verdict": "spared"},
     Absent: {"verdict": "absent"},
     Stale: {"verdict": "stale"},
     Kept: {"verdict": "kept"},
@@ -234,6 +240,7 @@ _SHAPES: dict[type, Callable[[Any], object]] = {
     Death: _death,
     ProcessFacts: _facts,
     Condemned: _condemned,
+    Spared: _spared,
     Terminate: _terminate,
     KillGroup: _named("kill group"),
     RemoveSocket: _named("remove socket"),

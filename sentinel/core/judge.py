@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sentinel.core.facts import Death, Gone, ProcessFacts, Surroundings
-from sentinel.core.guards import GUARDS, SERVING, UNANSWERED, Case, Guard, no_kill
+from sentinel.core.guards import GUARDS, SERVING, SHELTERED, UNANSWERED, Case, Guard, no_kill
 from sentinel.core.ledger import Member
 from sentinel.core.sentences import how_it_died
 from sentinel.core.sessions import Session
@@ -34,8 +34,16 @@ def mercy(case: Case, guards: Iterable[Guard]) -> Spared | Absent | None:
     for guard in guards:
         if (reason := guard.speaks(case)) is not None:
             name = facts.name if isinstance(facts, ProcessFacts) else ""
-            return Spared(case.id, guard.id, reason, evidence(case), name)
+            under = _shelter(case) if guard.id == SHELTERED else ""
+            return Spared(case.id, guard.id, reason, evidence(case), name, under)
     return None
+
+
+def _shelter(case: Case) -> str:
+    """Id of the guard that spares what it hangs under, or what bore it, at the top."""
+    if case.shelter is not None:
+        return case.shelter.origin
+    return case.member.heir_of if case.member is not None else ""
 
 
 def objections(case: Case) -> list[tuple[Guard, str]]:

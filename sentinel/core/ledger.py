@@ -303,7 +303,7 @@ class Ledger:
         for verdict in verdicts:
             member = self._by_pid.get(verdict.id.pid)
             if member is not None and member.id == verdict.id and not isinstance(verdict, Absent):
-                member.spared = verdict.guard if isinstance(verdict, Spared) else ""
+                member.spared = verdict.origin if isinstance(verdict, Spared) else ""
         self.on_change()
 
     def settle(self, record: Record) -> None:

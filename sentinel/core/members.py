@@ -49,7 +49,8 @@ class Member:
     foundling: bool = False
     """Nobody saw who bore it, or one that it was born of: that may have been a session inside."""
     spared: str | None = None
-    """Id of the guard that spared it, or one that it was born of, when what its dead session left was judged last.
+    """Id of the guard that spared it, or one that it was born of, when what its dead session left was judged last:
+    for whom another one shelters, of that which spared the topmost.
     Empty: it was to be ended. None: it was not judged yet."""
     heir_of: str = ""
     """The same of what bore it, which has ended since; empty while that lives, or was to be ended."""

@@ -40,6 +40,13 @@ class Spared:
     reason: str
     evidence: tuple[str, ...] = ()
     name: str = ""
+    under: str = ""
+    """Id of the guard that spares the topmost of those that shelter it; empty when nobody does."""
+
+    @property
+    def origin(self) -> str:
+        """Id of the guard without which it would not be spared."""
+        return self.under or self.guard
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from sentinel.core.facts import Surroundings, Unknown
+import pytest
+
+from sentinel.core.facts import ProcessId, Surroundings, Unknown
 from sentinel.core.guards import GUARDS, SERVING, UNANSWERED
 from sentinel.core.judge import evidence, is_in_use, judge, lacks_an_answer
 from sentinel.core.ledger import Witness
@@ -58,3 +60,16 @@ def test_which_of_the_spared_are_worth_another_look():
         assert asked([Absent(TARGET), judge(case()), spared["nohup"]]) is False
     assert lacks_an_answer([Absent(TARGET), spared["nohup"], spared["unknown"]])
     assert is_in_use([Absent(TARGET), spared["nohup"], spared[SERVING]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "origin"),
+    [
+        ({"shelter": Spared(ProcessId(9, 9), "daemonised", "it is")}, "daemonised"),
+        ({"shelter": Spared(ProcessId(9, 9), "sheltered", "it is", under="unknown")}, "unknown"),
+        ({"member": member(heir_of="nohup")}, "nohup"),
+    ],
+)
+def test_who_is_sheltered_is_spared_by_what_spares_the_topmost(changes, origin):
+    verdict = judge(case(**changes))
+    assert (verdict.guard, verdict.origin) == ("sheltered", origin)

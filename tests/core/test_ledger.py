@@ -593,3 +593,11 @@ def test_each_reason_to_doubt_is_kept_once_and_in_its_order():
     assert (ledger.member(3).unread, ledger.member(3).also_unread) == (who(2), (who(3),))
     ledger.trust(who(3))
     assert (ledger.member(3).unread, ledger.member(3).also_unread) == (who(2), ())
+
+
+def test_who_was_sheltered_leaves_to_its_heirs_what_spared_the_topmost():
+    ledger = family((100, 1), (1, 2))
+    ledger.exited(100, Death(5.0, KILLED))
+    ledger.judged([Spared(who(1), "sheltered", "it hangs under one", under="unknown")])
+    ledger.exited(1, Death(6.0, KILLED))
+    assert ledger.member(2).heir_of == "unknown"

@@ -95,10 +95,14 @@ class UserManager:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        until(self._has_journal, "the journal")
         self._manager = None
         self._pairs = [f"{name}={value}" for name, value in self._environ().items()]
-        self.boot()
+        try:
+            until(self._has_journal, "the journal")
+            self.boot()
+        except BaseException:  # a world that nobody has would stay
+            self.close()
+            raise
 
     def _has_journal(self) -> bool:
         if self._journal.poll() is not None:

@@ -58,6 +58,7 @@ __all__ = [
     "GUARDS",
     "SECOND_LOOK",
     "SERVING",
+    "SHELTERED",
     "TMUX_SERVER",
     "UNANSWERED",
     "Case",
@@ -108,6 +109,7 @@ GUARDS: tuple[Guard, ...] = (
 
 UNANSWERED = frozenset({"unknown", "unreadable"})
 """Guards that speak for want of an answer, which may come yet."""
+SHELTERED = "sheltered"
 SERVING = "serving"
 """The guard that is silent again when a client has gone."""
 FIRST_LOOK = tuple(guard for guard in GUARDS if not guard.dear)
