@@ -157,12 +157,21 @@ def _why_spared(verdict: ProcessVerdict | None) -> str:
 
 
 def _agent(where: Paths) -> int:
-    """The pid of the agent; 0 where none runs, or not among these processes (it is a container's)."""
+    """The pid of the agent; 0 where none runs, or not among these processes (it is a container's).
+
+    Raises:
+        SentinelError: One may run, and nobody can tell which process it is.
+    """
     agent = instance.look(where)
-    if agent.condition is not instance.Condition.RUNNING or agent.pid is None or agent.start is None:
+    if agent.condition in {instance.Condition.STOPPED, instance.Condition.CRASHED}:
         return 0
-    who = ProcessId(agent.pid, agent.start)
-    return who.pid if processes.identify(who.pid) == who else 0
+    if agent.pid is None or agent.start is None:
+        why = agent.why or "it has not written that down"
+        raise SentinelError(f"nobody can tell which process is Sentinel's agent, so nothing is ended: {why}")
+    holder = processes.identify(agent.pid)
+    if isinstance(holder, Unknown):
+        raise SentinelError(f"nobody can tell whether Sentinel's agent is among these: {holder}")
+    return agent.pid if holder == ProcessId(agent.pid, agent.start) else 0
 
 
 def _chain(pid: int) -> Iterator[int]:

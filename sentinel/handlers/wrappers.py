@@ -15,6 +15,14 @@ def was_left_by(mark: runs.Mark, who: ProcessId | Gone | Unknown) -> bool:
 
 
 def command_of(runtime: Path, pid: int) -> int | None:
-    """The pid of the command that the wrapper ``pid`` runs: 0 before it has said so; None: it is no wrapper."""
+    """The pid of the command that the wrapper ``pid`` runs; None: it is no wrapper.
+
+    0 before it has said so, and where nobody can tell whether it is one.
+    """
     mark = runs.read(runtime, pid)
-    return mark.command if mark is not None and was_left_by(mark, processes.identify(pid)) else None
+    if mark is None:
+        return 0 if pid in runs.pids(runtime) else None  # there is one, and it cannot be read
+    who = processes.identify(pid)
+    if isinstance(who, Unknown):
+        return 0
+    return mark.command if was_left_by(mark, who) else None

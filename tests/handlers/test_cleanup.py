@@ -113,6 +113,17 @@ class Stage:
         self.room.exits.watch(self.room.ledger.member(child).id)
         return child
 
+    def nested(self):
+        """An agent, one inside of it, the outer session, and a foundling of that: perhaps the inner one's work."""
+        outer, inner = self.room.start(), self.room.start()
+        around = self.room.open(outer.pid)
+        far = outer.do(f"bear({SLEEP!r})")
+        self.room.open(inner.pid, name="codex", outer=around.key)
+        who, now = self.room.handles.take(far), time.monotonic()
+        self.room.ledger.claim(who, around.key, now, Departure(now, clean=None), Witness.LOOK)
+        self.room.exits.watch(who)
+        return outer, inner, around, who
+
     def kill(self, agent):
         agent.end()
         self.room.bus.publish(ProcessExited(agent.pid, killed()))
@@ -836,20 +847,14 @@ def test_what_was_spared_for_the_sake_of_a_session_inside_is_judged_again_when_t
 def test_what_the_agent_before_us_had_spared_is_judged_again_too(room, run):
     async def scenario():
         stage = Stage(room)
-        outer, inner = room.start(), room.start()
-        around = room.open(outer.pid)
-        far = outer.do(f"bear({SLEEP!r})")
-        room.open(inner.pid, name="codex", outer=around.key)
-        who = room.handles.take(far)
-        room.ledger.claim(who, around.key, time.monotonic(), Departure(time.monotonic(), clean=None), Witness.LOOK)
-        room.exits.watch(who)
+        outer, inner, around, who = stage.nested()
         outer.end()
         room.ledger.exited(outer.pid, killed())
         room.ledger.settle(room.ledger.record(around.key))
         room.ledger.judged([Spared(who, "inner-session", "by the agent before")])
         stage.kill(inner)
         await stage.closed(2)
-        return far
+        return who.pid
 
     assert dead(run(scenario()))
     assert results(room) == [Result.ENDED]
@@ -903,12 +908,7 @@ def test_what_a_spared_daemon_leaves_when_it_hands_over_is_spared_when_a_session
 def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):
     async def scenario():
         stage = Stage(room)
-        outer, inner = room.start(), room.start()
-        around = room.open(outer.pid)
-        far = outer.do(f"bear({SLEEP!r})")
-        room.open(inner.pid, name="codex", outer=around.key)
-        now = time.monotonic()
-        room.ledger.claim(room.handles.take(far), around.key, now, Departure(now, clean=None), Witness.LOOK)
+        outer, inner, around, _ = stage.nested()
         stage.kill(outer)
         while not room.ledger.record(around.key).settled:
             await asyncio.sleep(0.01)

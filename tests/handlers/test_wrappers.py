@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sentinel import runs
-from sentinel.core.facts import Gone, ProcessId
+from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.handlers.wrappers import command_of, was_left_by
 from sentinel.observe import processes
 from tests.handlers.room import leave_mark
@@ -41,3 +41,16 @@ def test_nobody_who_is_gone_has_left_a_mark():
     mark = runs.Mark(processes.boot_id(), 7, 8, "make", "/srv")
     assert was_left_by(mark, ProcessId(7, 8))
     assert not was_left_by(mark, Gone())
+
+
+def test_where_nobody_can_tell_whether_it_is_one_it_may_be(room, wrapper, monkeypatch):
+    leave_mark(room, wrapper, command=4711)
+    monkeypatch.setattr(processes, "identify", lambda pid: Unknown("who it is", "a test says so"))
+    assert command_of(room.where.runtime, wrapper.pid) == 0
+
+
+def test_one_whose_mark_cannot_be_read_may_be_one(room, wrapper):
+    leave_mark(room, wrapper, command=4711)
+    (mark,) = (room.where.runtime / "runs").iterdir()
+    mark.write_text("{")
+    assert command_of(room.where.runtime, wrapper.pid) == 0

@@ -5,6 +5,7 @@ No agent runs but where one is wanted: the verbs do their work themselves.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -487,6 +488,20 @@ def test_mercy_nuke_spares_the_agent_that_runs_in_a_pane_and_what_that_hangs_on(
     assert "it is Sentinel's agent" in said
     assert said.count("Sentinel's agent runs under it") == 2  # the pane, and its server
     assert stage.sentinel("status").returncode == 0
+
+
+def test_mercy_nuke_ends_nothing_while_nobody_can_tell_which_process_is_the_agent(stage, project):
+    """Its lock is held, and says nothing of who holds it: it is about to, or the disk was full."""
+    orphan = project.orphan(project.ports[0])
+    runtime = stage.home / "runtime"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    with open(runtime / "agent.lock", "wb") as lock:
+        for path in (runtime, lock.name):
+            os.chown(path, stage.uid, stage.uid)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = stage.sentinel("nuke", "--yes")
+    assert (done.returncode, alive(orphan)) == (1, True), done.stdout
+    assert "nobody can tell which process is Sentinel's agent, so nothing is ended" in done.stderr
 
 
 def test_nuke_spares_what_runs_on_its_own_terminal(stage, project, terminal):
