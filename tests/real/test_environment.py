@@ -5,6 +5,7 @@ No agent runs but where one is wanted: the verbs do their work themselves.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -224,8 +225,10 @@ def _lost(stage, directory, command, name):
 
 
 def _comm(pid):
-    with open(f"/proc/{pid}/comm", "rb") as file:
+    """Name of a program; empty where the process has just ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
         return file.read()
+    return b""
 
 
 def test_what_a_person_runs_in_a_pane_is_spared_though_it_has_the_port(stage, project):
@@ -470,8 +473,12 @@ def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, proje
     assert "it is to be kept" in said
     assert "this command runs under it" in said
     assert "tmux session desk on desk" in said
-    left = [pid for pid in stage.everyone() if _comm(pid) == b"sleep\n"]
-    assert len(left) == 2, said  # the job, and what its pane goes on with
+
+    def left():
+        return [pid for pid in stage.everyone() if _comm(pid) == b"sleep\n"]
+
+    # The job, and what its pane goes on with: that begins after the status is written.
+    until(lambda: len(left()) == 2, said)
 
 
 def test_mercy_nuke_spares_the_agent_that_runs_in_a_pane_and_what_that_hangs_on(stage, project):
