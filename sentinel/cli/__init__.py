@@ -28,6 +28,8 @@ _INTERRUPTED = 128 + 2  # how shells tell of SIGINT
 _CANNOT_WRITE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """A group was called without a command: the message is our own help, in lines. Click 8.1 prints it itself."""
+_LEAST_HELP = 52
+"""Columns of a terminal below which click's help would not fit."""
 _SENTENCE = 2000
 """Characters that an error may have."""
 
@@ -152,12 +154,20 @@ def main(group: click.Group = sentinel) -> int:
 
 def _status(group: click.Group) -> int:
     try:
-        status = group.main(prog_name="sentinel", standalone_mode=False)
+        status = group.main(prog_name="sentinel", standalone_mode=False, **_narrow())
     except SystemExit as leaving:
         if isinstance(leaving.code, str):
             raise
         status = leaving.code
     return status if isinstance(status, int) else 0
+
+
+def _narrow() -> dict[str, Any]:
+    """Where help has to be narrower than click makes it by itself: 50 columns at least."""
+    from sentinel.cli import screen
+
+    columns = screen.width()
+    return {"terminal_width": columns - 2} if 0 < columns < _LEAST_HELP else {}
 
 
 def _in_one_line(error: click.ClickException) -> str:
@@ -167,8 +177,10 @@ def _in_one_line(error: click.ClickException) -> str:
 
 
 def _say(sentence: str, status: int) -> int:
+    from sentinel.cli import screen
+
     with suppress(OSError):
-        click.echo(f"sentinel: {sanitise.clean(sentence, _SENTENCE)}", err=True)
+        screen.say(f"sentinel: {sanitise.clean(sentence, _SENTENCE)}", err=True)
     return status
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import config, crashes, instance, paths
-from sentinel.cli import give_up_output
+from sentinel.cli import give_up_output, screen
 from sentinel.core.policy import Mode
 from sentinel.errors import AlreadyRunning, SentinelError
 from sentinel.lean import without
@@ -84,7 +84,7 @@ def _claimed(where: paths.Paths) -> Iterator[instance.Claim]:
 def _greet(text: str) -> None:
     """Say it, if it can be said: a pipe that was closed and a full disk are no reasons not to watch."""
     try:
-        click.echo(text)
+        screen.say(text)
     except OSError:
         give_up_output()
 

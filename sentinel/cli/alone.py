@@ -8,11 +8,10 @@ import os
 import time
 from dataclasses import replace
 
-import click
-
 from sentinel import config, runs
 from sentinel.assembly import Core, build
 from sentinel.bus import Bus
+from sentinel.cli import screen
 from sentinel.core.events import FOUND, CleanedUp, SessionDied
 from sentinel.core.facts import Death, Departure, ProcessId
 from sentinel.core.ledger import Ledger, Witness
@@ -77,7 +76,7 @@ def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> Non
 def _say(done: CleanedUp, death: Death) -> None:
     here = replace(done.session, directory="")  # who reads it is there
     text = sentence(tally(here, how_it_died(death), done.outcomes))
-    click.echo(f"sentinel: {clean(text, 1000)}", err=True)
+    screen.say(f"sentinel: {clean(text, 1000)}", err=True)
 
 
 def explain(where: Paths, what: str) -> dict[str, object]:

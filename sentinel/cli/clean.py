@@ -71,15 +71,15 @@ def command(
     held = forbidden(room.core.policy())
     offered = sum(finding.target is not None for finding in findings) + len(ended)
     if not as_json and (findings or ended or not above):
-        click.echo("\n".join(_lines(findings, ended)))
+        screen.say("\n".join(_lines(findings, ended)))
     if held and offered:
-        click.echo(f"sentinel: {clean(held, 400)}", err=True)
+        screen.say(f"sentinel: {clean(held, 400)}", err=True)
     acts = bool(offered) and not dry_run and not held and _agrees(offered, yes=yes, as_json=as_json)
     outcomes = room.act(findings, ended, _grace(room.core.policy(), level)) if acts else []
     if as_json:
         click.echo(json.dumps(_told(findings, ended, held, outcomes)))
     elif told_last := [*(summary(outcomes) if acts else ()), *_refused(spared), *_our_own(above)]:
-        click.echo("\n".join(told_last))
+        screen.say("\n".join(told_last))
     undone = any(outcome.result in UNDONE for outcome in outcomes)
     sys.exit(1 if undone or (not dry_run and (spared or above or (offered and not acts))) else 0)
 
@@ -168,14 +168,16 @@ def _our_own(above: Sequence[int]) -> Iterator[str]:
 
 
 def _table(findings: Sequence[Finding]) -> Iterator[str]:
-    yield f"  {'PID':>8}  {'GRADE':<6}  {'AGE':>6}  {'MEMORY':>8}  COMMAND"
+    columns, indent = screen.width(), " " * 12
+    yield screen.broken(f"  {'PID':>8}  {'GRADE':<6}  {'AGE':>6}  {'MEMORY':>8}  COMMAND", columns, indent)
     for finding in findings:
         pid, grade = finding.candidate.id.pid, finding.candidate.grade
         seen = finding.portrait
         command = clean(seen.command, _LONGEST)
-        yield f"  {pid:>8}  {grade:<6}  {_span(seen.age):>6}  {_size(seen.memory):>8}  {command}"
+        figures = f"  {pid:>8}  {grade:<6}  {_span(seen.age):>6}  {_size(seen.memory):>8}"
+        yield screen.broken(f"{screen.unbroken(figures)}  {command}", columns, indent)
         evidence = [*finding.candidate.evidence, *([f"but: {finding.why_not}"] if finding.why_not else [])]
-        yield from screen.fitted(f"            - {clean(sentence, 400)}" for sentence in evidence)
+        yield from (f"{indent}- {clean(sentence, 400)}" for sentence in evidence)
 
 
 def _span(seconds: float) -> str:

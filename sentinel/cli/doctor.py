@@ -46,13 +46,13 @@ def command(*, fix: bool, yes: bool, as_json: bool) -> None:
     patient = Patient(room.where, wishes, room.leftovers, refused)
     reports = examine(patient, (*CHECKS, PORTS))
     if not as_json:
-        click.echo("\n".join(_lines(reports, fix=fix)))
+        screen.say("\n".join(_lines(reports, fix=fix)))
     outcomes = _mend(room, _remedies(reports), yes=yes, as_json=as_json) if fix else []
     if as_json:
         told = {"checks": list(map(_as_data, reports)), "outcomes": list(map(outcome_as_data, outcomes))}
         click.echo(json.dumps(told))
     elif outcomes:
-        click.echo("\n".join(summary(outcomes)))
+        screen.say("\n".join(summary(outcomes)))
     sys.exit(_status(reports, outcomes))
 
 
@@ -88,9 +88,9 @@ def _mend(room: Room, remedies: Sequence[Remedy], *, yes: bool, as_json: bool) -
     if not as_json:
         click.echo("What can be done:")
         for number, remedy in enumerate(remedies, 1):
-            click.echo(f"  {number}. {clean(remedy.says, 400)}")
+            screen.say(f"  {number}. {clean(remedy.says, 400)}")
     if why := forbidden(room.core.policy()):
-        click.echo(f"sentinel: {clean(why, 400)}", err=True)
+        screen.say(f"sentinel: {clean(why, 400)}", err=True)
         return []
     if (as_json and not yes) or not agreed(f"Do {'this' if len(remedies) == 1 else 'all of this'}?", yes=yes):
         return []
@@ -128,11 +128,12 @@ def _lines(reports: Sequence[Report], *, fix: bool) -> Iterator[str]:
 
 def _about(trouble: Trouble) -> Iterator[str]:
     yield f"  {_MARKS[Status.FOUND]} {clean(trouble.what, 400)}"
-    yield from screen.fitted(f"       - {clean(sentence, 400)}" for sentence in trouble.evidence)
+    yield from (f"       - {clean(sentence, 400)}" for sentence in trouble.evidence)
     if trouble.remedy is not None:
         yield f"       fix: {clean(trouble.remedy.says, 400)}"
     elif trouble.hint:
-        yield f"       you can: {clean(trouble.hint, 400)}"
+        condition, colon, command = clean(trouble.hint, 400).rpartition(": ")
+        yield f"       you can: {condition}{colon}{screen.unbroken(command)}"
 
 
 def _as_data(report: Report) -> dict[str, object]:

@@ -266,6 +266,7 @@ def _say_why_nothing(journal: Path, wanted: _Filter) -> None:
 
 
 def _say(sentence: str) -> None:
+    from sentinel.cli import screen
     from sentinel.core.sanitise import clean
 
-    click.echo(f"sentinel: {clean(sentence, 500)}", err=True)
+    screen.say(f"sentinel: {clean(sentence, 500)}", err=True)

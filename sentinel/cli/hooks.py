@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths
+from sentinel.cli import screen
 from sentinel.core.sanitise import clean
 from sentinel.errors import SentinelError
 from sentinel.integrations.known import INTEGRATIONS, integration
@@ -79,7 +80,7 @@ def status(program: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     for one in told:
-        click.echo(clean(_sentence(one), _LINE))
+        screen.say(clean(_sentence(one), _LINE))
 
 
 def _host() -> Host:
@@ -104,7 +105,7 @@ def _carry_out(change: Change | None, nothing: str, done: str, *, yes: bool) -> 
     change.make()
     click.echo(done)
     if change.hint:
-        click.echo(clean(change.hint, _LINE))
+        screen.say(clean(change.hint, _LINE))
 
 
 def _told(program: str, host: Host) -> dict[str, object]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from sentinel import paths
+from sentinel.cli import screen
 from sentinel.cli.hooks import whole
 from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
@@ -63,7 +64,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: boo
     if not changes:
         click.echo("Everything is as it should be.")
         return
-    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff)))
+    say_plan(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff), diff=diff)
     if dry_run:
         return
     if not agreed("Do this?", yes=yes):
@@ -72,7 +73,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: boo
     failed = [name for name, change in changes if not _done(name, change)]
     for name, change in changes:
         if change.hint and name not in failed:
-            click.echo(clean(f"{name}: {change.hint}", _LINE))
+            screen.say(clean(f"{name}: {change.hint}", _LINE))
     sys.exit(1 if failed else 0)
 
 
@@ -97,12 +98,17 @@ def shown(changes: Sequence[tuple[str, Change]], head: str, *, diff: bool) -> It
         yield "  (--diff shows each line of it)"
 
 
+def say_plan(lines: Iterable[str], *, diff: bool) -> None:
+    """Write it. Lines of a file stay what they are, however narrow the terminal is."""
+    (click.echo if diff else screen.say)("\n".join(lines))
+
+
 def _done(name: str, change: Change) -> bool:
     """Carry out one step, and tell how it went. One that fails does not keep the others from their turn."""
     try:
         change.make()
     except SentinelError as error:
-        click.echo(f"sentinel: {name}: {clean(str(error), _LINE)}", err=True)
+        screen.say(f"sentinel: {name}: {clean(str(error), _LINE)}", err=True)
         return False
     click.echo(f"{name}: done")
     return True
@@ -115,5 +121,5 @@ def _plan(name: str, footprint: Footprint, host: Host, words: Sequence[str], *, 
     except SentinelError as error:
         if strict:
             raise
-        click.echo(f"sentinel: no {name}: {clean(str(error), _LINE)}", err=True)
+        screen.say(f"sentinel: no {name}: {clean(str(error), _LINE)}", err=True)
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths, wire
+from sentinel.cli import screen
 from sentinel.cli.switching import Data, switch, switches_of
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -42,7 +43,7 @@ def command(what: str | None, *, off: bool, as_json: bool) -> None:
         click.echo(json.dumps(answer))
         return
     for line in _told(answer, off=off):
-        click.echo(line)
+        screen.say(line)
 
 
 def _alone(where: paths.Paths, bus: Bus, switches: SwitchBoard, what: str, *, off: bool) -> Data:
@@ -79,12 +80,12 @@ def _list(where: paths.Paths, *, as_json: bool) -> None:
         click.echo(json.dumps({"kept": entries, **{k: v for k, v in switches.state().items() if k != "kept"}}))
         return
     if why := switches.held():
-        click.echo(f"Nothing is ended at all: {clean(why, 400)}.")
+        screen.say(f"Nothing is ended at all: {clean(why, 400)}.")
     if not entries:
         click.echo("Nothing is kept.")
     for entry in entries:
         of = f"  session {entry['session']}" if entry["session"] else ""
-        click.echo(f"{entry['pid']:>8}  {entry['name']}{of}{'' if entry['alive'] else '  (has ended)'}")
+        screen.say(f"{entry['pid']:>8}  {entry['name']}{of}{'' if entry['alive'] else '  (has ended)'}")
 
 
 def _entry(keep: Keep) -> Data:

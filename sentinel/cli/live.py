@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import click
-
+from sentinel.cli import screen
 from sentinel.core.events import Event, Notified, SessionClosed, SessionJudged
 from sentinel.handlers.enquiries import Condition
 
@@ -21,7 +20,7 @@ class Live:
         write: Takes one line.
     """
 
-    def __init__(self, write: Callable[[str], object] = click.echo) -> None:
+    def __init__(self, write: Callable[[str], object] = screen.say) -> None:
         self._write = write
         self._why_not_told = ""
         self._left_nothing: set[str] = set()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sentinel.cli import screen
 from sentinel.cli.numbers import Pid
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing, SentinelError
@@ -125,7 +126,7 @@ def check(path: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"path": clean(path, 4096), "standing": how, "why": why}))
     else:
-        click.echo(f"{how}: {why.removeprefix('held ')}")
+        screen.say(f"{how}: {why.removeprefix('held ')}")
     sys.exit(_STATUS[how])
 
 
@@ -145,7 +146,7 @@ def list_(directories: Sequence[str], *, as_json: bool) -> None:
     if not found:
         click.echo("There are no locks.")
     for path, kind, how, why in found:
-        click.echo(f"{how:8}{clean(path, 400)}  ({kind}; {why})")
+        screen.say(f"{how:8}{clean(path, 400)}  ({kind}; {why})")
 
 
 # -- a command that holds a lock ----------------------------------------------------------

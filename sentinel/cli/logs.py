@@ -7,11 +7,13 @@ import sys
 import click
 
 from sentinel import paths
+from sentinel.cli import screen
 from sentinel.cli.numbers import Number
 from sentinel.cli.projects import chosen, say
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
+_LONGEST = 2000
 _WHY_NOTHING = "nothing was written, or it is held back by what wrote it (see docs/projects.md)"
 
 
@@ -39,7 +41,7 @@ def command(*, names: tuple[str, ...], follow: bool, lines: int, project: str | 
     width = max((len(name) for name in shown), default=0)
 
     def tell(name: str, line: str) -> None:
-        say(f"{name:<{width}} | {line}")
+        click.echo(clean(f"{name:<{width}} | {line}", _LONGEST))  # not broken: lines stay what they were written as
 
     if not follow:
         if not shown:
@@ -48,7 +50,7 @@ def command(*, names: tuple[str, ...], follow: bool, lines: int, project: str | 
         for name, line in lasts:
             tell(name, line)
         if shown and lines and not lasts:
-            click.echo(f"sentinel: nothing is in the log of {clean(', '.join(shown))}: {_WHY_NOTHING}", err=True)
+            screen.say(f"sentinel: nothing is in the log of {clean(', '.join(shown))}: {_WHY_NOTHING}", err=True)
         return
     for _ in logs.follow(directory, names, lines, tell):
         sys.stdout.flush()

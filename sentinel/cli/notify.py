@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import config, paths
+from sentinel.cli import screen
 from sentinel.core.sanitise import clean
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def command(*, trial: bool) -> None:
     ways = _ways(wishes)
     found = _try(ways, buttons=wishes.buttons) if trial else _look(ways)
     for line in (*_wishes(wishes), *_of_the_agent(wishes)):
-        click.echo(line)
+        screen.say(line)
     sys.exit(0 if found else _NO_WAY)
 
 
@@ -60,7 +61,7 @@ def _servers() -> Iterable[SocketMark]:
 def _look(ways: list[Way]) -> bool:
     obstacles = {way.name: way.obstacle() for way in ways}
     for name, obstacle in obstacles.items():
-        click.echo(f"{name:<10}{clean(obstacle) or 'can be tried'}")
+        screen.say(f"{name:<10}{clean(obstacle) or 'can be tried'}")
     return not all(obstacles.values())
 
 
@@ -79,13 +80,13 @@ async def _show(way: Way, *, buttons: bool) -> bool:
     notifier = Notifier([way])
     text = f"This is how Sentinel tells you something, by way of: {way.name}."
     delivery = await notifier.send(Message("Sentinel: a trial", text, buttons=(Button.WHY,) if buttons else ()))
-    click.echo(f"{way.name:<10}{clean(str(delivery), 500)}")
+    screen.say(f"{way.name:<10}{clean(str(delivery), 500)}")
     if delivery.shown and way.name == "desktop":
-        click.echo(f"{'':<10}{_abilities(delivery)}")
-        click.echo(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
+        screen.say(f"{'':<10}{_abilities(delivery)}")
+        screen.say(f"{'':<10}{_buttons(delivery, wanted=buttons)}")
     if delivery.popup is not None and sys.stdout.isatty():
-        click.echo(f"{'':<10}press the button of the trial, if you like, within {_PATIENCE:g} s")
-        click.echo(f"{'':<10}{'it was pressed' if await _is_pressed(delivery.popup) else 'it was not pressed'}")
+        screen.say(f"{'':<10}press the button of the trial, if you like, within {_PATIENCE:g} s")
+        screen.say(f"{'':<10}{'it was pressed' if await _is_pressed(delivery.popup) else 'it was not pressed'}")
     await notifier.close()
     return delivery.shown
 

@@ -7,6 +7,7 @@ import time
 import click
 
 from sentinel import paths, wire
+from sentinel.cli import screen
 from sentinel.cli.switching import halting, switch
 from sentinel.clocks import day_and_time
 
@@ -23,7 +24,7 @@ def command(*, span: str | None) -> None:
     answer = switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
     how_long = "until `sentinel resume`" if until is None else f"until {day_and_time(until)}"
     already = " already" if answer.get("already") else ""
-    click.echo(f"Paused{already} {how_long}: nothing is ended.")
+    screen.say(f"Paused{already} {how_long}: nothing is ended.")
 
 
 def _end_of(span: str) -> float:

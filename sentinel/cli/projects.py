@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths
+from sentinel.cli import screen
 from sentinel.core.facts import Unknown
 from sentinel.core.sanitise import clean
 from sentinel.core.sessions import Kind
@@ -61,7 +62,7 @@ def ready(said: str | None) -> tuple[paths.Paths, Project]:
 
 def say(line: str) -> None:
     """Write a line, fit to be shown."""
-    click.echo(clean(line, _LONGEST))
+    screen.say(clean(line, _LONGEST))
 
 
 def indented(line: str) -> None:

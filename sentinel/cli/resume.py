@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sentinel import paths, wire
+from sentinel.cli import screen
 from sentinel.cli.switching import halting, switch
 from sentinel.core.sanitise import clean
 
@@ -17,8 +18,8 @@ def command() -> None:
     """
     answer = switch(paths.find(), wire.Resume(), lambda bus, switches: halting(bus, switches).resume())
     was = clean(str(answer.get("was", "")), 400)
-    click.echo(f"Sentinel acts again; before, {was}." if was else "Nothing was held.")
+    screen.say(f"Sentinel acts again; before, {was}." if was else "Nothing was held.")
     if was:
-        click.echo("What died meanwhile was only reported. What it left, if anything, is shown by: sentinel clean")
+        screen.say("What died meanwhile was only reported. What it left, if anything, is shown by: sentinel clean")
     if answer.get("mode") == "observe":
-        click.echo('The configuration says mode = "observe": still nothing is ended.')
+        screen.say('The configuration says mode = "observe": still nothing is ended.')

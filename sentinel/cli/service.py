@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 
 from sentinel import config, instance, paths
-from sentinel.cli import install, uninstall
+from sentinel.cli import install, screen, uninstall
 from sentinel.cli.numbers import Number
 from sentinel.core.sanitise import clean
 from sentinel.service import manager
@@ -83,7 +83,7 @@ def status(*, as_json: bool) -> None:
         fields = {name: getattr(state, name) for name in state.__dataclass_fields__}
         click.echo(json.dumps({"installed": is_installed(), **fields, "another_agent": others}))
     else:
-        click.echo("\n".join(_lines(keeper, state, others)))
+        screen.say("\n".join(_lines(keeper, state, others)))
     sys.exit(_RUNS if state.running else _STOPPED)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths
+from sentinel.cli import screen
 from sentinel.cli.numbers import Pid
 from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
@@ -61,7 +62,7 @@ def register(  # noqa: PLR0917 - click passes by name
     """
     marks = _labels(labels)
     if project and not os.path.isdir(project):
-        click.echo(f"sentinel: there is no directory {clean(project, 400)}; it is noted all the same", err=True)
+        screen.say(f"sentinel: there is no directory {clean(project, 400)}; it is noted all the same", err=True)
     with _registry() as registry:
         entry = registry.register(
             session,
@@ -75,7 +76,7 @@ def register(  # noqa: PLR0917 - click passes by name
             _show_json(_data(registry, entry, _wishes()))
             return
         which = f", the {_ordinal(entry.generation)} of that id" if entry.generation > 1 else ""
-        click.echo(f"{clean(entry.id)} is registered (pid {entry.root.pid}{which}). {_who_watches(registry)}")
+        screen.say(f"{clean(entry.id)} is registered (pid {entry.root.pid}{which}). {_who_watches(registry)}")
 
 
 @command.command("heartbeat")
@@ -134,8 +135,6 @@ def list_(*, ended: bool, stale: bool, as_json: bool) -> None:
     elif not told:
         click.echo("No registered session is stale." if stale else "No session is registered.")
     else:
-        from sentinel.cli import screen
-
         for line in screen.table([_COLUMNS, *map(_row, told)], screen.width(), _YIELDING):
             click.echo(line)
 
@@ -157,7 +156,7 @@ def show(session: str, *, as_json: bool) -> None:
         _show_json(data)
         return
     for line in _lines(data):
-        click.echo(line)
+        screen.say(line)
 
 
 @command.command("find")
@@ -189,7 +188,7 @@ def _registry() -> Iterator[Registry]:
             yield registry
         finally:
             if registry.mended:
-                click.echo(f"sentinel: {clean(registry.mended, 1000)}", err=True)
+                screen.say(f"sentinel: {clean(registry.mended, 1000)}", err=True)
 
 
 def _wishes() -> Wishes:

@@ -21,7 +21,7 @@ Session = dict[str, object]
 _COLUMNS = ("SESSION", "KIND", "PROCESSES", "AGE", "STATE", "DIRECTORY")
 _MOST_NAMES = 3
 """Of a server's sessions."""
-_YIELDING = (5, 4, 0, 1)
+_YIELDING = (5, 4, 1, 0)
 """Which of them give way on a narrow terminal, in this order."""
 
 
@@ -44,7 +44,7 @@ def command(*, as_json: bool) -> None:
         click.echo(json.dumps(sessions))
         return
     for line in held(switches_of(where).state()):
-        click.echo(line)
+        screen.say(line)
     if not sessions:
         click.echo("No session is watched now.")
         return
@@ -52,7 +52,7 @@ def command(*, as_json: bool) -> None:
     for line in screen.table([_COLUMNS, *(_row(session, servers) for session in sessions)], screen.width(), _YIELDING):
         click.echo(line)
     if not all(session["alive"] for session in sessions):
-        click.echo("What the dead left is shown, and ended when you say so, by: sentinel clean")
+        screen.say("What the dead left is shown, and ended when you say so, by: sentinel clean")
 
 
 def _row(session: Session, servers: dict[str, str]) -> tuple[str, ...]:

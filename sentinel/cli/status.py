@@ -9,6 +9,7 @@ import sys
 import click
 
 from sentinel import client, instance, paths, wire
+from sentinel.cli import screen
 from sentinel.cli.switching import held, switches_of
 from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
@@ -38,7 +39,7 @@ def command(*, project: str | None, as_json: bool) -> None:
         click.echo(json.dumps(data))
     else:
         for line in [*_lines(data), *_of_the_configuration(where, data), *_of_a_project()]:
-            click.echo(line)
+            screen.say(line)
     sys.exit(code)
 
 

@@ -15,6 +15,7 @@ import click
 from sentinel import instance, paths
 from sentinel.assembly import Core
 from sentinel.bus import Bus
+from sentinel.cli import screen
 from sentinel.cli.alone import look_around
 from sentinel.config import Config
 from sentinel.core.actions import Outcome, Result
@@ -78,7 +79,7 @@ def agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        click.echo("sentinel: nothing was changed: nobody is here to ask; say --yes", err=True)
+        screen.say("sentinel: nothing was changed: nobody is here to ask; say --yes", err=True)
         return False
     if click.confirm(question, err=True):
         return True

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import click
-
 from sentinel import client, paths, wire
+from sentinel.cli import screen
 from sentinel.clocks import day_and_time
 from sentinel.core.sanitise import clean
 from sentinel.errors import NotRunning, SentinelError
@@ -40,7 +39,7 @@ def switch(where: paths.Paths, request: wire.Request, alone: Callable[[Bus, Swit
     if not isinstance(answer, dict):
         raise SentinelError("the agent's answer cannot be read")
     if trouble := answer.get("switch_trouble"):
-        click.echo(f"sentinel: it holds until the agent ends: {clean(str(trouble), 400)}", err=True)
+        screen.say(f"sentinel: it holds until the agent ends: {clean(str(trouble), 400)}", err=True)
     return answer
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import clocks, paths
+from sentinel.cli import screen
 from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
@@ -80,7 +81,7 @@ def _list(kept: Sequence[Kept], *, as_json: bool) -> None:
     for it in kept:
         when = clocks.day_and_time(it.at)
         why = f"  {clean(it.why[0], 200)}" if it.why else ""
-        click.echo(f"{it.id}  {when}  {clean(it.path, 400)} ({it.kind}){why}")
+        screen.say(f"{it.id}  {when}  {clean(it.path, 400)} ({it.kind}){why}")
 
 
 def _data(it: Kept) -> dict[str, object]:

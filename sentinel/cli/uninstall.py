@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import click
 
 from sentinel import instance, paths
-from sentinel.cli.install import DIFF, Names, host_here, shown
+from sentinel.cli import screen
+from sentinel.cli.install import DIFF, Names, host_here, say_plan, shown
 from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
 from sentinel.core.sanitise import clean
@@ -37,9 +38,9 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: boo
     if not changes and not stays and not history:
         click.echo("Nothing is installed.")
         return
-    click.echo("\n".join(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff)))
+    say_plan(shown(changes, "Sentinel would:" if dry_run else "Sentinel will:", diff=diff), diff=diff)
     if history:
-        click.echo(f"  remove the history of your sessions ({host.show(host.state)}); to keep it: --keep-history")
+        screen.say(f"  remove the history of your sessions ({host.show(host.state)}); to keep it: --keep-history")
     if dry_run:
         return
     if not agreed("Do this?", yes=yes):
@@ -49,7 +50,7 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: boo
         stays = _erase(where, footprint) if history else []
         footprint.leave()
     for why in stays:
-        click.echo(f"sentinel: {clean(why, 400)}", err=True)
+        screen.say(f"sentinel: {clean(why, 400)}", err=True)
     click.echo("The rest is done." if stays else "Sentinel is uninstalled." if only is None else "Done.")
     sys.exit(1 if stays else 0)
 

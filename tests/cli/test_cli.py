@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import click
@@ -71,6 +72,20 @@ def test_help_names_every_command_with_a_line(argv):
     assert done.returncode == 0
     for name, verb in cli.COMMANDS.items():
         assert f"  {name.ljust(max(map(len, cli.COMMANDS)))}  {verb.help}\n" in done.stdout
+
+
+@pytest.mark.parametrize("argv", [("--help",), ("explain", "--help"), ("status",), ("explain", "e7")])
+def test_on_a_narrow_terminal_no_line_is_broken_by_the_terminal(argv, tmp_path):
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (200, 40))
+    environ = {**os.environ, "SENTINEL_STATE_DIR": str(tmp_path), "SENTINEL_RUNTIME_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", "sentinel", *argv]
+    subprocess.run(words, stdout=theirs, stderr=theirs, cwd=ROOT, timeout=HANG, check=False, env=environ)
+    os.close(theirs)
+    lines = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    assert len(lines) > 1
+    assert [line for line in lines if len(line) > 40] == []
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -75,7 +75,7 @@ def test_as_text(story):
 
 def test_on_a_terminal_no_word_is_broken(story, monkeypatch):
     whole = run().stdout
-    monkeypatch.setattr(screen, "width", lambda: 60)
+    monkeypatch.setattr(screen, "width", lambda **_: 60)
     shown = run().stdout
     assert max(map(len, shown.splitlines())) <= 60
     assert shown.split() == whole.split()

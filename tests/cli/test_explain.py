@@ -78,7 +78,7 @@ def test_why_not_tells_of_each_guard_whether_it_speaks(agent):
 
 def test_on_a_narrow_terminal_lines_are_broken_between_words(agent, monkeypatch):
     agent(TOLD)
-    monkeypatch.setattr(screen, "width", lambda: 39)
+    monkeypatch.setattr(screen, "width", lambda **_: 39)
     lines = explain("17").splitlines()
     assert lines[1:3] == ["  Sentinel would now: leave it alone:", "      its session is alive"]
     assert "    - its session is alive" in lines

@@ -95,7 +95,7 @@ def test_the_list(sleeper):
 
 def test_the_list_fits_a_terminal(monkeypatch):
     session("register", "i" * 120, "--pid", os.getpid(), "--kind", "k" * 40, "--project", "/p" * 100)
-    monkeypatch.setattr(screen, "width", lambda: 80)
+    monkeypatch.setattr(screen, "width", lambda **_: 80)
     assert all(len(line) <= 80 for line in session("list").splitlines())
 
 

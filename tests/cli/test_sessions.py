@@ -94,7 +94,7 @@ def test_a_pane_is_told_from_its_namesake_by_the_server(shown):
 
 
 def test_on_a_terminal_every_row_is_one_line(shown, monkeypatch):
-    monkeypatch.setattr(screen, "width", lambda: 80)
+    monkeypatch.setattr(screen, "width", lambda **_: 80)
     directory = "/home/somebody/with/a/long/way/to/the/shop"
     out = shown([data(directory=directory), data("a-long-name-that-somebody-gave", Death(1.0, 1), directory=directory)])
     assert all(len(line) <= 80 for line in out.splitlines())
