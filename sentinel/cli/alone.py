@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sentinel import config, runs
 from sentinel.assembly import Core, build
@@ -24,6 +25,9 @@ from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.surroundings import cgroup_of, input_of
 from sentinel.paths import Paths
+
+if TYPE_CHECKING:
+    from sentinel.handlers.tmux_sessions import Inside
 
 
 def clean_up(where: Paths, mark: runs.Mark, root: ProcessId, status: int) -> None:
@@ -86,7 +90,18 @@ def explain(where: Paths, what: str) -> dict[str, object]:
         NoSuchThing: Nothing of that name is there.
     """
     core = look_around(where, Ledger())
-    return {**core.explanations.explain(what), "alone": True}
+    return {**core.explanations.explain(what, lambda name: _inside_tmux(core.ledger, name)), "alone": True}
+
+
+def _inside_tmux(ledger: Ledger, name: str) -> list[Inside]:
+    """Ask each tmux server what sessions it has. One that does not answer has none that can be told."""
+    from sentinel.handlers.tmux_sessions import TmuxSessions
+
+    inside = TmuxSessions(Bus(lambda _, cause: cause), ledger)
+    for record in list(ledger.sessions()):
+        if record.session.kind is Kind.TMUX and record.session.belongings.sockets:
+            asyncio.run(inside(record.session, record.session.belongings.sockets[0]))
+    return inside.called(name)
 
 
 def look_around(where: Paths, ledger: Ledger, wishes: config.Config | None = None) -> Core:

@@ -14,6 +14,7 @@ import click
 from sentinel import client, paths, wire
 from sentinel.cli import screen
 from sentinel.core.sanitise import clean
+from sentinel.core.sentences import count
 from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
 from sentinel.history import Entry, History, Record
 
@@ -29,9 +30,11 @@ _REMEMBERED = 24
 def command(what: str, *, why_not: bool, as_json: bool) -> None:
     """Say what Sentinel knows of a thing, and what it would do with it now.
 
-    EVENT is an event's number as `sentinel events` shows it, such as e42. With --why-not, of any
-    process on the machine: what would have to be different for it to be ended. Exit status 1
-    when nothing is known.
+    EVENT is an event's number as `sentinel events` shows it, such as e42; SESSION what `sentinel
+    sessions` calls one, or what tmux does.
+
+    With --why-not, of any process on the machine: what would have to be different for it to be
+    ended. Exit status 1 when nothing is known.
     """
     if not what.strip():
         raise click.UsageError("say what to explain: a PID, PATH, EVENT or SESSION")
@@ -122,6 +125,8 @@ def _words(data: object) -> Iterator[str]:
     match data:
         case {"key": str(key), "id": str(id_), "name": str(name), "root": str(root)}:
             yield from (key, id_, name, root.partition("@")[0])
+        case {"server": {}, "number": str(), "name": str(name), **more}:  # of a session inside of tmux
+            yield from (name, str(more.get("before", name)))
         case {"id": str(who)} | {"target": str(who)}:
             yield from (who, who.partition("@")[0])
     match data:
@@ -153,6 +158,10 @@ def _lines(told: dict[str, object]) -> Iterator[str]:
     if isinstance(against, list) and against:
         yield "  What speaks against ending it:"
         yield from (f"    - {objection['reason']} [{objection['guard']}]" for objection in against)
+    panes = told.get("panes")
+    if isinstance(panes, list):
+        told_of = [f"{pane['id']} in {pane['directory']}, {count(pane['processes'], 'process')}" for pane in panes]
+        yield from _listed("Its panes", told_of)
     members = told.get("members")
     if isinstance(members, list) and members:
         yield "  What it owns:"

@@ -90,7 +90,7 @@ class Enquiries:
                 records = self._ledger.sessions()
                 return [{**session_as_data(record), **self._tmux.about(record.session)} for record in records]
             case wire.Explain(what=what):
-                return self._explanations.explain(what)
+                return self._explanations.explain(what, self._tmux.called)
             case wire.Pause(until=until):
                 return self._halting.pause(until)
             case wire.Resume():

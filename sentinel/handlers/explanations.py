@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sentinel.core.facts import Death, Gone, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import GUARDS
 from sentinel.core.judge import evidence, judge, objections
 from sentinel.core.ledger import Ledger, Record
-from sentinel.core.policy import Mode, Policy
+from sentinel.core.policy import KindPolicy, Mode, Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count, how_it_died
-from sentinel.core.sessions import Session
+from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Absent, Condemned, Kept, Spared
 from sentinel.errors import NoSuchThing
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
-from sentinel.handlers.naming import is_pid, session_called
+from sentinel.handlers.naming import is_pid, session_called, sessions_called
 from sentinel.observe import processes
 from sentinel.observe.files import look_at_directory
+
+if TYPE_CHECKING:
+    from sentinel.handlers.tmux_sessions import Inside
 
 Data = dict[str, object]
 
@@ -33,15 +37,23 @@ class Explanations:
         self._leftovers = leftovers
         self._policy = policy
 
-    def explain(self, what: str) -> Data:
+    def explain(self, what: str, inside_tmux: Callable[[str], list[Inside]] = lambda _: []) -> Data:
         """Explain one thing.
+
+        Args:
+            what: A pid, a path, or what a session is called.
+            inside_tmux: Finds what tmux calls so; asked when no session of ours has that name.
 
         Raises:
             NoSuchThing: Nothing of that name is known or there.
         """
         if is_pid(what):
             return self.process(int(what))
-        return self.path(what) if "/" in what else self.session(session_called(self._ledger, what))
+        if "/" in what:
+            return self.path(what)
+        if not sessions_called(self._ledger, what) and (found := inside_tmux(what)):
+            return self.inside_tmux(found)
+        return self.session(session_called(self._ledger, what))
 
     def process(self, pid: int) -> Data:
         """What is known of a process, what speaks for and against ending it."""
@@ -83,6 +95,29 @@ class Explanations:
             "would": _would_do(record, self._policy(), doomed),
             **session_as_data(record),
             "members": members,
+        }
+
+    def inside_tmux(self, found: list[Inside]) -> Data:
+        """A session inside of a tmux server: its panes are what is watched.
+
+        Raises:
+            NoSuchThing: More than one server has one of that name.
+        """
+        inside = found[0]
+        if len(found) > 1:
+            servers = ", ".join(clean(one.server.id) for one in found)
+            hint = "say which pane: sentinel sessions"
+            raise NoSuchThing(f"several tmux servers have a session {clean(inside.name)}: {servers}; {hint}")
+        policy = self._policy()
+        wishes = [_at_a_death(policy.of(Kind.PANE, record.session.directory)) for record in inside.panes]
+        each = f", and at the death of each {' or '.join(dict.fromkeys(wishes))}" if wishes else ""
+        return {
+            "kind": "tmux session",
+            "what": f'session "{clean(inside.name)}" ({clean(inside.number)}) in {clean(inside.server.title)}',
+            "would": f"watch its panes{each}",
+            "server": clean(inside.server.id),
+            "panes": [session_as_data(record) for record in inside.panes],
+            "members": [self._member(one.id) for pane in inside.panes for one in pane.members.values()],
         }
 
     def _member(self, who: ProcessId) -> Data:
@@ -137,10 +172,14 @@ def _would_end(policy: Policy) -> str:
     return "end it" if policy.mode is Mode.ACT else "end it, if the mode were act"
 
 
+def _at_a_death(wishes: KindPolicy) -> str:
+    return f"{wishes.survivors} what it leaves and {wishes.daemons} its daemons"
+
+
 def _would_do(record: Record, policy: Policy, doomed: int) -> str:
     if record.death is None:
         wishes = policy.of(record.session.kind, record.session.directory)
-        return f"watch it, and at its death {wishes.survivors} what it leaves and {wishes.daemons} its daemons"
+        return f"watch it, and at its death {_at_a_death(wishes)}"
     died = how_it_died(record.death)
     if not record.settled:
         return f"go on cleaning up: it {died}"

@@ -6,6 +6,9 @@ and names. One that comes and goes between two looks is never told of.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from sentinel.bus import Bus
 from sentinel.core.events import (
     SessionDied,
@@ -14,10 +17,20 @@ from sentinel.core.events import (
     TmuxSessionRenamed,
 )
 from sentinel.core.facts import Unknown
-from sentinel.core.ledger import Ledger
+from sentinel.core.ledger import Ledger, Record
 from sentinel.core.sanitise import clean
 from sentinel.core.sessions import Kind, Session, SocketMark
 from sentinel.observe import tmux
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A session inside of a tmux server, with the panes of it that are watched."""
+
+    server: Session
+    number: str
+    name: str
+    panes: tuple[Record, ...]
 
 
 class TmuxSessions:
@@ -42,6 +55,22 @@ class TmuxSessions:
                 number = self._panes.get(session.outer, {}).get(session.name, "")
                 return {"tmux_session": clean(self._names.get(session.outer, {}).get(number, ""))}
         return {}
+
+    def called(self, name: str) -> list[Inside]:
+        """Those of that name, as it is or as it is shown. Each server may have one."""
+        return [
+            Inside(record.session, number, its, tuple(self._panes_of(record.session, number)))
+            for record in self._ledger.sessions()
+            for number, its in self._names.get(record.session.key, {}).items()
+            if name in {its, clean(its)}
+        ]
+
+    def _panes_of(self, server: Session, number: str) -> Iterator[Record]:
+        inside = self._panes.get(server.key, {})
+        for record in self._ledger.sessions():
+            session = record.session
+            if session.kind is Kind.PANE and session.outer == server.key and inside.get(session.name) == number:
+                yield record
 
     async def __call__(self, server: Session, socket: SocketMark) -> Unknown | None:
         """Look, and tell what is new."""

@@ -13,7 +13,14 @@ from click.testing import CliRunner
 from sentinel.cli import screen
 from sentinel.cli.explain import command
 from sentinel.core.actions import Outcome, Result
-from sentinel.core.events import AgentStarted, CleanedUp, SessionDied
+from sentinel.core.events import (
+    AgentStarted,
+    CleanedUp,
+    SessionDied,
+    TmuxSessionClosed,
+    TmuxSessionOpened,
+    TmuxSessionRenamed,
+)
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.sessions import Kind, Session
 from sentinel.errors import ConfigError, NoSuchThing, NotRunning, SentinelError
@@ -120,6 +127,22 @@ def test_what_is_gone_is_known_from_the_journal(agent, story, what):
     assert "Sentinel would now: nothing: " in out
     assert "there is no such thing" in out
     assert "What was done:" in out
+
+
+def test_a_session_inside_of_tmux_is_told_with_its_panes_and_what_the_history_knows_of_its_name(agent, where):
+    server = Session(Kind.TMUX, "default", ProcessId(8, 1))
+    journal = Journal(where.journal, "deadbeef")
+    journal.record(TmuxSessionOpened(server, "$3", "old"))
+    journal.record(TmuxSessionRenamed(server, "$3", "work", "old"))
+    journal.record(TmuxSessionClosed(server, "$4", "play"))
+    journal.close()
+    pane = {"id": "%1-9", "directory": "/srv/shop", "processes": 1}
+    agent({"kind": "tmux session", "what": 'session "work" ($3)', "would": "watch its panes", "panes": [pane]})
+    *head, renamed = explain("work").splitlines()
+    assert head[2:] == ["  Its panes:", "    - %1-9 in /srv/shop, 1 process", "  What was done:"]
+    assert renamed.endswith(' e2 session "old" ($3) in tmux server "default" is called "work" now')
+    assert all(f" e{number} " in explain("old") for number in (1, 2))
+    assert " e3 " in explain("play")
 
 
 def test_a_name_that_the_history_has_is_not_denied(story):

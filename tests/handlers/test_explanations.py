@@ -17,6 +17,7 @@ from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.errors import NoSuchThing
 from sentinel.handlers.explanations import Explanations, session_as_data
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.tmux_sessions import Inside
 from sentinel.observe import processes
 from tests.handlers.room import killed, until
 
@@ -200,6 +201,24 @@ def test_what_a_dead_session_still_owns_is_told_with_what_would_come_of_it(room,
     told = explanations.explain("claude")
     assert told["would"] == "nothing more: it was killed by SIGKILL, and what is left of it is spared"
     assert told["members"][0]["reason"].startswith("left alone, ")
+
+
+def test_what_tmux_calls_so_is_told_with_its_panes_and_what_they_own(room, explanations):
+    room.keep_books()
+    shell, server = room.start(), Session(Kind.TMUX, "default", ProcessId(8, 1))
+    pane = room.open(shell.pid, Kind.PANE, "%1", outer=server.key, directory="/srv/shop")
+    child = room.forked(shell.pid, shell.do("bear()"))
+    inside = Inside(server, "$3", "work", (room.ledger.record(pane.key),))
+    room.policy = Policy(kinds={Kind.PANE: KindPolicy(survivors=Survivors.REPORT)})
+    told = explanations.explain("work", {"work": [inside]}.__getitem__)
+    assert told["what"] == 'session "work" ($3) in tmux server "default"'
+    assert told["would"] == "watch its panes, and at the death of each report what it leaves and spare its daemons"
+    assert [one["id"] for one in told["panes"]] == [pane.id]
+    assert [member["pid"] for member in told["members"] if member["pid"] != shell.pid] == [child]
+    other = Inside(Session(Kind.TMUX, "other", ProcessId(9, 1)), "$0", "work", ())
+    with pytest.raises(NoSuchThing, match="several tmux servers have a session work: default-8, other-9; say which"):
+        explanations.explain("work", lambda _: [inside, other])
+    assert explanations.explain("%1", {}.__getitem__)["key"] == pane.key  # ours first: nobody asks tmux
 
 
 # -- paths -----------------------------------------------------------------------------------

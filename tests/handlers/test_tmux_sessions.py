@@ -111,3 +111,17 @@ def test_panes_are_known_by_the_session_that_they_are_in(room, tmux, look, serve
     assert inside.about(pane) == {"tmux_session": names[1]}
     assert inside.about(Session(Kind.PANE, "%9", server.root, outer=server.key)) == {"tmux_session": ""}
     assert inside.about(Session(Kind.AGENT, "claude", server.root)) == {}
+
+
+def test_one_is_found_by_its_name_with_those_panes_that_are_in_it(room, tmux, look, server, inside):
+    tmux("new-session", "-d", "-s", "play", "sleep 600")
+    pid = int(tmux("list-panes", "-t", "work", "-F", "#{pane_pid}"))
+    pane = room.open(pid, Kind.PANE, "%0", outer=server.key)
+    look()
+    (found,) = inside.called("work")
+    assert (found.server, found.number, [record.session for record in found.panes]) == (server, "$0", [pane])
+    assert [one.panes for one in inside.called("play")] == [()]
+    assert inside.called("nobody") == inside.called("$0") == []
+    tmux("rename-session", "-t", "play", "fun\x1b[2J")
+    look()
+    assert [one.number for one in inside.called(inside.about(server)["tmux_sessions"][1])] == ["$1"]
