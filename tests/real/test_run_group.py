@@ -78,7 +78,8 @@ def test_what_forks_faster_than_it_can_be_caught_comes_to_an_end(stage, start_ru
     bystander = stage.start("sleep", "600")
     stage.configure("[policy.run]\ngrace = 0.5\n")
     stage.agent()
-    wrapper = start_run(f"{hopper} & {write('hop')}; exec sleep 600")
+    # It holds a pipe: on a busy machine a hop lasts long enough to be looked at, and would be a daemon.
+    wrapper = start_run(f"sleep 601 | {hopper} & {write('hop')}; exec sleep 600")
     stage.pid("hop")
     stage.watched("api")
     time.sleep(0.3)
