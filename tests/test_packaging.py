@@ -61,7 +61,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel):
     inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
     source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sentinel").rglob("*.py")}
-    assert inside == source | {"sentinel/py.typed", "sentinel/service/sentinel.service"}
+    assert inside == source | {"sentinel/py.typed", "sentinel/sentinel.toml", "sentinel/service/sentinel.service"}
 
 
 def test_the_wheel_carries_its_licence_and_its_name(wheel):

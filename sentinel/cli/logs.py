@@ -14,7 +14,7 @@ from sentinel.core.sanitise import clean
 from sentinel.errors import NoSuchThing
 
 _LONGEST = 2000
-_WHY_NOTHING = "nothing was written, or it is held back by what wrote it (see docs/projects.md)"
+_WHY_NOTHING = "nothing was written, or what wrote it holds it back (for Python: PYTHONUNBUFFERED=1)"
 
 
 @click.command("logs")

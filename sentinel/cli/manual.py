@@ -1,18 +1,31 @@
-"""The manual pages, made of what each command says of itself: sentinel(1) and one for each verb."""
+"""The manual pages, made of what each command says of itself: sentinel(1), one for each verb, and sentinel.toml(5)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from sentinel import __version__
 
 _FILES = {
-    "~/.config/sentinel/sentinel.toml": "Your wishes. See docs/configuration.md.",
+    "~/.config/sentinel/sentinel.toml": "Your wishes: all that can be said there is in sentinel.toml(5).",
     "~/.local/state/sentinel/events.jsonl": "The journal: one JSON object a line.",
 }
+_CONFIGURATION = """\
+It lies in ~/.config/sentinel ($XDG_CONFIG_HOME); on macOS in ~/Library/Application Support/sentinel;
+with SENTINEL_CONFIG_DIR in that directory. Everything has a default; without a file the defaults hold.
+
+An error is one line with file and line number, and the agent does not start (exit status 78). The file
+decides what is ended: one that others can write is refused.
+
+The agent reads it at its start, and once more at: sentinel service reload, or SIGHUP.
+
+Below is everything that can be said. What names things of yours (project, protect, locks) is an example;
+the rest are the defaults.
+"""
 _STATUSES = (
     ("0", "Done, or all is well."),
     ("1", "Not done, or not all is well; nothing is known of what was asked for."),
@@ -24,10 +37,32 @@ _STATUSES = (
 
 
 def pages() -> dict[str, str]:
-    """Every page by the name of its file, in the language of man(7)."""
+    """Every page by the name of its file, which ends in its section, in the language of man(7)."""
     from sentinel.cli import sentinel
 
-    return dict(_of(sentinel, "sentinel", None))
+    return {**dict(_of(sentinel, "sentinel", None)), "sentinel.toml.5": _of_the_configuration()}
+
+
+def sample() -> str:
+    """A configuration in which everything is said that can be said. For people: as it is, nobody wants it."""
+    return (Path(__file__).parents[1] / "sentinel.toml").read_text(encoding="utf-8")
+
+
+def _of_the_configuration() -> str:
+    lines = [
+        f'.TH "SENTINEL.TOML" "5" "" "Sentinel {__version__}" "Sentinel"',
+        ".SH NAME",
+        "sentinel.toml \\- your wishes for Sentinel",
+        ".SH DESCRIPTION",
+        *_paragraphs(_CONFIGURATION),
+        ".SH EXAMPLE",
+        ".nf",
+        *map(_text, sample().splitlines()),
+        ".fi",
+        ".SH SEE ALSO",
+        ".BR sentinel (1)",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _of(command: click.Command, name: str, above: click.Context | None) -> Iterator[tuple[str, str]]:

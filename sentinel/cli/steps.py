@@ -113,7 +113,7 @@ class Shell(_Files):
         }
         here = [shell for shell in places if shutil.which(shell, path=host.environ.get("PATH"))]
         files = {places[shell]: completion.script(shell).encode() for shell in here}
-        files |= {data / "man" / "man1" / name: page.encode() for name, page in manual.pages().items()}
+        files |= {data / "man" / f"man{name[-1]}" / name: page.encode() for name, page in manual.pages().items()}
         missing = self._missing(files)
         if not missing:
             return None

@@ -40,6 +40,7 @@ def test_an_empty_log_is_said_to_be_empty(shop):
     out, err = logs()
     assert out == ""
     assert err.startswith("sentinel: nothing is in the log of web, worker: ")
+    assert "docs/" not in err  # whoever has installed Sentinel has none
     worker.write_text("busy\n")
     assert logs() == ("worker | busy\n", "")
     assert logs("web")[1].startswith("sentinel: nothing is in the log of web: ")
