@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
-from sentinel.core.facts import SocketFacts, Unknown
+from sentinel.core.facts import Death, SocketFacts, Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.core.rules.directories import judge_directory, slug
@@ -102,8 +103,9 @@ class Leftovers:
         if not had.title:
             return
         found = overmind.script_directories(had.title, had.script_root)
-        living = _bound_names()
-        lifetime = (session.born - _SLACK, time.time() + _SLACK)
+        living = self._living_names(session)
+        now = time.time() + _SLACK
+        lifetime = (session.born - _SLACK, min(now, self._end_of(session)))
         rivals = self._rivals(session)
         for facts in found if isinstance(found, list) else ():
             own = facts.path in had.directories
@@ -111,13 +113,32 @@ class Leftovers:
                 facts,
                 path=facts.path,
                 uid=self._uid,
-                lifetime=lifetime if not own else (0.0, lifetime[1]),
+                lifetime=lifetime if not own else (0.0, now),
                 living=living,
                 rivals=rivals and not own,
                 owner=self._owner(session),
             )
             if verdict is not None:
                 yield verdict
+
+    def _end_of(self, session: Session) -> float:
+        """When it died, in wall-clock seconds: what was written later is the next one's, which nobody may know yet."""
+        record = self._ledger.record(session.key)
+        if record is None or not isinstance(record.death, Death):
+            return math.inf
+        return time.time() - (time.monotonic() - record.death.at)
+
+    def _living_names(self, session: Session) -> frozenset[str] | Unknown:
+        """The instance names of living tmux servers: those of their sockets, and of the servers that are known.
+
+        A server has its name a moment before it binds its socket.
+        """
+        bound = _bound_names()
+        if isinstance(bound, Unknown):
+            return bound
+        others = (record.session for record in self._ledger.sessions() if record.death is None)
+        known = (path for other in others if other.key != session.key for path in other.belongings.directories)
+        return bound.union(path.rpartition("/")[2] for path in known)
 
     def _rivals(self, session: Session) -> bool:
         """Whether another Overmind may have made directories of the same title.

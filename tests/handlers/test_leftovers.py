@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -206,6 +207,29 @@ def test_while_another_of_its_title_lives_only_its_own_is_moved(room, leftovers,
     leftovers.remove(session, Policy())
     assert not own.exists()
     assert unclear.exists() is (title != "other")
+
+
+def test_mercy_what_a_living_one_is_known_to_have_stays_though_its_tmux_server_has_bound_no_socket_yet(
+    room, leftovers, place
+):
+    """A server goes by its name before it binds: on a busy machine, or between two samples, one looks in between."""
+    directory = script_directory(place)
+    before = shop(place, sockets=(SocketMark(str(place / ".overmind.sock")),))
+    heir = Session(Kind.OVERMIND, "shop", ProcessId(77, 7), belongings=replace(before, directories=(str(directory),)))
+    room.ledger.open(heir, time.monotonic())
+    session = die(room, before)
+    assert not moved(leftovers, session)
+    assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["in-use"]
+
+
+def test_mercy_a_directory_that_was_made_after_the_death_stays(room, leftovers, place):
+    """It is of the next one, started at once: nobody may have recognised that one yet."""
+    session = die(room, shop(place))
+    time.sleep(0.02)  # file times go by the tick
+    directory = script_directory(place)
+    assert not moved(leftovers, session)
+    assert directory.exists()
+    assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["identity"]
 
 
 def test_a_directory_that_others_can_enter_is_not_overminds(room, leftovers, place):
