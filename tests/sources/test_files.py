@@ -397,7 +397,7 @@ def test_one_thread_watches_twenty_directories_and_sleeps(tmp_path):
                 assert source.watch(str(tmp_path / str(number)))
             assert threading.active_count() == before + 1
             thread = source._watcher._reader.native_id
-            await asyncio.sleep(0.1)
+            await until(lambda: about(thread, "State").startswith("S"))
             slept = switches(thread)
             await asyncio.sleep(1)
             assert switches(thread) == slept
@@ -407,8 +407,13 @@ def test_one_thread_watches_twenty_directories_and_sleeps(tmp_path):
 
 def switches(thread):
     """How often the thread went to sleep, so far."""
+    return int(about(thread, "voluntary_ctxt_switches"))
+
+
+def about(thread, name):
+    """What the kernel says of a thread under that name."""
     status = Path(f"/proc/self/task/{thread}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("voluntary"))
+    return next(line.partition(":")[2].strip() for line in status.splitlines() if line.startswith(name))
 
 
 def test_thousands_of_directories_below_cost_nothing(tmp_path):
@@ -615,16 +620,18 @@ def test_a_directory_replaced_while_a_process_works_in_it_is_found_by_the_check(
 
 
 def test_a_directory_that_was_moved_away_is_told_and_no_longer_watched(tmp_path):
-    watched, elsewhere = tmp_path / "watched", tmp_path / "elsewhere"
+    watched, elsewhere, other = tmp_path / "watched", tmp_path / "elsewhere", tmp_path / "other"
     watched.mkdir()
+    other.mkdir()
 
     async def scenario():
         async with listening() as (source, heard):
             source.watch(str(watched))
+            source.watch(str(other))
             watched.rename(elsewhere)
             await until(lambda: str(watched) in heard.paths())
             (elsewhere / "a").touch()
-            await asyncio.sleep(0.05)
+            await settled(heard, other)
             assert str(watched / "a") not in heard.paths()
 
     asyncio.run(scenario())
@@ -680,8 +687,14 @@ from sentinel.sources.files import FileSource
 class Heard(list):
     publish = list.append
 
+async def until(true):
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.005)
+
 async def main(base, scarce):
     heard = Heard()
+    paths = lambda: [event.path for event in heard if type(event).__name__ == "FileChanged"]
     source = FileSource(heard, asyncio.get_running_loop())
     source.start()
     if scarce == "files":
@@ -692,8 +705,8 @@ async def main(base, scarce):
     watched = [source.watch(f"{base}/{number}") for number in range(10)]
     for number in range(10):
         os.mkdir(f"{base}/{number}/a")
-    await asyncio.sleep(0.3)
-    told = sum(type(event).__name__ == "FileChanged" for event in heard)
+    await until(lambda: len(paths()) >= sum(watched))
+    told = len(paths())
     if scarce == "files":
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     else:
@@ -701,11 +714,10 @@ async def main(base, scarce):
             source.unwatch(f"{base}/{number}")
     source.check()
     os.mkdir(f"{base}/9/b")
-    await asyncio.sleep(0.3)
-    late = any(getattr(event, "path", "") == f"{base}/9/b" for event in heard)
+    await until(lambda: f"{base}/9/b" in paths())  # it is watched by now
     said = [event.why for event in heard if type(event).__name__ == "SourceDegraded"]
     source.stop()
-    print(json.dumps({"watched": watched, "told": told, "late": late, "said": said}))
+    print(json.dumps({"watched": watched, "told": told, "said": said}))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -731,7 +743,6 @@ def test_a_limit_of_eight_watches_is_said_once_and_the_rest_goes_on(tmp_path):
     assert result["told"] == 8
     assert len(result["said"]) == 1
     assert "max_user_watches" in result["said"][0]
-    assert result["late"]  # taken up once there was room
 
 
 def test_no_descriptor_left_is_said_once_and_mended_by_a_later_check(tmp_path):
@@ -739,4 +750,3 @@ def test_no_descriptor_left_is_said_once_and_mended_by_a_later_check(tmp_path):
     assert result["watched"] == [False] * 10
     assert len(result["said"]) == 1
     assert "open files" in result["said"][0]
-    assert result["late"]

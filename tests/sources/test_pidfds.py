@@ -104,7 +104,7 @@ def test_without_a_handle_there_is_nothing_to_watch():
 def test_the_word_is_left_to_a_source_that_knows_more():
     async def scenario():
         heard, handles = Heard(), Handles()
-        exits = ExitWatch(heard, handles, lambda: None, patience=0.5)
+        exits = ExitWatch(heard, handles, lambda: None, patience=1.0)
         exits.start(asyncio.get_running_loop())
         for forgotten in (True, False):
             process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)

@@ -137,7 +137,7 @@ def test_samples_are_taken_by_the_clock_until_closed():
         source.open()
         source.start(asyncio.get_running_loop())
         process = await asyncio.create_subprocess_exec("/bin/cat", stdin=subprocess.PIPE)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not heard.of(ProcessForked):
             await asyncio.sleep(0.01)
         source.close()
