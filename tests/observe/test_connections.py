@@ -76,7 +76,7 @@ def test_an_accepted_connection_is_a_client_until_it_ends(ends):
     assert ends.clients(mine, inside=[server]) == ends.clients(server, mine)  # a worker, whose first process listens
     assert ends.clients(server, mine, inside=[caller]) == []
     caller.close()
-    assert ends.clients(server, mine) == []
+    until(lambda: ends.clients(server, mine) == [])  # the kernel's own thread may have to tell the other end
 
 
 def test_one_that_has_said_all_and_still_listens_is_a_client(ends):
@@ -91,7 +91,7 @@ def test_one_that_was_not_accepted_yet_waits_for_whoever_listens(ends):
     server = ends.listen()
     caller = ends.call(server)
     other = ends.listen()
-    assert len(ends.clients(server)) == 1
+    until(lambda: len(ends.clients(server)) == 1)
     assert ends.clients(other) == []
     assert ends.clients(server, inside=[caller]) == []
 
@@ -186,7 +186,7 @@ def test_a_connection_can_be_an_input(ends):
     assert ends.fed_by(mine, inside=[caller]) == ""
     assert ends.fed_by(server) == ""
     caller.close()
-    assert ends.fed_by(mine) == ""
+    until(lambda: ends.fed_by(mine) == "")
 
 
 @pytest.mark.parametrize(("name", "shown"), [("wayland-0", True), (".X11-unix/X7", True), ("bus", False)])

@@ -17,7 +17,7 @@ from tests.handlers.room import becomes
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
 HOLD = """
-import fcntl, os, sys
+import fcntl, os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)
 if sys.argv[2] == "flock":
     fcntl.flock(fd, fcntl.LOCK_EX)
@@ -25,8 +25,11 @@ elif sys.argv[2] == "posix":
     fcntl.lockf(fd, fcntl.LOCK_EX)
 elif sys.argv[2] == "inherited":
     fcntl.flock(fd, fcntl.LOCK_EX)
+    parent = os.getpid()
     if os.fork():
         os._exit(0)
+    while os.getppid() == parent:  # it has the file open as well
+        time.sleep(0.001)
 print(os.getpid(), flush=True)
 sys.stdin.readline()
 """

@@ -57,6 +57,7 @@ def same(pid, *, but=()):
 @pytest.mark.parametrize("session", [True, False])
 def test_it_sees_the_same_process(start, session):
     child = start(start_new_session=session)
+    in_state(child.pid, "S")
     same(child.pid)
     same(os.getpid(), but={"state"})
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"
 def child():
     """A process of our own that does nothing until its input ends."""
     process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    becomes(process.pid, "cat")
     yield process
     process.stdin.close()
     process.wait()
