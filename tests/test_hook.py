@@ -31,13 +31,17 @@ def runtime(tmp_path):
     return tmp_path / "run"
 
 
+PATIENT = "import sys; from sentinel import hook; hook._ANSWER = 20.0; hook.tell(sys.argv[1:])"
+"""A hook that waits for whoever answers late: in 15 ms a busy machine may not have given our stand-in a turn."""
+
+
 @pytest.fixture
 def fire(runtime):
     """Fires a hook, and returns how that ended."""
 
-    def fire(*words, payload=b"{}", **environ):
+    def fire(*words, payload=b"{}", program=("-m", "sentinel", "hook"), **environ):
         done = subprocess.run(
-            [sys.executable, "-m", "sentinel", "hook", *words],
+            [sys.executable, *program, *words],
             input=payload,
             cwd=ROOT,
             env={"PATH": "/usr/bin:/bin", "SENTINEL_RUNTIME_DIR": str(runtime), **environ},
@@ -83,7 +87,8 @@ def test_its_marks_are_those_that_are_compared():
 def test_an_agent_that_listens_is_told_and_the_spool_stays_empty(fire, runtime):
     runtime.mkdir(0o700)
     with closing(StandIn(runtime / "inbox.sock", lambda _: {"session": "claude-7@8"})) as inbox:
-        fire("claude", "SessionStart", payload=b'{"session_id": "0f8", "source": "resume"}')
+        payload = b'{"session_id": "0f8", "source": "resume"}'
+        fire("claude", "SessionStart", payload=payload, program=("-c", PATIENT))
     (told,) = inbox.asked
     assert told["ask"] == "hook"
     assert (told["call"]["conversation"], told["call"]["detail"]) == ("0f8", "resume")

@@ -115,15 +115,19 @@ def test_nothing_reaches_the_terminal(machine, capfd):
 def test_one_that_hangs_is_ended_at_the_deadline_and_leaves_nothing(machine):
     machine.notify_send(HANG)
 
-    async def attempt() -> Delivery:
-        asked = notifier(machine, deadline=1.0)
+    async def attempt(deadline: float) -> Delivery:
+        asked = notifier(machine, deadline=deadline)
         answer = await asked.send(Message("Sentinel", "hello"))
-        [pid] = machine.pids  # the worker itself: it became notify-send
-        assert gone(pid)  # a zombie would still have its number
+        assert all(map(gone, machine.pids))  # a zombie would still have its number
         return answer
 
     started = time.monotonic()
-    assert asyncio.run(attempt()) == Delivery(shown=False, why="no answer from the desktop within 1 s")
+    for deadline in (1, 4, 16):
+        why = f"no answer from the desktop within {deadline} s"
+        assert asyncio.run(attempt(deadline)) == Delivery(shown=False, why=why)
+        if machine.pids:  # the worker itself: it became notify-send. On a busy machine that takes longer
+            break
+    assert len(machine.pids) == 1
     assert time.monotonic() - started < LONG / 2
 
 
@@ -286,7 +290,8 @@ def test_closing_before_anything_ran_answers_too(machine):
 
 
 def test_who_asked_may_go_away(machine):
-    machine.notify_send("time.sleep(.2)")
+    go = machine.root / "go"
+    machine.notify_send(f"while not os.path.exists({str(go)!r}): time.sleep(.01)")
 
     async def run() -> None:
         asked = notifier(machine)
@@ -294,6 +299,7 @@ def test_who_asked_may_go_away(machine):
         await until(lambda: machine.pids)
         sends[0].cancel()
         sends[1].cancel()
+        go.touch()
         assert (await sends[2]).shown
 
     asyncio.run(run())
