@@ -280,9 +280,9 @@ def test_a_mark_that_cannot_be_left_is_said_and_the_command_runs_all_the_same(ru
 # -- without an agent ------------------------------------------------------------------------------
 
 
-def left(run, script):
+def left(run, script, **more):
     """Run a shell script that prints the pid of what it leaves. Returns the pid and what was done."""
-    done = run("--", "sh", "-c", script, stderr=subprocess.PIPE, stdout=subprocess.PIPE, capture_output=False)
+    done = run("--", "sh", "-c", script, stderr=subprocess.PIPE, stdout=subprocess.PIPE, capture_output=False, **more)
     return int(done.stdout), done
 
 
@@ -292,12 +292,11 @@ def left(run, script):
         "sleep 300 >/dev/null & echo $!",
         "(sleep 300 >/dev/null 2>&1 & echo $!)",  # twice forked: its parent is gone before the command
         "(sleep 300 & echo $!) | { read pid; echo $pid; }; exit 3",
-        "setsid sh -c 'echo $$; exec sleep 300 >/dev/null'",
+        "setsid sh -c 'echo $$ > own; exec sleep 300 >/dev/null' & until test -s own; do sleep 0.01; done; cat own",
     ],
 )
-def test_what_the_command_left_is_ended(run, script):
-    script = script if not script.startswith("setsid") else f"({script}) & sleep 0.3"
-    pid, done = left(run, script)
+def test_what_the_command_left_is_ended(run, script, tmp_path):
+    pid, done = left(run, script, cwd=tmp_path)
     assert dead(pid)
     assert done.returncode == (3 if "exit 3" in script else 0)
     assert "1 process ended" in done.stderr
@@ -307,12 +306,12 @@ def test_what_the_command_left_is_ended(run, script):
 @pytest.mark.parametrize(
     "script",
     [
-        "nohup sleep 300 </dev/null >/dev/null 2>&1 & echo $!",
-        "(setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!)",
+        "nohup sleep 300 </dev/null >/dev/null 2>&1 & pid=$!",
+        "pid=$(setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $!)",
     ],
 )
 def test_what_was_meant_to_stay_stays(run, script):
-    pid, done = left(run, f"{script}; sleep 0.3")
+    pid, done = left(run, f"{script}; until grep -qx sleep /proc/$pid/comm; do sleep 0.01; done; echo $pid")
     assert not dead(pid)
     assert done.stderr == ""
 
