@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -35,10 +36,8 @@ def dead(path):
 
 
 def bind(owner, path):
-    here = os.getcwd()
-    os.chdir(path.parent)  # the whole path may be too long for a socket's
-    owner.bind(path.name)
-    os.chdir(here)
+    with contextlib.chdir(path.parent):  # the whole path may be too long for a socket's
+        owner.bind(path.name)
 
 
 def judged(path):
@@ -71,10 +70,8 @@ def test_one_that_somebody_is_bound_to_after_all_keeps_its_name_and_works(place)
         (one, other) = sweep(place, judged(place / "live"), dead(place / "dead"))
         assert {one.result, other.result} == {Result.REFUSED, Result.REMOVED}
         assert os.listdir(place) == ["live"]
-        with socket.socket(socket.AF_UNIX) as caller:
-            os.chdir(place)
+        with socket.socket(socket.AF_UNIX) as caller, contextlib.chdir(place):
             caller.connect("live")
-            os.chdir("/")
 
 
 def test_nothing_is_removed_while_nobody_can_tell_what_is_bound(place, monkeypatch):
