@@ -19,6 +19,8 @@ from sentinel.core.facts import ProcessId
 from sentinel.core.sanitise import clean
 
 _NAME = re.compile(r"(?P<pid>[0-9]{1,10})\.json")
+_HALF = re.compile(r"[0-9]{1,10}\.json\.(?P<pid>[0-9]{1,10})\.new")
+"""What ``replace_file`` writes first, and leaves where its writer is killed meanwhile."""
 
 _LONGEST_PATH = 4096
 _BIGGEST = 8 * _LONGEST_PATH
@@ -85,8 +87,29 @@ def marks(runtime: Path) -> Iterator[Mark]:
 
 def pids(runtime: Path) -> list[int]:
     """Of whom there are marks. None of them is read (5 us for a few)."""
+    return [int(found["pid"]) for name in _names(runtime) if (found := _NAME.fullmatch(name)) is not None]
+
+
+def illegible(runtime: Path) -> Iterator[tuple[int, Path]]:
+    """Marks that were not written to their end, or that nobody here understands: who has left each, and where it lies.
+
+    A version of Sentinel that knows more of a run writes such ones, and so does a full disk.
+    """
+    for name in _names(runtime):
+        if (half := _HALF.fullmatch(name)) is not None:
+            yield int(half["pid"]), runtime / "runs" / name
+        elif (whole := _NAME.fullmatch(name)) is not None and read(runtime, int(whole["pid"])) is None:
+            yield int(whole["pid"]), runtime / "runs" / name
+
+
+def discard(path: Path) -> None:
+    """Take away what is ``illegible``, if it can be."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _names(runtime: Path) -> list[str]:
     try:
-        names = os.listdir(runtime / "runs")
+        return os.listdir(runtime / "runs")
     except OSError:
         return []
-    return [int(found["pid"]) for name in names if (found := _NAME.fullmatch(name)) is not None]

@@ -89,6 +89,21 @@ def test_only_marks_are_looked_at(tmp_path):
     assert list(runs.marks(tmp_path / "nowhere")) == []
 
 
+def test_what_is_illegible_is_told_with_who_has_left_it(tmp_path):
+    runs.write(tmp_path, MARK)
+    assert list(runs.illegible(tmp_path)) == list(runs.illegible(tmp_path / "nowhere")) == []
+    for name in ("17.json", "18.json.19.new", "x.json", "4231.json.new", "20.log"):
+        (tmp_path / "runs" / name).touch()
+    path(tmp_path, 21).mkdir()
+    found = sorted(runs.illegible(tmp_path))
+    assert found == [(17, path(tmp_path, 17)), (19, tmp_path / "runs" / "18.json.19.new"), (21, path(tmp_path, 21))]
+    for _, its in found:
+        runs.discard(its)
+        runs.discard(its)
+    assert [its for _, its in runs.illegible(tmp_path)] == [path(tmp_path, 21)]  # it is no file of ours
+    assert runs.read(tmp_path, 4231) == MARK
+
+
 @pytest.mark.parametrize("directory", ["/" + "d" * 4095, "/" + "\x01" * 4000, "/\udcff", "/\u202e\n"])
 def test_any_directory_that_a_process_can_have_can_be_told(tmp_path, directory):
     runs.write(tmp_path, runs.Mark("boot", 4231, 7, "make", directory))

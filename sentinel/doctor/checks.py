@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     Check("places", "Sentinel", "what is done can be written down", of_host.places),
     Check("registry", "Sentinel", "sessions can register", of_state.registry),
     Check("spool", "Sentinel", "hooks can leave their words, and these are read", of_state.spool),
+    Check("runs", "Sentinel", "every `sentinel run` can be recognised", of_state.runs),
     Check("notifications", "Sentinel", "you can be told", of_notifications.notifications),
     Check("hooks", "Sentinel", "hooks of coding agents, if you have them, are run", of_hooks.of_agents),
     Check("limits", "Machine", "there are enough watches and descriptors", of_host.limits),

@@ -1,4 +1,4 @@
-"""Checks of what Sentinel keeps for itself and others write to: the registry, and the spool of hooks."""
+"""Checks of what Sentinel keeps for itself and others write to: the registry, the spool of hooks, the marks of runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sentinel import instance
+from sentinel.core.facts import Gone
 from sentinel.core.sentences import count
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
 from sentinel.errors import SentinelError
 from sentinel.hook import ROOM
+from sentinel.observe import processes
 from sentinel.registry.errors import RegistryBusy, RegistryDamaged, TooNew
+from sentinel.runs import illegible
 from sentinel.service.installed import how_to_start, how_to_start_anew
 from sentinel.sources.spool import NAME
 
@@ -80,7 +83,7 @@ def spool(patient: Patient) -> Iterator[Trouble]:
     calls = sorted(name for name in names if NAME.fullmatch(name))
     if strange := [name for name in names if name.endswith(".json") and not name.startswith(".") and name not in calls]:
         evidence: tuple[str, ...] = (
-            f"{count(len(strange), 'file')} in {path} came from no hook, such as {min(strange)}",
+            f"{count(len(strange), 'file')} in {path} came from no hook: {min(strange)}{', ...' * (len(strange) > 1)}",
             f"{ROOM} files are kept there, and calls go first",
         )
         yield Trouble("the spool of the hooks holds what nobody reads", evidence, hint=f"move them out of {path}")
@@ -90,6 +93,22 @@ def spool(patient: Patient) -> Iterator[Trouble]:
     elif not runs and len(calls) >= ROOM:
         evidence = (f"{count(len(calls), 'call')} in {path}: for each new one the oldest goes",)
         yield Trouble("the spool of the hooks is full", evidence, hint=f"start the agent: {how_to_start()}")
+
+
+def runs(patient: Patient) -> Iterator[Trouble]:
+    """Marks of `sentinel run` that nobody understands. What is left by one that has ended went with our look."""
+    for pid, path in illegible(patient.where.runtime):
+        what, remove = f"the mark {path} of a `sentinel run` cannot be read", shlex.quote(str(path))
+        if isinstance(processes.identify(pid), Gone):
+            yield Trouble(
+                what, (f"process {pid} has ended, and the mark could not be removed",), hint=f"rm -r {remove}"
+            )
+        elif path.suffix == ".json":  # the other kind is being written
+            evidence = (
+                f"process {pid} lives, and may be the one that has left it",
+                "that run is not watched then; another version of Sentinel may have begun it",
+            )
+            yield Trouble(what, evidence, hint=f"if process {pid} is no `sentinel run`: rm {remove}")
 
 
 def _closed(path: Path, found: os.stat_result) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sentinel import runs
 from sentinel.bus import Bus
 from sentinel.core.events import REGISTERED, SessionDied
-from sentinel.core.facts import Above, Unknown
+from sentinel.core.facts import Above, Gone, Unknown
 from sentinel.core.ledger import Ledger, Witness
 from sentinel.core.scopes import is_of
 from sentinel.core.sessions import Kind, Session
@@ -70,6 +70,9 @@ class RunSessions:
                 continue
             with suppress(SentinelError):  # it has ended just now
                 self._open(mark)
+        for pid, path in list(runs.illegible(self._runtime)):
+            if isinstance(processes.identify(pid), Gone):  # whatever it says, it speaks of nobody
+                runs.discard(path)
 
     def register(self, sender: int) -> Session:
         """Watch the session of a wrapper that is about to start its command.

@@ -119,6 +119,27 @@ def test_one_that_is_exchanged_just_now_is_no_answer(patient, path):
         found(of_state.registry, patient)
 
 
+# -- marks of runs ---------------------------------------------------------------------
+
+
+def test_a_mark_that_cannot_be_read_is_told_while_its_process_may_be_that_run(patient, where):
+    place = where.runtime / "runs"
+    place.mkdir(parents=True)
+    assert found(of_state.runs, patient) == []
+    mark = place / f"{os.getpid()}.json"
+    (place / f"1.json.{os.getpid()}.new").touch()  # it is being written
+    mark.touch()
+    ((what, hint),) = found(of_state.runs, patient)
+    assert what == f"the mark {mark} of a `sentinel run` cannot be read"
+    assert hint == f"if process {os.getpid()} is no `sentinel run`: rm {mark}"
+    mark.unlink()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = place / f"{ended.pid}.json"
+    left.mkdir()
+    assert [hint for _, hint in found(of_state.runs, patient)] == [f"rm -r {left}"]
+
+
 # -- the spool -------------------------------------------------------------------------
 
 
@@ -174,7 +195,10 @@ def test_files_that_came_from_no_hook_are_told(patient, spool):
     (spool / "zzz.json").touch()
     (trouble,) = of_state.spool(patient)
     assert trouble.what == "the spool of the hooks holds what nobody reads"
-    assert "1 file in" in trouble.evidence[0]
+    assert trouble.evidence[0] == f"1 file in {spool} came from no hook: zzz.json"
+    (spool / "yyy.json").touch()
+    (trouble,) = of_state.spool(patient)
+    assert trouble.evidence[0] == f"2 files in {spool} came from no hook: yyy.json, ..."
 
 
 def test_calls_that_a_running_agent_does_not_read_are_told(patient, where, spool):

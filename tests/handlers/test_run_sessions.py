@@ -10,7 +10,7 @@ import pytest
 
 from sentinel import runs
 from sentinel.core.events import SessionDied, SessionOpened
-from sentinel.core.facts import Unknown
+from sentinel.core.facts import Gone, Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.errors import SentinelError
@@ -123,6 +123,27 @@ def test_a_mark_of_which_nobody_can_tell_stays_for_the_next_look(room, sessions,
     assert room.events == []
     sessions.find()
     assert room.ledger.rooted_at(wrapper.pid) is not None
+
+
+@pytest.mark.parametrize("name", ["{pid}.json", "1.json.{pid}.new"])
+@pytest.mark.parametrize("content", [b"", b'{"boot": "of a later version"}'])
+def test_what_nobody_can_read_goes_when_whoever_left_it_has_ended_and_not_before(
+    room, sessions, monkeypatch, name, content
+):
+    puppet = room.start()
+    path = room.where.runtime / "runs" / name.format(pid=puppet.pid)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    sessions.find()
+    assert path.exists()  # the living one may be its wrapper
+    puppet.end()
+    with monkeypatch.context() as blind:
+        blind.setattr(processes, "identify", lambda pid: Unknown("who it is", "a test says so"))
+        sessions.find()
+    assert path.exists()
+    until(lambda: isinstance(processes.identify(puppet.pid), Gone))
+    sessions.find()
+    assert not path.exists()
 
 
 def test_a_wrapper_that_ends_while_it_is_looked_at_keeps_nobody_else_from_being_found(room, sessions, wrapper):
