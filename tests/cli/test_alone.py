@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -131,3 +133,15 @@ def test_a_look_writes_nothing_down(room, tmp_path):
     agent.do("1")
     alone.explain(room.where, "claude")
     assert room.where.journal.read_bytes() == before
+
+
+def test_what_tmux_calls_so_is_asked_of_the_servers_that_are_there(where, tmp_path):
+    if shutil.which("tmux") is None:
+        pytest.skip("missing: tmux")
+    words = ["tmux", "-S", str(tmp_path / "s"), "-f", "/dev/null", "new-session", "-d", "-s", "work", "sleep 600"]
+    subprocess.run(words, check=True, timeout=30)
+    assert alone.explain(where, "work")["what"] == 'session "work" ($0) in tmux server "s"'
+    until(lambda: [pane["name"] for pane in alone.explain(where, "work")["panes"]] == ["%0"])
+    end_everything()
+    with pytest.raises(NoSuchThing, match="no living session is called work"):
+        alone.explain(where, "work")
