@@ -35,4 +35,4 @@ def command(*, project: str | None, revoke: bool) -> None:
     elif found.wishes.runs_something:
         say(f"{found.file} may have this run: {found.wishes.start or found.wishes.procfile}")
     else:
-        say(f"{found.file or found.directory} wants nothing run, and needed no word")
+        say(f"{found.file or found.directory} wants nothing run: there is nothing to allow")

@@ -152,7 +152,7 @@ def _lines(findings: Sequence[Finding], ended: Sequence[Session]) -> Iterator[st
         yield "Only shown:"
         yield from _table(shown)
     if ended:
-        yield "Sockets that nobody holds, or will hold then, offered to be removed:"
+        yield "Sockets that nobody holds, or that nobody will hold then, offered to be removed:"
         yield from (f"  {clean(_path(session), 400)}" for session in ended)
 
 

@@ -123,7 +123,7 @@ def _lines(reports: Sequence[Report], *, fix: bool) -> Iterator[str]:
     if found and fix and not _remedies(reports):
         yield "Nothing of it can be done by --fix: what you can do is said there."
     if not fix and _remedies(reports):
-        yield "What can be done about it, is done by: sentinel doctor --fix"
+        yield "What can be done about it is done by: sentinel doctor --fix"
 
 
 def _about(trouble: Trouble) -> Iterator[str]:

@@ -168,8 +168,12 @@ def _lines(told: dict[str, object]) -> Iterator[str]:
         yield from (f"    - {m['pid']} {m['name']}: {m['reason']}" for m in members)
     yield from _listed("What it said to run in the background", told.get("tasks"))
     yield from _listed("Its files", told.get("files"))
-    earlier = told.get("past_left_out")
-    yield from _told(f"What was done (and {earlier} records before)" if earlier else "What was done", told.get("past"))
+    yield from _told(_title(told.get("past_left_out")), told.get("past"))
+
+
+def _title(earlier: object) -> str:
+    more = f" (and {count(earlier, 'record')} before)" if isinstance(earlier, int) and earlier else ""
+    return f"What was done{more}"
 
 
 def _why_not(told: dict[str, object]) -> Iterator[str]:

@@ -92,9 +92,10 @@ def _managers(seen: Survey) -> Iterator[str]:
     for manager in seen.managers:
         started = seen.started
         known = started is not None and notes.root_of(started) == manager.facts.id
-        by = f", started by {started.by} at {day_and_time(started.since)}" if known and started is not None else ""
+        since = f" since {day_and_time(started.since)}" if known and started is not None else ""
+        by = f", started by {started.by}" if known and started is not None else ""
         reach = f", listening at {manager.socket}" if manager.socket else ""
-        yield f"{wording.MANAGERS[manager.kind]} (pid {manager.facts.id.pid}){reach}{by}"
+        yield f"{wording.MANAGERS[manager.kind]} (pid {manager.facts.id.pid}){since}{reach}{by}"
 
 
 def _data(seen: Survey, how: Health, left: list[str]) -> dict[str, object]:

@@ -18,7 +18,7 @@ def command() -> None:
     """
     answer = switch(paths.find(), wire.Resume(), lambda bus, switches: halting(bus, switches).resume())
     was = clean(str(answer.get("was", "")), 400)
-    screen.say(f"Sentinel acts again; before, {was}." if was else "Nothing was held.")
+    screen.say(f"Sentinel acts again. It was held until now: {was}." if was else "Nothing was held.")
     if was:
         screen.say("What died meanwhile was only reported. What it left, if anything, is shown by: sentinel clean")
     if answer.get("mode") == "observe":

@@ -117,7 +117,7 @@ def _lines(keeper: manager.Manager, state: manager.State, others: int) -> Iterat
         if state.says:
             yield f"It says: {clean(state.says)}."
     elif state.failed:
-        yield f"It has failed ({clean(state.failed)}): see sentinel service logs, sentinel doctor."
+        yield f"It has failed ({clean(state.failed)}): see sentinel service logs, and sentinel doctor."
     elif is_installed():
         yield "It does not run; start it with: sentinel service start"
     if others:

@@ -121,4 +121,4 @@ def places(patient: Patient) -> Iterator[Trouble]:
     free = room.f_bavail * room.f_frsize
     if free < _LITTLE_SPACE:
         evidence = (f"{free >> 20} MiB are free: nothing is ended that cannot be recorded",)
-        yield Trouble(f"there is hardly room in {state}", evidence, hint="make room")
+        yield Trouble(f"there is hardly any room in {state}", evidence, hint="make room")

@@ -199,4 +199,5 @@ def _projects(where: Paths) -> Iterator[Project]:
 def number(shown: list[Listed]) -> str:
     """How many would be ended, and how many stay."""
     ending = sum(not one.spared for one in shown)
-    return f"{count(ending, 'process')} would be ended, {len(shown) - ending} stay"
+    staying = len(shown) - ending
+    return f"{count(ending, 'process')} would be ended, {staying} {'stays' if staying == 1 else 'stay'}"

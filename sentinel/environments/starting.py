@@ -164,7 +164,7 @@ class Start:
         if len(living) < len(panes):
             self._fell = self._fell or time.monotonic()
         wanted = len(self._project.processes)
-        return "" if len(living) >= wanted else f"{count(len(living), 'process')} of {wanted} run"
+        return "" if len(living) >= wanted else f"only {len(living)} of {count(wanted, 'process')} came up"
 
     def _is_only_a_guess(self, seen: Survey) -> bool:
         """Whether all that is missing are ports of which only the Procfile's commands speak."""

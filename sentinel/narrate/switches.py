@@ -15,12 +15,12 @@ def _paused(data: Data) -> str:
 
 
 def _pause_ran_out(data: Data) -> str:
-    held = f"nothing is ended all the same, {data['why_held']}" if data["why_held"] else "Sentinel acts again"
-    return f"the pause ran out at {day_and_time(data['at'])}: {held}"
+    held = f"nothing is ended all the same: {data['why_held']}" if data["why_held"] else "Sentinel acts again"
+    return f"the pause ran out at {day_and_time(data['at'])}; {held}"
 
 
 def _went_on(data: Data) -> str:
-    return f"Sentinel acts again; before, {data['why_held']}"
+    return f"Sentinel acts again. It was held until now: {data['why_held']}"
 
 
 def _keep_said(data: Data) -> str:

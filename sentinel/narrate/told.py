@@ -168,7 +168,7 @@ def _cleaned_up(data: Data) -> str:
     if results["survived"]:
         parts.append(f"{count(results['survived'], 'process')} survived")
     if results["refused"]:
-        parts.append(f"could not clean up {results['refused']}{_why(data, 'refused')}")
+        parts.append(f"could not clean up {count(results['refused'], 'thing')}{_why(data, 'refused')}")
     if results["held"]:
         parts.append(f"left {count(results['held'], 'process')} alone{_why(data, 'held')}")
     return f"{data['session']['id']}: {listed(parts) or 'nothing was done'}" + left_out(data)

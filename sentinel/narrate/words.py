@@ -32,4 +32,4 @@ def listed(parts: Sequence[str]) -> str:
 def left_out(data: Data) -> str:
     """How much of a record had no room in the journal."""
     number = sum(value for key, value in data.items() if key.endswith("_left_out"))
-    return f" (and {number} more that were too many for the journal)" if number else ""
+    return f" (and {number} more, for which the journal had no room)" if number else ""

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sentinel.cli import screen
-from sentinel.cli.explain import command
+from sentinel.cli.explain import _title, command
 from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import (
     AgentStarted,
@@ -180,6 +180,14 @@ def test_what_is_left_out_of_a_long_past_is_counted(agent, where):
     assert " e7 " in out
     told = json.loads(explain("claude", "--json"))
     assert (len(told["past"]), told["past_left_out"]) == (24, 6)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "title"),
+    [(0, "What was done"), (1, "What was done (and 1 record before)"), (2, "What was done (and 2 records before)")],
+)
+def test_how_many_are_left_out_is_said_rightly(earlier, title):
+    assert _title(earlier) == title
 
 
 @pytest.mark.parametrize("what", ["", " "])

@@ -73,7 +73,7 @@ def test_without_an_agent_a_pause_is_written_for_who_comes_and_told_in_the_journ
     assert board(where).held() == "a person has paused Sentinel"
     line = "Nothing is ended: a person has paused Sentinel. Go on with: sentinel resume\n"
     assert run("status").endswith(line)
-    assert run("resume") == f"Sentinel acts again; before, a person has paused Sentinel.\n{MEANWHILE}"
+    assert run("resume") == f"Sentinel acts again. It was held until now: a person has paused Sentinel.\n{MEANWHILE}"
     assert board(where).held() == ""
     assert run("resume") == "Nothing was held.\n"
     assert told(where) == ["switch.paused", "switch.resumed"]
@@ -101,7 +101,7 @@ def test_the_agent_is_asked_where_there_is_one(where, agent):
     out = run("resume")
     assert [asked["ask"] for asked in inbox.asked] == ["pause", "resume"]
     assert inbox.asked[0]["until"] > time.time() + 3500
-    assert "before, it was\\x1b[2J paused.\n" in out
+    assert "It was held until now: it was\\x1b[2J paused.\n" in out
     assert 'mode = "observe": still nothing is ended' in out
     assert not where.switches.exists()
 
@@ -128,7 +128,9 @@ def test_a_breaker_is_closed_like_a_pause(where):
     halt = Halt(1.0, "the kill budget is spent: 6 causes")
     board(where).change(lambda now: type(now)(now.kept, now.pause, halt))
     assert "Nothing is ended: the kill budget is spent: 6 causes. Go on with: sentinel resume" in run("status")
-    assert run("resume") == f"Sentinel acts again; before, the kill budget is spent: 6 causes.\n{MEANWHILE}"
+    assert (
+        run("resume") == f"Sentinel acts again. It was held until now: the kill budget is spent: 6 causes.\n{MEANWHILE}"
+    )
     assert board(where).held() == ""
 
 

@@ -101,4 +101,4 @@ def test_no_agent_and_a_dead_one_are_told_apart(patient):
 def test_little_room_is_told(patient, monkeypatch):
     assert found(of_host.places, patient) == []
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
-    assert found(of_host.places, patient) == [f"there is hardly room in {patient.where.state}"]
+    assert found(of_host.places, patient) == [f"there is hardly any room in {patient.where.state}"]

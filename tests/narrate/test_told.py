@@ -98,9 +98,12 @@ SAMPLES = [
     ),
     (events.Paused(None), "Sentinel is paused: nothing is ended until `sentinel resume`"),
     (events.Paused(0.0), f"Sentinel is paused until {BEGINNING}: nothing is ended"),
-    (events.PauseRanOut(0.0, ""), f"the pause ran out at {BEGINNING}: Sentinel acts again"),
-    (events.PauseRanOut(0.0, "x"), f"the pause ran out at {BEGINNING}: nothing is ended all the same, x"),
-    (events.WentOn("a person has paused Sentinel"), "Sentinel acts again; before, a person has paused Sentinel"),
+    (events.PauseRanOut(0.0, ""), f"the pause ran out at {BEGINNING}; Sentinel acts again"),
+    (events.PauseRanOut(0.0, "x"), f"the pause ran out at {BEGINNING}; nothing is ended all the same: x"),
+    (
+        events.WentOn("a person has paused Sentinel"),
+        "Sentinel acts again. It was held until now: a person has paused Sentinel",
+    ),
     (events.KeepSaid(ProcessId(7, 9), "node", "", kept=True), "pid 7 (node) is kept, with all that it bears"),
     (events.KeepSaid(ProcessId(7, 9), "", "", kept=False), "pid 7 is kept no more"),
     (events.KeepSaid(ProcessId(7, 9), "", "p1-7@9", kept=True), "session p1-7@9 is kept, with all that it bears"),
@@ -174,10 +177,10 @@ SAMPLES = [
         "claude-4231: ended 1 process in 4 ms, 1 had ended before, removed 1 file and 1 process survived",
     ),
     (cleaned(Result.KEPT), "claude-4231: kept 1 file"),
-    (cleaned(Result.REFUSED), "claude-4231: could not clean up 1"),
+    (cleaned(Result.REFUSED), "claude-4231: could not clean up 1 thing"),
     (
         events.CleanedUp(CLAUDE, (Outcome("/p/a.sock", Result.REFUSED, "it is not ours"),), 0.0),
-        "claude-4231: could not clean up 1 (it is not ours)",
+        "claude-4231: could not clean up 1 thing (it is not ours)",
     ),
     (
         events.CleanedUp(CLAUDE, (Outcome("1@7", Result.HELD, "a person has paused Sentinel"),), 0.0),
@@ -327,7 +330,7 @@ def test_details_that_nobody_would_read_are_left_out():
 
 def test_what_did_not_fit_into_the_journal_is_counted():
     many = judged(condemned(pid) for pid in range(5000))
-    assert "more that were too many for the journal" in sentence(record(many))
+    assert "more, for which the journal had no room" in sentence(record(many))
     assert sentence(record(Terminate(CLAUDE, many.processes, 2.0))).startswith("about to end 5000 processes")
 
 
