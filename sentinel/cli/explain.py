@@ -43,8 +43,7 @@ def command(what: str, *, why_not: bool, as_json: bool) -> None:
     if (event := _EVENT.fullmatch(what)) is not None:
         told = _event(int(event["seq"]), where.journal)
     else:
-        what = os.path.abspath(what) if "/" in what else what
-        told = _thing(what, where)
+        told = _thing_or_file(what, where)
     if why_not and told["kind"] != "process":
         raise _not_about_a_process(what, told)
     click.echo(json.dumps(told) if as_json else "\n".join(screen.fitted(_why_not(told) if why_not else _lines(told))))
@@ -83,6 +82,17 @@ def _event(seq: int, journal: Path) -> dict[str, object]:
 def _cause(entry: Entry) -> int:
     cause = entry.record.get("cause")
     return cause if isinstance(cause, int) else 0
+
+
+def _thing_or_file(what: str, where: paths.Paths) -> dict[str, object]:
+    """A word without a slash is a file, too, where nothing else is called so."""
+    if "/" not in what:
+        try:
+            return _thing(what, where)
+        except NoSuchThing:
+            if not os.path.lexists(what):
+                raise
+    return _thing(os.path.abspath(what), where)
 
 
 def _thing(what: str, where: paths.Paths) -> dict[str, object]:

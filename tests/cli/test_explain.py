@@ -220,6 +220,15 @@ def test_without_an_agent_a_look_of_ones_own_is_said_to_be_one():
     assert json.loads(explain(str(os.getpid()), "--json"))["alone"] is True
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
+def test_a_file_is_explained_by_its_bare_name_where_nothing_else_is_called_so(tmp_path, monkeypatch, story):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build.lock").touch()
+    (tmp_path / "claude").touch()
+    assert explain("build.lock").startswith(f"{tmp_path / 'build.lock'}\n")
+    assert explain("claude").startswith("claude\n")  # a session of the history
+
+
 @pytest.mark.parametrize("what", ["999999999", "nobody", "./nosuch/file", "\u00b2", "9" * 5000, "e", "\x1b[2J"])
 def test_without_an_agent_what_is_not_there_is_an_error(what):
     with pytest.raises(NoSuchThing) as refusal:
