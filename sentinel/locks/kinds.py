@@ -8,6 +8,7 @@ import re
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -16,7 +17,7 @@ from sentinel.atomic import PLAINLY
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.rules.locks import LockFacts, LockKind, Shape
 from sentinel.locks.holder import Holder, decode
-from sentinel.observe import locks
+from sentinel.observe import locks, processes
 
 _LARGEST = 4096
 _MOST_PID = 2**31 - 1
@@ -152,7 +153,8 @@ def look(path: str, kind: Kind | None = None, *, witnessed: Holder | None = None
         path: Where it is.
         kind: Of which kind it was; by default that is found out.
         witnessed: Its holder, whom somebody has seen living in this namespace. Only a lock that
-            still names that one is his; of git's, who names nobody, any.
+            still names that one is his, unless whoever has his number now may have written it; of
+            git's, who names nobody, any.
     """
     try:
         status = os.lstat(path)
@@ -164,7 +166,8 @@ def look(path: str, kind: Kind | None = None, *, witnessed: Holder | None = None
     if kind is None:
         return Unknown(f"what kind of lock {path} is", "it names no process")
     holder = kind.holder(path, status)
-    if witnessed is not None and _is_his(holder, witnessed, kind):
+    his = witnessed is not None and _is_his(holder, witnessed, kind)
+    if witnessed is not None and his and not _is_of_the_next(path, status, holder, witnessed):
         holder = witnessed
     return LockFacts(
         path,
@@ -200,6 +203,25 @@ def _is_his(holder: Holder | Unknown, witnessed: Holder, kind: Kind) -> bool:
     if isinstance(holder, Unknown):
         return kind.name is LockKind.GIT
     return holder.pid == witnessed.pid and holder.start in {0, witnessed.start}
+
+
+def _is_of_the_next(path: str, status: os.stat_result, holder: Holder | Unknown, witnessed: Holder) -> bool:
+    """Whether a lock that names a number only may be of the process that has the number by now."""
+    if isinstance(holder, Unknown) or holder.start:
+        return False
+    now = processes.identify(holder.pid)
+    if not isinstance(now, ProcessId):
+        return isinstance(now, Unknown)
+    return now.start != witnessed.start and locks.began(now) <= _written(path, status) + _ROUNDING
+
+
+def _written(path: str, status: os.stat_result) -> float:
+    """When it was written at the latest, in wall-clock seconds: another number in it makes no other directory."""
+    times = [status.st_mtime]
+    for name in _PID_FILES if stat.S_ISDIR(status.st_mode) else ():
+        with suppress(OSError):
+            times.append(os.lstat(os.path.join(path, name)).st_mtime)
+    return max(times)
 
 
 def _users(path: str, kind: Kind, status: os.stat_result) -> tuple[str, ...] | Unknown:

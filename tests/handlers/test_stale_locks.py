@@ -19,8 +19,9 @@ from sentinel.core.events import EventsLost, FileChanged, HolderEnded, LockKept,
 from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Mode, Policy
+from sentinel.core.rules.locks import FRESH
 from sentinel.core.sessions import Kind, Session
-from sentinel.handlers.stale_locks import StaleLocks
+from sentinel.handlers.stale_locks import QUIET, StaleLocks
 from sentinel.journal import Journal
 from sentinel.locks import Lock
 from sentinel.reaper import returns
@@ -269,6 +270,49 @@ def test_mercy_what_its_user_put_back_is_not_removed_again(play, start):
         world.bus.publish(FileChanged(str(path)))
         assert (await world.until_told(2)).guard == "returned"
         assert path.exists()
+
+    play(scenario)
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_mercy_the_lock_of_one_that_got_the_number_of_the_holder_before_it_stays(play, start, is_directory):
+    """It names the same number, and its holder lives: that somebody with this number was seen to end says nothing."""
+
+    async def scenario(world):
+        holder = start()
+        if is_directory:
+            (world.project / "deploy.lock").mkdir()
+        name = "deploy.lock/pid" if is_directory else "server.pid"
+        path = world.lock(holder.pid, name).parent if is_directory else world.lock(holder.pid, name)
+        os.utime(path, (1, 1))
+        world.bus.publish(FileChanged(str(path)))
+        end(holder)
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(holder.pid - 1))
+        successor = start()
+        assert successor.pid == holder.pid
+        world.lock(successor.pid, name, age=0.0)
+        await asyncio.sleep(QUIET + FRESH + 0.5)
+        assert path.exists()
+        assert world.told == []
+        end(successor)
+        assert (await world.until_told()).outcome.result is Result.REMOVED
+
+    play(scenario)
+
+
+@pytest.mark.namespace
+def test_a_stranger_that_got_the_number_of_its_holder_keeps_no_lock(play, start):
+    async def scenario(world):
+        holder = start()
+        path = world.lock(holder.pid)
+        end(holder)
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(holder.pid - 1))
+        assert start().pid == holder.pid
+        assert (await world.until_told()).outcome.result is Result.REMOVED
+        assert not path.exists()
 
     play(scenario)
 
