@@ -17,7 +17,8 @@ from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.environments.ending import Ending
 from sentinel.environments.scene import OVERMIND, Manager
-from sentinel.observe import processes
+from sentinel.observe import processes, sockets
+from sentinel.observe.handles import Handles
 from sentinel.reaper.signals import Signaller
 
 _LOOK_EVERY = 0.02
@@ -45,7 +46,7 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
         case Condemned() as verdict:
             began = time.monotonic()
             by_socket = manager.kind == OVERMIND and manager.socket
-            refused = _ask_to_quit(manager.socket) if by_socket else await _terminate(ending, verdict)
+            refused = _ask_to_quit(manager, core.handles) if by_socket else await _terminate(ending, verdict)
     if refused:
         return f"could not be asked to quit: {refused}"
     unreaped: dict[ProcessId, float] = {}
@@ -60,22 +61,35 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
     return f"was asked to quit, and ended after {took:.1f} s"
 
 
-def _ask_to_quit(path: str) -> str:
+def _ask_to_quit(manager: Manager, handles: Handles) -> str:
     """Send Overmind the word. Why not, if that was not possible."""
     # A socket's path may have 107 bytes; /proc/self/fd makes a long one short.
-    directory, name = os.path.split(path)
+    directory, name = os.path.split(manager.socket)
     try:
         fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(_ANSWER)
                 line.connect(f"/proc/self/fd/{fd}/{name}")
+                if not _listens(manager, handles):
+                    return "another one listens there by now"
                 line.sendall(b"quit\n")
         finally:
             os.close(fd)
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _listens(manager: Manager, handles: Handles) -> bool:
+    """Whether it is the manager that listens at its path: asked when there is a line, which cannot change hands.
+
+    The kernel's word on the peer (SO_PEERCRED) is of whoever called listen(2): what went into the background
+    may have had that done before.
+    """
+    marks = sockets.listening_sockets_of(manager.facts.id.pid)
+    there = isinstance(marks, list) and any(mark.path == manager.socket for mark in marks)
+    return there and handles.ended(manager.facts.id) is False
 
 
 async def _terminate(ending: Ending, verdict: Condemned) -> str:
