@@ -13,7 +13,7 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.lab.stage import HERE, alive, interpreter, until
+from tests.lab.stage import HERE, PATIENCE, alive, interpreter, until
 
 
 def free_ports(number):
@@ -84,7 +84,8 @@ class Project:
     def orphan(self, port, name="orphan", directory=None):
         """A server on one of its ports that lost its parent, as a crashed agent leaves it."""
         serve = f"exec python3 -m http.server {port} --bind 127.0.0.1"
-        self.stage.start("bash", "-c", f"cd {directory or self.home}; ({serve}) & echo $! > {self.stage.home}/{name}")
+        shell = f"cd {directory or self.home}; ({serve}) & echo $! > {self.stage.home}/{name}"
+        self.stage.start("bash", "-c", shell).wait(PATIENCE)
         pid = self.stage.pid(name)
         until(lambda: self._has(pid, port), "the orphan listening")
         return pid

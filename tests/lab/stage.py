@@ -202,7 +202,7 @@ class Stage:
 
     def kill(self, pid, number=signal.SIGKILL):
         """Send a signal to one process of the stage."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it is gone
             fd = os.pidfd_open(pid)
             try:
                 assert os.stat(f"/proc/{pid}").st_uid == self.uid
@@ -222,7 +222,8 @@ class Stage:
     def close(self):
         """End everybody on the stage."""
         deadline = time.monotonic() + PATIENCE
-        while (left := self.everyone()) and time.monotonic() < deadline:
+        # Who was started a moment ago is not the user's yet, but will be.
+        while ((left := self.everyone()) or self._has_started()) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(OSError):
                     self.kill(pid)
@@ -232,6 +233,9 @@ class Stage:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
+
+    def _has_started(self):
+        return any(process.poll() is None for process in self._own)
 
     # -- the agent ---------------------------------------------------------------------
 

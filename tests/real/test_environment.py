@@ -17,8 +17,9 @@ import time
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.project import Project, free_ports
-from tests.lab.stage import HERE, alive, interpreter, until
+from tests.lab.stage import HERE, PATIENCE, alive, interpreter, until
 from tests.lab.tracing import lose
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("source", ["connector"], indirect=True)]
@@ -202,7 +203,7 @@ def test_whoever_is_not_the_projects_is_spared_whatever_it_has_in_common(stage, 
         "in another directory": project.orphan(two, "elsewhere", stage.tmp),
         "in a project inside": _lost(stage, project.home / "inner", "sleep 701", "nested"),
         "without the pattern": _lost(stage, project.home, "sleep 800", "unlike"),
-        "with a parent": stage.start("bash", "-c", f"cd {project.home}; sleep 702; true").pid,
+        "with a parent": _child(stage, project.home, "sleep 702", "child"),
         "kept": _lost(stage, project.home, "env SENTINEL_KEEP=1 sleep 703", "kept"),
     }
     said = project.sentinel("stop").stdout
@@ -218,9 +219,17 @@ def test_whoever_is_not_the_projects_is_spared_whatever_it_has_in_common(stage, 
 
 def _lost(stage, directory, command, name):
     """A process that lost its parent."""
-    stage.start("bash", "-c", f"cd {directory}; (exec {command}) & echo $! > {stage.home}/{name}")
+    stage.start("bash", "-c", f"cd {directory}; (exec {command}) & echo $! > {stage.home}/{name}").wait(PATIENCE)
     pid = stage.pid(name)
-    until(lambda: os.stat(f"/proc/{pid}").st_uid and b"sleep" in _comm(pid), "its exec")
+    becomes(pid, "sleep")
+    return pid
+
+
+def _child(stage, directory, command, name):
+    """A process whose parent waits for it."""
+    stage.start("bash", "-c", f"cd {directory}; {command} & echo $! > {stage.home}/{name}; wait")
+    pid = stage.pid(name)
+    becomes(pid, "sleep")
     return pid
 
 
@@ -464,8 +473,8 @@ def test_nuke_spares_its_own_terminal_and_what_the_guards_speak_for(stage, proje
     said = stage.home / "said"
     nuke = f"sleep 900 & echo $! > {stage.home}/job; {' '.join(project.command('nuke', '--yes'))} > {said} 2>&1"
     line = f"{nuke}; echo $? > {stage.home}/status; sleep 1000"
-    stage.run("tmux", "-L", "desk", "new-session", "-d", "-s", "desk", line)
-    stage.run("tmux", "-L", "desk", "new-window", "sleep 901")
+    stage.run("tmux", "-L", "desk", "new-session", "-d", "-s", "desk", "sleep 901")
+    stage.run("tmux", "-L", "desk", "new-window", line)  # it ends the other one, which must be there by then
     until(lambda: _text(stage.home / "status"), "its end")
     said = _text(said)
     assert alive(stage.pid("job")), said
@@ -569,13 +578,14 @@ def test_logs_are_followed_over_a_new_start(stage, project):
         seen += following.stdout.read() or b""
         return text in seen
 
-    for number, line in enumerate((b"first", b"second")):
-        until(lambda: os.path.exists(folder / "web.log"), "the log")
-        time.sleep(0.3)  # for it to have looked once
-        if number:
-            os.replace(folder / "web.log", folder / "web.log.1")
-        stage.file(f"state/logs/{folder.name}/web.log", "" if number else (folder / "web.log").read_text())
+    def says(line):
         with open(folder / "web.log", "ab") as file:
             file.write(line + b"\n")
-        until(lambda wanted=line: shows(b"web | " + wanted), "the line")
+
+    until(lambda: os.path.exists(folder / "web.log"), "the log")
+    until(lambda: says(b"first") or shows(b"web | first"), "the line")  # once it looks: what was before, it leaves
+    os.replace(folder / "web.log", folder / "web.log.1")
+    stage.file(f"state/logs/{folder.name}/web.log")
+    says(b"second")
+    until(lambda: shows(b"web | second"), "the line")
     following.send_signal(signal.SIGINT)

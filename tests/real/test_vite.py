@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.project import Project, free_ports
-from tests.lab.stage import alive, until
+from tests.lab.stage import PATIENCE, alive, until
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("source", ["connector"], indirect=True)]
 
@@ -76,10 +77,11 @@ class Site(Project):
         """Without a parent, and of the project's pattern: only its directory says that it is not the project's."""
         program = self.stage.file("other/vite", mode=0o755)
         shutil.copy("/bin/sleep", program)
-        self.stage.start(
-            "bash", "-c", f"cd {program.parent}; (exec ./vite 1000) & echo $! > {self.stage.home}/bystander"
-        )
-        return self.stage.pid("bystander")
+        shell = f"cd {program.parent}; (exec ./vite 1000) & echo $! > {self.stage.home}/bystander"
+        self.stage.start("bash", "-c", shell).wait(PATIENCE)
+        bystander = self.stage.pid("bystander")
+        becomes(bystander, "vite")
+        return bystander
 
     def tree(self):
         """Everything from npm to esbuild, by name."""
