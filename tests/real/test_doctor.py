@@ -83,7 +83,8 @@ def test_without_an_agent_it_works_and_says_so(doctor):
 
 def test_what_was_left_behind_is_found_with_its_port_and_ended_on_a_yes(doctor, stage):
     wreck = Wreck(stage)
-    (server,) = wreck.left_by_an_agent("server", script="exec python3 -m http.server 0 --bind 127.0.0.1")
+    serve = "exec python3 -m http.server 0 --bind 127.0.0.1"
+    (server,) = wreck.left_by_an_agent("server", script=serve, program="python3")
     (other,) = wreck.left_by_an_agent("other", marks="true")
     (port,) = until(lambda: (ports_of([server]) or {}).get(server), "its port")
     assert doctor.found("processes") == [f"python3 (pid {server}) was left behind [strong]"]

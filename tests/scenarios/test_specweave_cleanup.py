@@ -19,7 +19,7 @@ from sentinel.core.facts import Gone
 from sentinel.locks import kinds
 from sentinel.notify import Message, Notifier
 from sentinel.notify.desktop import Desktop
-from sentinel.observe import portable, procfs
+from sentinel.observe import portable, processes, procfs
 from sentinel.registry.registry import Registry
 from tests.lab.claude import Claude
 from tests.lab.stage import alive, until
@@ -45,6 +45,7 @@ def test_clean_up_current_zombie_processes(stage):
     stage.pid("dead")
     active = stage.start("bash", "-c", "export CLAUDE_PID=$$; (exec -a 'cat <<EOF' sleep 1001) & echo $! > of; wait")
     of_the_active = stage.pid("of")
+    until(lambda: _named(stage, "sleep") == 26, "each being another program, in whose environment the mark is")
     stage.kill(dead.pid)
     until(lambda: not alive(dead.pid), "its end")
     zombies = [pid for pid in stage.everyone() if pid not in {active.pid, of_the_active}]
@@ -59,6 +60,10 @@ def test_clean_up_current_zombie_processes(stage):
     assert alive(of_the_active)
     (report,) = stage.journal("cleanup.done")
     assert {int(one["target"].partition("@")[0]) for one in report["data"]["outcomes"]} == set(zombies)
+
+
+def _named(stage, name):
+    return [processes.comm(pid) for pid in stage.everyone()].count(name)
 
 
 # -- T-007: what is written down, and what is told -------------------------------------------
