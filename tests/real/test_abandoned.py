@@ -28,7 +28,8 @@ def test_the_next_agent_closes_what_the_killed_one_had_announced(stage, source):
     agent = stage.agent()
     wrapper = stage.start_run("api", f"python3 -c '{STUBBORN}' > ready & {write('stubborn')}; exec sleep 600")
     (stubborn,) = settled(stage, "stubborn")
-    until((stage.home / "ready").read_text, "the actor's own start")
+    ready = stage.home / "ready"
+    until(lambda: ready.exists() and ready.read_text(), "the actor's own start")
     stage.kill(wrapper.pid)
     intent = stage.record("action.intended", "api")
     stage.kill(agent.pid)

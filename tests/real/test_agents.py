@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.stage import alive, until
 from tests.real.conftest import owned
 
@@ -152,17 +153,18 @@ def inner_agent(stage, source):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("program", "words"),
     [
-        ("bash", "-c", "exec -a 'vim notes-claude.md' sleep 600"),
-        ("bash", "-c", "sleep 600; claude x"),
-        ("python3", "-c", "import time; time.sleep(600)", "claude"),
-        ("bash", "-c", "exec -a claude-desktop sleep 600"),
+        ("sleep", ("bash", "-c", "exec -a 'vim notes-claude.md' sleep 600")),
+        ("bash", ("bash", "-c", "sleep 600; claude x")),
+        ("python3", ("python3", "-c", "import time; time.sleep(600)", "claude")),
+        ("sleep", ("bash", "-c", "exec -a claude-desktop sleep 600")),
     ],
 )
-def test_words_make_no_agent(stage, words):
+def test_words_make_no_agent(stage, program, words):
     stage.agent()
     process = stage.start(*words)
+    becomes(process.pid, program)
     marker = stage.sentinel("run", "--name", "marker", "--", "true")
     assert marker.returncode == 0
     stage.record("session.opened", "marker")

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.stage import alive, interpreter, until
 from tests.real.conftest import write
 
@@ -55,6 +56,7 @@ def test_what_a_registered_script_left_and_named_is_ended_and_a_stranger_lives(s
     root = start(stage, "nightly", rest)
     plain, named, own = (stage.pid(name) for name in ("plain", "named", "own"))
     until((stage.home / "named-it").exists, "the child being named")
+    becomes(own, "sleep")  # before, it may have no session of its own yet
     shown = stage.watched("nightly")
     assert (shown["session_kind"], shown["title"], shown["pid"]) == ("registered", 'session "nightly"', root.pid)
     stage.kill(root.pid)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.stage import alive, until
 from tests.real.conftest import POLLING, settled, write
 
@@ -114,6 +115,7 @@ def test_nohup_is_heeded(stage):
     stage.agent()
     wrapper = stage.start_run("api", f"nohup sleep 600 >/dev/null 2>&1 </dev/null & {write('kept')}; exec sleep 600")
     (kept,) = settled(stage, "kept")
+    becomes(kept, "sleep")  # before, it ignores no hang-up
     stage.kill(wrapper.pid)
     assert stage.spared("api")[kept] == "nohup"
     assert alive(kept)

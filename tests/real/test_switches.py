@@ -81,7 +81,8 @@ def test_a_pause_within_the_grace_keeps_sigkill_away(stage, source):
     agent = stage.agent()
     wrapper = stage.start_run("api", f"python3 -c '{STUBBORN}' > ready & {write('stubborn')}; exec sleep 600")
     (stubborn,) = settled(stage, "stubborn")
-    until((stage.home / "ready").read_text, "the actor's own start")
+    ready = stage.home / "ready"
+    until(lambda: ready.exists() and ready.read_text(), "the actor's own start")
     stage.kill(wrapper.pid)
     stage.record("action.intended", "api")
     assert said(stage, "pause") == "Paused until `sentinel resume`: nothing is ended.\n"

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from sentinel.core.sanitise import clean
+from sentinel.observe import processes
 from tests.lab.stage import alive, interpreter, lab_user, until
 from tests.real.conftest import owned, settled, write
 
@@ -67,7 +68,8 @@ def test_on_a_full_disk_nothing_is_ended_and_once_there_is_room_all_goes_on(stag
     stage.kill(wrapper.pid)
     until(lambda: not alive(other), "its end, now that it can be recorded")
     # What could not be written was kept: the history has no gap, and the refusal is in it.
-    assert [r["seq"] for r in stage.journal()] == list(range(1, len(stage.journal()) + 1))
+    records = stage.journal()
+    assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
     refused = stage.record("cleanup.done", "api")["data"]["outcomes"]
     assert "cannot be recorded" in next(o["reason"] for o in refused if o["target"].startswith(f"{child}@"))
     assert not troubled(stage)
@@ -105,6 +107,7 @@ def test_hostile_names_break_neither_journal_nor_screen(stage):
         *("--", "bash", "-c", script, os.fsdecode(program)),
     )
     child = stage.pid("child")
+    until(lambda: processes.comm(child) not in {"", "bash"}, "its name")
     owned(stage, child)
     screens = [shown(stage, "sessions"), shown(stage, "explain", str(child)), shown(stage, "explain", clean(name))]
     stage.kill(wrapper.pid)
@@ -117,7 +120,7 @@ def test_hostile_names_break_neither_journal_nor_screen(stage):
     for screen in screens:
         assert screen
         assert not {character for character in screen.replace("\n", "") if not character.isprintable()}
-    raw = (stage.home / "state" / "events.jsonl").read_text(encoding="utf-8")
+    raw = (stage.home / "state" / "events.jsonl").read_text(encoding="utf-8").rpartition("\n")[0]
     assert all(json.loads(line)["seq"] for line in raw.splitlines())
     assert not {character for character in raw.replace("\n", "") if not character.isprintable()}
 
