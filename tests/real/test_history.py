@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.stage import alive, interpreter, until
 from tests.real.conftest import settled, write
 
@@ -19,20 +20,22 @@ pytestmark = pytest.mark.real
 def history(stage):
     """Two sessions have died, one after the other. What each left, what was spared, and when the first was through."""
     stage.agent()
-    left = {}
+    wrappers, left = {}, {}
     for name in ("api", "web"):
         script = f"""
             sleep 600 & {write(f"{name}-left")}
             nohup sleep 601 > /dev/null 2>&1 < /dev/null & {write(f"{name}-spared")}
             exec sleep 600"""
-        wrapper = stage.start_run(name, script)
+        wrappers[name] = stage.start_run(name, script)
         left[name] = settled(stage, f"{name}-left", f"{name}-spared", session=name)
+        becomes(left[name][1], "sleep")  # before, it ignores no hang-up
+    for name, wrapper in wrappers.items():
         stage.kill(wrapper.pid)
         stage.record("cleanup.done", name)
         until(lambda pid=left[name][0]: not alive(pid), "its end")
         left[f"after {name}"] = time.time()
         time.sleep(0.01)
-    until(lambda: stage.journal("notification.sent"), "the notification")  # of both: they are told together
+    until(lambda: stage.journal("notification.sent"), "the notification")  # one of both: they died within 2 s
     return left
 
 
@@ -135,10 +138,14 @@ while not Path(f"{path}.1").exists():
 """Another process that writes into the same journal, with the same code, until it is rotated."""
 
 
+def whole(file):
+    """The records that are whole in a file that is being written."""
+    return [json.loads(line) for line in file.read_text().rpartition("\n")[0].splitlines()]
+
+
 def deaths(file):
     """Names of the sessions whose deaths a file of records tells."""
-    records = [json.loads(line) for line in file.read_text().splitlines()]
-    return [r["data"]["session"]["name"] for r in records if r["type"] == "dev.sentinel.session.died"]
+    return [r["data"]["session"]["name"] for r in whole(file) if r["type"] == "dev.sentinel.session.died"]
 
 
 def test_follow_shows_what_happens_across_a_rotation(stage):
@@ -157,6 +164,6 @@ def test_follow_shows_what_happens_across_a_rotation(stage):
     assert done.returncode == 0, done.stderr
     stage.sentinel("run", "--name", "after", "--", "true")
     until(lambda: "after" in deaths(seen), "the death being shown")
-    shown = [json.loads(line)["seq"] for line in seen.read_text().splitlines()]
+    shown = [record["seq"] for record in whole(seen)]
     assert shown == sorted(set(shown))
     assert (stage.home / "state" / "events.jsonl.1").exists()
