@@ -118,7 +118,7 @@ def owned(stage, *pids):
     """Wait until the agent has each of these in the ledger of whatever session."""
 
     def known():
-        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout) for pid in pids]
+        shown = [json.loads(stage.sentinel("explain", str(pid), "--json").stdout or "{}") for pid in pids]
         return all("owned by" in " ".join(s.get("evidence", [])) for s in shown)
 
     until(known, "the agent knowing them all")

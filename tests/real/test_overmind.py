@@ -12,10 +12,10 @@ import os
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
+from sentinel.observe import processes
 from sentinel.observe.ports import ports_of
 from tests.lab.stage import HERE, alive, until
 from tests.lab.tracing import lose
@@ -66,7 +66,7 @@ class Environment:
         return any(self.port in ports for ports in (ports_of(self.stage.everyone()) or {}).values())
 
     def _complete(self):
-        shown = json.loads(self.stage.sentinel("explain", str(self.name), "--json").stdout)
+        shown = json.loads(self.stage.sentinel("explain", str(self.name), "--json").stdout or "{}")
         names = sorted(member["name"] for member in shown.get("members", []))
         whole = (
             names.count("sleep") == self._sleepers
@@ -82,10 +82,10 @@ class Environment:
         return glob.glob(f"{self.stage.tmp}/tmux-*/overmind-{self.name}-*")
 
     def server(self):
-        return next(p for p in self.pids if Path(f"/proc/{p}/comm").read_text() == "tmux: server\n")
+        return next(p for p in self.pids if processes.comm(p) == "tmux: server")
 
     def client(self):
-        return next(p for p in self.pids if Path(f"/proc/{p}/comm").read_text() == "tmux: client\n")
+        return next(p for p in self.pids if processes.comm(p) == "tmux: client")
 
     def left(self):
         """Everything that is still there of it."""
