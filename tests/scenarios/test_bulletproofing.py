@@ -10,6 +10,7 @@ import shlex
 
 import pytest
 
+from tests.handlers.room import becomes
 from tests.lab.project import Project
 from tests.lab.stage import alive, until
 from tests.real.conftest import terminal
@@ -149,17 +150,18 @@ def nuke_inside_tmux(project, terminal):
     desk = ("tmux", "-L", "desk")
     status, beside = project.stage.home / "status", project.stage.home / "beside"
     line = f"{shlex.join(project.command('nuke'))}; echo $? > {status}.new; mv {status}.new {status}; exec sleep 1000"
-    assert project.stage.run(*desk, "new-session", "-d", "-x", "200", "-y", "60", line).returncode == 0
-    assert project.stage.run(*desk, "new-window", "-d", f"echo $$ > {beside}; exec sleep 1000").returncode == 0
-    place = project.stage.run(*desk, "list-panes", "-F", "#{pid} #{pane_pid}").stdout.split()
+    first = f"echo $$ > {beside}; exec sleep 1000"
+    assert project.stage.run(*desk, "new-session", "-d", "-x", "200", "-y", "60", first).returncode == 0
     other = project.stage.pid("beside")
+    assert project.stage.run(*desk, "new-window", "-d", line).returncode == 0
+    place = project.stage.run(*desk, "list-panes", "-F", "#{pid} #{pane_pid}", "-t", ":1").stdout.split()
 
     def shown():
-        return project.stage.run(*desk, "capture-pane", "-p", "-S", "-", "-t", ":0").stdout
+        return project.stage.run(*desk, "capture-pane", "-p", "-S", "-", "-t", ":1").stdout
 
     until(lambda: "End all of these?" in shown(), "the question")
     assert project.state() == "healthy"
-    project.stage.run(*desk, "send-keys", "-t", ":0", "y", "Enter")
+    project.stage.run(*desk, "send-keys", "-t", ":1", "y", "Enter")
     assert until(lambda: status.exists() and status.read_text(), "its end", 60) == "0\n", shown()
     seen = shown()
     assert all(alive(int(pid)) for pid in place), seen
@@ -177,6 +179,8 @@ def test_scenario_5_nuclear_option(project, terminal, nuke):
     ).stdout.split()
     editor = project.stage.start("bash", "-c", f"cd {project.home}; exec -a editor sleep 1000")
     stays = project.stage.start("env", "SENTINEL_KEEP=1", "sleep", "1000")
+    for bystander in (editor, stays):
+        becomes(bystander.pid, "sleep")
     assert alive(int(notes[1]))
     seen = nuke(project, terminal)
     assert "tmux session notes" in seen
