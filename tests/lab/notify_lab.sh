@@ -28,7 +28,8 @@ export DISPLAY
 # dunst lists the buttons of its popups in a menu, which a program shows: this one. It chooses what a file says.
 cat >"$LAB/menu" <<'END'
 #!/bin/sh
-tee "$LAB/offered.tmp" | grep -m 1 -F -f "$LAB/choice"
+cat >"$LAB/offered.tmp" # whole: who reads from a pipe up to the choice ends whoever writes the rest
+grep -m 1 -F -f "$LAB/choice" "$LAB/offered.tmp"
 mv "$LAB/offered.tmp" "$LAB/offered"
 END
 chmod 755 "$LAB/menu"

@@ -20,7 +20,7 @@ from sentinel.notify import Message, Notifier, delivery
 from sentinel.notify.desktop import Desktop as Way
 from sentinel.notify_worker import MOST_SIGNALS
 from tests.lab.desktop import choose, need, offered, raised
-from tests.lab.stage import PATIENCE, interpreter, until
+from tests.lab.stage import PATIENCE, alive, interpreter, until
 from tests.real.conftest import settled, write
 
 pytestmark = pytest.mark.real
@@ -106,17 +106,19 @@ def test_a_click_on_a_button_of_other_services_is_heard(tmp_path, service):
         def xdotool(*words):
             return subprocess.run(["xdotool", *words], env=environ, capture_output=True, text=True, check=False).stdout
 
-        windows = until(lambda: xdotool("search", "--onlyvisible", "--name", name).split(), "the popup")
-        size = dict(row.split("=") for row in xdotool("getwindowgeometry", "--shell", windows[0]).split())
-        at = str(int(across * int(size["WIDTH"]))), str(int(size["HEIGHT"]) - up)
-        xdotool("mousemove", "--window", windows[0], *at, "click", "1")
+        for window in xdotool("search", "--onlyvisible", "--name", name).split():
+            size = dict(row.split("=") for row in xdotool("getwindowgeometry", "--shell", window).split())
+            if size:  # it is still there
+                at = str(int(across * int(size["WIDTH"]))), str(int(size["HEIGHT"]) - up)
+                xdotool("mousemove", "--window", window, *at, "click", "1")
 
     with raised(tmp_path, str(program)) as environ:
 
         async def scenario(_, popup, heard):
-            await asyncio.sleep(SILENCE)  # it comes sliding
-            await asyncio.to_thread(click, environ)
-            await eventually(lambda: over(popup))
+            async with asyncio.timeout(PATIENCE):
+                while not over(popup):
+                    await asyncio.to_thread(click, environ)
+                    await asyncio.sleep(SILENCE)  # it comes sliding: a click may miss it
 
         assert shown(environ, scenario) == [Button.WHY]
 
@@ -284,9 +286,9 @@ def test_when_the_agent_is_killed_the_worker_takes_the_buttons_away_and_ends(bus
         service() as process,
         subprocess.Popen([sys.executable, "-c", AGENT], env=bus, stdout=subprocess.PIPE) as agent,
     ):
-        worker = psutil.Process(int(agent.stdout.readline()))
+        worker = int(agent.stdout.readline())
         agent.kill()
-        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker's end")
+        until(lambda: not alive(worker), "the worker's end")
         assert process.calls() == [SHOWN, TAKEN_AWAY]
 
 
@@ -304,6 +306,12 @@ def holdings(agent):
     at = f"/proc/{agent.pid}"
     children = Path(f"{at}/task/{agent.pid}/children").read_text().split()
     return len(os.listdir(f"{at}/fd")), len(os.listdir(f"{at}/task")), children
+
+
+def callers(stage):
+    """Connections to the agent that it has not closed yet."""
+    rows = [row.split() for row in Path("/proc/net/unix").read_text().splitlines()]
+    return [row for row in rows if row[5] == "03" and row[7:] == [str(stage.home / "runtime" / "inbox.sock")]]
 
 
 def press(stage, lab, label):
@@ -325,14 +333,16 @@ def chain(stage, *types):
 
 def a_death(stage, name="api"):
     """A session dies and leaves something to end."""
-    stage.start_run(name, f"sleep 600 & {write('child')}; sleep 600")
+    child = f"{name}-child"
+    stage.start_run(name, f"sleep 600 & {write(child)}; sleep 600")
     stage_root = stage.watched(name)["pid"]
-    settled(stage, "child", session=name)
+    settled(stage, child, session=name)
     stage.kill(stage_root)
 
 
 def test_a_death_is_told_and_from_the_popup_the_reason_asked_and_sentinel_paused(stage, sitting):
     agent = stage.agent("-q")
+    until(lambda: not callers(stage), "the end of the last one's connection that asked for its status")
     before = holdings(agent)
     a_death(stage)
     popup = told(stage, 1)

@@ -275,7 +275,7 @@ def test_a_server_that_never_answers_costs_the_deadline_and_leaves_nothing(bus, 
     expected = Delivery(shown=False, why="no answer from the desktop within 1 s")
     assert send(environ, "Sentinel", "hello", deadline=1.0) == expected
     assert time.monotonic() - started < 15  # plyer alone: 25 s, or over 60 s
-    assert relatives(bus) == {hung}
+    until(lambda: relatives(bus) == {hung}, "the end of all that was started")
 
 
 def test_a_hung_server_does_not_hold_the_agent_up(bus, hung):
@@ -310,6 +310,7 @@ def test_a_person_at_a_desktop_is_told_what_died_and_what_is_free_again(stage, s
     port = stage.pid("port")
     root = stage.watched("api")["pid"]
     settled(stage, "child")
+    until(lambda: stage.watched("api")["processes"] == 3, "the agent knowing the shell's last child")
     stage.kill(root)
     told = stage.record("cleanup.done", "api")
     notified = until(lambda: stage.journal("notification.sent"), "the notification")[0]["data"]
