@@ -29,6 +29,7 @@ told doctor; sentinel doctor || true
 told crash; kill -9 "$(systemctl --user show sentinel.service --value --property=MainPID)"
 for _ in $(seq 100); do sentinel service status | grep -q 'again once' && break; sleep 0.1; done
 sentinel service status
+for _ in $(seq 100); do sentinel service logs | grep -q 'status=9/KILL' && break; sleep 0.1; done
 told logs; sentinel service logs
 told gone; sentinel uninstall --yes; systemctl --user show sentinel.service --value --property=LoadState
 """
