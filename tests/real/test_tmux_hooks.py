@@ -73,7 +73,9 @@ def test_sessions_inside_are_told_of_as_they_come_and_go(stage, tmux, hooked):
     tmux("rename-session", "-t", "work", "play")  # nothing but a hook tells of that
     until(lambda: told(stage, "tmux.renamed") == ["play"], "its new name")
     assert "tmux (play)" in until(lambda: (out := stage.sentinel("sessions").stdout) and "(play)" in out and out)
-    tmux("new-session", "-d", "-s", "short", "sh -c 'sleep 0.3; exit 3'")
+    tmux("new-session", "-d", "-s", "short", f"sh -c 'until test -e {stage.home}/go; do sleep 0.1; done; exit 3'")
+    until(lambda: "short" in told(stage, "tmux.opened"), "its birth")
+    stage.file("go")
     until(lambda: told(stage, "tmux.closed") == ["short"], "its end")
     assert tmux("list-clients") == ""  # who asks lets go: an attached client would change what the person sees
     died = until(lambda: stage.journal("session.died"), "the pane's death")
@@ -164,8 +166,9 @@ def test_the_status_line_says_that_somebody_watches_and_then_that_nobody_does(st
 def test_servers_that_are_hurt_are_unknown_and_lose_nothing(stage, tmux, hooked):
     """A stopped server does not answer: that its sessions are gone, nobody has said."""
     until(lambda: told(stage, "tmux.opened") == ["work"], "its session")
+    pane = stage.watched("%0")["pid"]
     stage.kill(hooked[1], signal.SIGSTOP)
-    stage.kill(int(stage.journal("session.opened")[-1]["data"]["session"]["root"].split("@")[0]))
+    stage.kill(pane)
     until(lambda: stage.journal("session.died"), "the pane's death")
     time.sleep(1.5)
     assert told(stage, "tmux.closed") == []
