@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 from tests.lab.stage import interpreter, until
 
@@ -63,8 +64,19 @@ class Claude:
         return json.loads(self.process.stdout.readline())
 
     def hook(self, event, **payload):
-        """Fire a hook; it says nothing, and all is well."""
+        """Fire a hook; it says nothing, and all is well. The agent has heard of it, if one runs."""
         assert self.do(f"hook({event!r}, **{payload!r})") == SILENT
+        self.is_heard()
+
+    def is_heard(self):
+        """Wait until the agent has heard of all hooks: what it does not answer within 15 ms goes to the spool."""
+        runtime, sockets = self._stage.home / "runtime", Path("/proc/net/unix")
+
+        def nothing_waits():
+            runs = f" {runtime}/inbox.sock\n" in sockets.read_text()
+            return not runs or not list((runtime / "spool").glob("*.json"))
+
+        until(nothing_waits, "the agent reading what was left for it")
 
     def bear(self, script="sleep 600"):
         """A child that the agent knows of."""
@@ -74,7 +86,7 @@ class Claude:
 
     def _owned(self, pid):
         shown = self._stage.sentinel("explain", str(pid), "--json").stdout
-        return "owned by" in " ".join(json.loads(shown).get("evidence", []))
+        return "owned by" in " ".join(json.loads(shown or "{}").get("evidence", []))
 
     def session(self):
         """What the agent knows of it."""

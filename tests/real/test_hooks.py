@@ -33,9 +33,11 @@ def test_what_hooks_told_while_no_agent_ran_is_not_lost(stage):
     claude.hook("Stop", session_id="0f8", background_tasks=[{"type": "shell", "command": "sleep 600"}])
     assert len(list((stage.home / "runtime" / "spool").iterdir())) == 2
     stage.agent()
+    until(lambda: len(fired(stage)) == 2, "both being heard")
     assert [one["hook"] for one in fired(stage)] == ["SessionStart", "Stop"]
     session = claude.session()
     assert (session["conversation"], session["tasks"]) == ("0f8", ["sleep 600"])
+    claude.is_heard()
     assert list((stage.home / "runtime" / "spool").iterdir()) == []
     claude.exit()
     until(lambda: not alive(child), "its end")
@@ -50,6 +52,7 @@ def test_what_hooks_told_is_known_to_the_next_agent(stage):
     agent.wait(20)
     claude.hook("Stop", session_id="0f8", background_tasks=[])
     stage.agent()
+    claude.is_heard()
     after = claude.session()
     assert (before["tasks"], after["tasks"]) == (["npm run dev"], [])
     assert (after["key"], after["conversation"], after["unattended"]) == (before["key"], "0f8", True)

@@ -65,6 +65,7 @@ def test_multiple_concurrent_session_starts(stage):
         claude.process.stdin.flush()
     for claude in agents:
         assert json.loads(claude.process.stdout.readline()) == [0, "", ""]
+        claude.is_heard()
     sessions = [claude.session() for claude in agents]
     assert [one["conversation"] for one in sessions] == ["session-0", "session-1", "session-2"]
     assert len({one["key"] for one in sessions}) == 3
@@ -101,6 +102,7 @@ def test_handle_missing_session_gracefully(stage):
     words = " ".join(map(str, Claude.words("SessionEnd")))
     done = stage.run("sh", "-c", f"{words} < payload.json")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    until(lambda: fired(stage), "its being heard")
     assert [(one["session"], one["note"]) for one in fired(stage)] == [(None, "no coding agent is above it")]
     assert stage.journal("session.opened", "session.died") == []
 
