@@ -64,12 +64,13 @@ class Start:
             CannotStart: It may not be started now.
         """
         seen = survey(self._where, self._project)
+        launch = Launch(self._where, self._project)
+        if seen.manager is None:
+            launch.refuse()
+            seen = self._clear_the_way(seen)
         if (manager := seen.manager) is not None:
             self._tell_of(seen, manager)
             return True
-        launch = Launch(self._where, self._project)
-        launch.refuse()
-        self._clear_the_way(seen)
         self._say(f"starting {clean(self._project.name)} with {wording.MANAGERS[launch.manager]}")
         launched = launch.go()
         if launched.kind != OVERMIND and isinstance(launched.who, ProcessId):
@@ -106,14 +107,19 @@ class Start:
         for fault in faults(seen):
             self._say(f"  but {fault}; mend it with: {wording.command('restart', self._project)}")
 
-    def _clear_the_way(self, seen: Survey) -> None:
-        """End and remove what is left of the project itself; a stranger is named and not touched."""
+    def _clear_the_way(self, seen: Survey) -> Survey:
+        """End and remove what is left of the project itself; a stranger is named and not touched.
+
+        What a look shows after that: somebody else may have started it meanwhile.
+        """
         if isinstance(seen.ports, Unknown) and self._project.ports:
             self._say(f"{seen.ports}: whether its ports are free is not known")
         if seen.claims or seen.stale_socket or seen.dead_sockets or seen.directories:
             self._say("clearing away what is left of it:")
             self._sweep(seen)
             seen = survey(self._where, self._project)
+        if seen.manager is not None:
+            return seen
         if seen.stale_socket:
             raise CannotStart(f"{clean(self._project.socket, 400)} is in the way, and stays: see above")
         for port, held in seen.ports.items() if isinstance(seen.ports, dict) else ():
@@ -121,6 +127,7 @@ class Start:
                 whose = "which stays: see above" if one.ours else "which is not the project's"
                 advice = "end that one yourself, or give the project another port"
                 raise CannotStart(f"port {port} is held by {wording.holder(one)}, {whose}; {advice}")
+        return seen
 
     # -- after -------------------------------------------------------------------------
 

@@ -113,6 +113,9 @@ class Stop:
         seen = before
         for _ in range(_ROUNDS):
             seen = survey(self._where, self._project)
+            if self._for_a_start and seen.manager is not None:
+                self._say(f"it was started meanwhile, by somebody else (pid {seen.manager.facts.id.pid})")
+                return False
             claimed = _in_the_way(seen) if self._for_a_start else seen.claims
             claims = {**claimed, **{who: one for who, one in self._known.items() if processes.ended(who) is False}}
             if not claims:

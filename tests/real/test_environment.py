@@ -99,6 +99,36 @@ def test_mercy_a_start_ends_what_is_in_its_way_and_leaves_what_was_meant_to_stay
     assert not alive(lost)
 
 
+STARTED_BY_HAND = """
+import subprocess, sys, time
+from sentinel.cli import main
+from sentinel.environments import stopping
+
+look = stopping.survey
+
+def survey(*args):
+    stopping.survey = look
+    subprocess.run(["overmind", "start", "-D"], check=True, stdout=subprocess.DEVNULL)
+    while not any(server.managed and server.socket for server in look(*args).servers):
+        time.sleep(0.05)
+    return look(*args)
+
+stopping.survey = survey  # the first look is over by then
+sys.argv[1:] = ["start"]
+sys.exit(main())
+"""
+
+
+def test_mercy_a_start_ends_no_overmind_that_was_started_by_hand_since_it_looked(stage, project):
+    project.kill(project.zombie())  # its socket is to be cleared away
+    words = [word for word in interpreter() if word not in {"-m", "sentinel"}]
+    words = ["env", "-C", str(project.home), f"PATH={project.path}", *words, "-c", STARTED_BY_HAND]
+    done = stage.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"shop runs already: Overmind (pid {project.manager()})" in done.stdout
+    assert f"it was started meanwhile, by somebody else (pid {project.manager()})" in done.stdout
+
+
 def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stage, project):
     stage.file("shop/Procfile", "old: exit 3\n")
     assert project.sentinel("start").returncode == 1
