@@ -81,7 +81,6 @@ UNTESTED = {
     "cli/stop.py": "real/test_environment and scenarios/test_bulletproofing",
     "environments/ending.py": "real/test_environment",
     "environments/launch.py": "real/test_environment",
-    "environments/quitting.py": "real/test_environment",
     "environments/scene.py": "test_health",
     "environments/starting.py": "real/test_environment",
     "environments/stopping.py": "real/test_environment and scenarios/test_bulletproofing",
