@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.observe.ports import ports_of
+from tests.handlers.room import becomes
 from tests.lab.stage import alive, interpreter, until
 from tests.real.conftest import POLLING, settled, write
 
@@ -89,6 +90,8 @@ def test_the_closed_terminal_takes_everything_with_it(stage, source, terminal):
     )
     *left, kept = settled(stage, "server", "stubborn", "setsid", "nohup")
     server, stubborn, _ = left
+    for pid in (stubborn, kept):
+        becomes(pid, "sleep")  # before, it ignores nothing
     port = until(lambda: (ports_of([server]) or {}).get(server), "the server listening")[0]
     window.close()
     until(lambda: not any(map(alive, [window.pid, *left])), "the end of what it left")
@@ -119,7 +122,7 @@ def test_an_agent_goes_with_its_terminal_though_nobody_passes_the_hang_up_on(sta
 
 @pytest.mark.parametrize("source", ["connector"], indirect=True)
 def test_an_agent_in_the_background_of_its_terminal_stays(stage, terminal):
-    window = terminal("sh", "-c", f"set -m; {' '.join(interpreter())} agent & trap : HUP; wait; wait; sleep 600")
+    window = terminal("sh", "-c", f"trap : HUP; set -m; {' '.join(interpreter())} agent & wait; wait; sleep 600")
     until(lambda: stage.sentinel("status").returncode == 0, "its start")
     window.close()
     until(lambda: alive(window.pid) and stage.sentinel("status").returncode == 0, "it going on")
