@@ -28,7 +28,8 @@ import pytest
 _INSIDE = "SENTINEL_TEST_NAMESPACE"
 _BESIDE = "SENTINEL_TEST_ASIDE"
 _FULL = os.environ.get("SENTINEL_SOAK") == "full"
-_PATIENCE = 7200 if _FULL else 110
+_PATIENCE = 7200 if _FULL else 300
+"""Seconds that a file may take: a bound against hanging. Each of its tests has the bound of every test."""
 _FAREWELL = 20
 """Seconds in which a pytest that was interrupted takes its stage down."""
 _RESULTS: dict[str, dict[str, ET.Element]] = {}
@@ -58,6 +59,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish(session):
     for item in filter(_elsewhere, session.items):
+        item.add_marker(pytest.mark.timeout(0))  # here it only waits: for its file, and for the one that runs before
         _WAITING.setdefault(str(item.path), []).append(item)
 
 
