@@ -85,9 +85,9 @@ class Leftovers:
     def _sockets(self, session: Session) -> Iterator[FileVerdict]:
         for mark in session.belongings.sockets:
             facts = sockets.look_at_socket(mark.path)
-            if mark.inode is None and isinstance(facts, SocketFacts) and facts.modified < session.born - _SLACK:
-                # Nobody saw the session bind it, and it is older: a container may hold it, whose
-                # sockets this network namespace does not show.
+            if isinstance(facts, SocketFacts) and facts.is_socket and facts.bound is False:
+                # A container may hold it, whose sockets this network namespace does not show: also one that
+                # has the inode which was seen, since a file system gives that of a removed file to the next.
                 facts = replace(facts, bound=sockets.answers(mark.path))
             verdict = judge_socket(mark, facts, self._uid, self._owner(session))
             if verdict is not None:

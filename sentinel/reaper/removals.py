@@ -20,7 +20,7 @@ from sentinel.atomic import PLAINLY
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveLock, RemoveSocket, Result
 from sentinel.core.facts import SocketFacts
 from sentinel.core.rules.locks import Shape
-from sentinel.observe.sockets import Bound, bound_inodes, look_at_socket
+from sentinel.observe.sockets import Bound, answers, bound_inodes, look_at_socket
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, moment, open_entry
 from sentinel.reaper.returns import PUT_BACK, returned
@@ -30,9 +30,9 @@ Recheck = Callable[[str], bool]
 
 
 def still_dead(path: str) -> bool:
-    """Whether a socket file is known to be held by nobody."""
+    """Whether a socket file is known to be held by nobody, nor to be answered on from another network namespace."""
     seen = look_at_socket(path)
-    return isinstance(seen, SocketFacts) and seen.is_socket and seen.bound is False
+    return isinstance(seen, SocketFacts) and seen.is_socket and seen.bound is False and answers(path) is False
 
 
 def still_unclaimed(path: str) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from sentinel.core.actions import Outcome, Result, SweepSockets
 from sentinel.core.facts import Unknown
 from sentinel.core.verdicts import Stale
-from sentinel.observe.sockets import Bound, bound_inodes
+from sentinel.observe.sockets import Bound, answers, bound_inodes
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, open_entry
 
@@ -97,7 +97,8 @@ def _end(directory: int, target: Stale, aside: str, bound: Bound | Unknown) -> O
     try:
         status = status_of(directory, aside)
         now = os.path.join(os.path.dirname(target.path), aside)
-        if _is_it(status, target) and isinstance(bound, Bound) and bound.holds(now, status) is False:
+        dead = isinstance(bound, Bound) and bound.holds(now, status) is False and answers(now) is False
+        if dead and _is_it(status, target):
             os.unlink(aside, dir_fd=directory)
             return Outcome(target.path, Result.REMOVED)
         put_back(directory, aside, os.path.basename(target.path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -23,6 +22,7 @@ from sentinel.observe import processes
 from sentinel.reaper import removals, returns
 from sentinel.reaper.quarantine import moment
 from tests.handlers.room import HANG, moves_files
+from tests.lab.elsewhere import listening_elsewhere
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace, moves_files]
 
@@ -159,16 +159,10 @@ def test_these_stay(room, place, swept, spared):
 
 def test_one_whose_owner_is_in_another_network_namespace_stays(place, swept):
     """Its kernel table shows nobody bound to it, but somebody answers."""
-    listen = "import socket; s = socket.socket(1); s.bind('s'); s.listen(); print(1, flush=True); input()"
-    command = ["unshare", "-n", sys.executable, "-c", listen]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=place, stdin=pipe, stdout=pipe, text=True) as owner:
-        if owner.stdout.readline() != "1\n":
-            pytest.skip("missing: root (for a network namespace)")
+    with listening_elsewhere(place / "s"):
         os.utime(place / "s", (time.time() - 60,) * 2)
         assert swept(STARTED) == []
         assert os.listdir(place) == ["s"]
-        owner.stdin.write("\n")
     assert swept(STARTED) == [(1, 0)]
 
 

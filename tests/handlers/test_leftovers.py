@@ -23,6 +23,7 @@ from sentinel.observe import overmind, sockets
 from sentinel.reaper import returns
 from sentinel.reaper.quarantine import moment
 from tests.handlers.room import killed, moves_files
+from tests.lab.elsewhere import listening_elsewhere
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -97,6 +98,21 @@ def test_a_socket_that_somebody_holds_stays(room, leftovers, place):
         assert (outcome.result, outcome.reason) == (Result.KEPT, "a living process holds this socket")
         assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["in-use"]
     assert os.listdir(place) == ["o.sock"]
+
+
+@moves_files
+@pytest.mark.parametrize("seen", [False, True])
+def test_mercy_a_socket_that_one_in_another_network_namespace_made_in_its_place_stays(room, leftovers, place, seen):
+    """The kernel's table does not show it: a container that has the directory may be the next to listen there.
+
+    ``seen``: it has the inode of the socket before it, which ext4 gives to the next file.
+    """
+    with listening_elsewhere(place / "o.sock"):
+        session = die(room, Belongings((mark(place / "o.sock") if seen else SocketMark(str(place / "o.sock")),)))
+        assert not moved(leftovers, session)
+        assert [verdict.guard for verdict in leftovers.verdicts(session)] == ["in-use"]
+        assert os.listdir(place) == ["o.sock"]
+    assert len(moved(leftovers, session)) == 1
 
 
 def test_a_socket_that_the_next_one_made_in_its_place_stays(room, leftovers, place):

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import socket
@@ -148,6 +149,17 @@ def test_an_answer_serves_for_many_older_files(place, monkeypatch):
     answer = sockets.bound_inodes()
     monkeypatch.setattr(sockets, "bound_inodes", lambda: pytest.fail("asked again"))
     assert facts(f"{place}/s", answer).bound is False
+
+
+def test_who_answers_is_found_out_however_long_the_path_is(tmp_path):
+    """An address has room for 107 bytes."""
+    place = tmp_path / ("d" * 120)
+    place.mkdir()
+    with contextlib.chdir(place), socket.socket(socket.AF_UNIX) as owner:
+        owner.bind("s")
+        owner.listen()
+        assert sockets.answers(f"{place}/s") is True
+    assert sockets.answers(f"{place}/s") is False
 
 
 def test_a_hidden_file_is_unknown_and_not_gone(listener, place):

@@ -22,6 +22,7 @@ from sentinel.core.verdicts import Stale
 from sentinel.observe import sockets
 from sentinel.observe.sockets import SocketFacts, look_at_socket
 from sentinel.reaper import copies, openat, quarantine, removals
+from tests.lab.elsewhere import listening_elsewhere
 
 SESSION = Session(Kind.OVERMIND, "app", ProcessId(41, 7))
 NOBODY = 65534
@@ -179,6 +180,14 @@ def test_a_living_socket_is_put_back_and_goes_on(place, kept):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(f"{place}/s")
             it.accept()[0].close()
+
+
+def test_mercy_a_socket_on_which_one_in_another_network_namespace_answers_is_put_back(place, kept):
+    """It may have come since the judgement, and have been given the inode of the one before."""
+    with listening_elsewhere(f"{place}/s"):
+        action = judged(f"{place}/s")
+        assert "in use" in refused(action, kept)
+        assert untouched(action, kept)
 
 
 def test_a_directory_that_is_in_use_is_put_back(place, kept):

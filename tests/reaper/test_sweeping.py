@@ -17,6 +17,7 @@ from sentinel.core.verdicts import Stale
 from sentinel.reaper import recovery, returns, sweeping
 from sentinel.reaper.quarantine import moment
 from tests.handlers.room import moves_files
+from tests.lab.elsewhere import listening_elsewhere
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), moves_files]
 
@@ -52,6 +53,13 @@ def kept(place):
 
 def sweep(place, *targets):
     return asyncio.run(sweeping.sweep(SweepSockets(str(place), targets), place.parent / "quarantine"))
+
+
+def test_mercy_one_on_which_somebody_in_another_network_namespace_answers_by_now_stays(place):
+    with listening_elsewhere(place / "s"):
+        (outcome,) = sweep(place, judged(place / "s"))
+        assert outcome.result is Result.REFUSED
+        assert os.listdir(place) == ["s"]
 
 
 def test_what_is_dead_is_removed_however_much_it_is(place):
