@@ -133,7 +133,8 @@ def test_a_process_that_ends_at_once_fails_the_start_with_all_that_is_known(stag
     stage.file("shop/Procfile", "old: exit 3\n")
     assert project.sentinel("start").returncode == 1
     project.right("stop")
-    stage.file("shop/Procfile", "web: echo no luck; exit 3\n")
+    # Who is deaf to being asked keeps Overmind for seconds: else all may be over by itself on a busy machine.
+    stage.file("shop/Procfile", "web: echo no luck; exit 3\ndeaf: trap '' INT; exec sleep 1000\n")
     done = project.sentinel("start")
     assert done.returncode == 1
     assert "shop does not stand" in done.stdout
