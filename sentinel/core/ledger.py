@@ -144,8 +144,11 @@ class Ledger:
         member.nohup, member.kept, member.unread = owner.nohup, owner.kept or child in self.wanted, owner.unread
         member.also_unread, member.spared, member.foundling = owner.also_unread, owner.spared, owner.foundling
         self._by_pid[child.pid] = member
-        self._records[owner.owner].members[child.pid] = member
+        record = self._records[owner.owner]
+        record.members[child.pid] = member
         owner.children.add(child.pid)
+        if child.pid == record.session.command and owner.id != record.session.root:
+            record.session = replace(record.session, command=0)  # the number is another's by now
         self.on_change()
         return member
 

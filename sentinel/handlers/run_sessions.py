@@ -114,7 +114,11 @@ class RunSessions:
 
     def _open(self, mark: runs.Mark) -> Session:
         if (known := self._ledger.rooted_at(mark.pid)) is not None and known.root == mark.root:
-            if known.command != mark.command:
+            command = self._ledger.member(mark.command)
+            another = (
+                command is not None and command.parent != known.root.pid
+            )  # the number is not the command's any more
+            if known.command != mark.command and not another:
                 known = replace(known, command=mark.command)
                 self._ledger.amend(known)
             self._own_command(known)

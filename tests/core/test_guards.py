@@ -149,6 +149,15 @@ SPARED = [
     ("daemonised", "its parent was killed long before", {**DAEMON, "member": left(clean=False)}),
     ("daemonised", "its parent was killed just before", {**DAEMON, "member": left(clean=False, at=DIED - 2.01)}),
     ("daemonised", "its parent left in order a moment before", {**DAEMON, "member": left(at=DIED - 0.01)}),
+    (
+        "daemonised",
+        "the last of a double fork that fell to the command of a run",
+        {
+            "member": member(left=Departure(DIED - 5, None), foundling=True, witness=Witness.LOOK),
+            "facts": facts(session=149),
+            "session": session(command=150),
+        },
+    ),
     ("daemonised", "nobody told what its parent ran", {"member": left(forked_only=None), "facts": facts(session=149)}),
     ("disowned", "disowned", {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid)}),
     (
@@ -374,6 +383,15 @@ CONDEMNED = [
         {"member": left(forked_only=False), "facts": facts(session=150)},
     ),
     ("daemonised", "still the command's child at the command's end", {**DAEMON, "session": session(command=150)}),
+    (
+        "daemonised",
+        "the same, seen under the command by a look",
+        {
+            **DAEMON,
+            "member": member(left=Departure(DIED - 5, None), foundling=True, witness=Witness.LOOK),
+            "session": session(command=150),
+        },
+    ),
     ("daemonised", "nobody told what its parent ran, in the root's session", {"member": left(forked_only=None)}),
     (
         "daemonised",

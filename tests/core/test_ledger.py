@@ -601,3 +601,12 @@ def test_who_was_sheltered_leaves_to_its_heirs_what_spared_the_topmost():
     ledger.judged([Spared(who(1), "sheltered", "it hangs under one", under="unknown")])
     ledger.exited(1, Death(6.0, KILLED))
     assert ledger.member(2).heir_of == "unknown"
+
+
+def test_the_number_of_a_command_may_go_to_another_that_then_bears_no_commands_children():
+    ledger = family((100, 1), (1, 2), session=root(100, command=1))
+    key = root(100).key
+    assert ledger.record(key).session.command == 1
+    ledger.exited(1, Death(2.0, ENDED))
+    ledger.enter(ProcessId(1, 7777), 2, 3.0)
+    assert ledger.record(key).session.command == 0

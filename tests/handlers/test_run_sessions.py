@@ -202,6 +202,17 @@ def test_a_wrapper_found_before_its_command_ran_is_known_by_it_at_the_next_look(
     assert record.session.command == command
 
 
+def test_another_process_that_has_the_commands_number_is_not_the_command(room, sessions, wrapper):
+    """What that bears and leaves was not the command's own."""
+    sessions.register(wrapper.pid)
+    command, another = wrapper.bear_through(between="time.sleep(60)")
+    room.forked(wrapper.pid, command)
+    room.forked(command, another)
+    leave_mark(room, wrapper, command=another)
+    sessions.find()
+    assert room.ledger.rooted_at(wrapper.pid).command == 0
+
+
 def test_what_it_names_when_it_leaves_is_looked_at_before_it_is_believed(room, sessions, wrapper):
     session = sessions.register(wrapper.pid)
     stranger = room.start()

@@ -71,7 +71,7 @@ def daemonised(case: Case) -> str | None:
         return None
     if case.stdio.terminal or case.stdio.pipe or _died_with_the_session(case, member):
         return None
-    if case.session is not None and member.parent and member.parent == case.session.command:
+    if case.session is not None and member.parent and _is_the_commands(facts, member, case.session):
         return None  # the end of a `sentinel run` is the end of its command: it was still the command's child
     return "it was daemonised on purpose: it left its parent while the session lived, with a session of its own"
 
@@ -87,6 +87,17 @@ def _made_a_session(facts: ProcessFacts, member: Member, session: Session | None
     if member.left is None or member.left.forked_only is None:
         return session is not None and facts.session != session.sid
     return facts.session == member.parent and member.left.forked_only
+
+
+def _is_the_commands(facts: ProcessFacts, member: Member, session: Session) -> bool:
+    """Whether the command of a run bore it.
+
+    What is seen under the command for the first time may have fallen to it, if that is a
+    subreaper. Then it is in a session that one between them made, or in one of its own: as
+    the command's own child may be, and is taken for it.
+    """
+    fallen = member.foundling and facts.session != facts.id.pid
+    return member.parent == session.command and not fallen
 
 
 def _died_with_the_session(case: Case, member: Member) -> bool:
