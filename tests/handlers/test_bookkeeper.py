@@ -321,6 +321,20 @@ def test_what_hangs_under_a_tmux_server_was_born_of_it(room):
         room.open(pane, Kind.PANE, outer=session.key)
 
 
+def test_what_hangs_under_an_overminds_own_server_was_born_of_it_whoever_lives_inside(room):
+    """Else its panes are nobody's, and the server is ended whatever is at work in them."""
+    room.keep_books(sampled=True)
+    manager, server, agent = room.start(), room.start(), room.start()
+    session = room.open(manager.pid, Kind.OVERMIND, "shop")
+    member = room.ledger.enter(room.handles.take(server.pid), manager.pid, time.monotonic(), Witness.CLIENT)
+    room.ledger.manages(member)
+    room.open(agent.pid, outer=session.key)
+    pane = server.do("bear('os.setsid(); ready(); time.sleep(60)')")
+    room.bookkeeper.adopt_below(server.pid)
+    assert room.owner(pane) == session.key
+    assert room.ledger.member(pane).left is None
+
+
 def test_what_has_a_session_of_its_own_may_be_a_foundling_of_a_run_that_has_not_said_what_it_bore(room):
     room.keep_books(sampled=True)
     wrapper = room.start()

@@ -12,7 +12,7 @@ import pytest
 from sentinel.core.events import FOUND, ProcessExecuted, ProcessExited, ProcessRenamed, SessionDied, SessionOpened
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
-from sentinel.core.sessions import Belongings, Kind, Session
+from sentinel.core.sessions import Kind, Session
 from sentinel.observe import overmind, processes
 from tests.handlers.room import becomes, dead, killed, until
 
@@ -79,6 +79,34 @@ def test_a_session_that_is_found_late_is_around_those_that_were_found_under_it(r
     names = {record.session.name: record.session for record in room.ledger.sessions()}
     assert names["codex"].outer == names["claude"].key
     assert names["goose"].outer == names["claude"].outer == ""
+
+
+def test_an_agent_that_comes_into_the_book_with_another_one_is_a_session_or_in_doubt(
+    room, program, discovery, monkeypatch
+):
+    """The word on it came when nobody could tell what it is, and to whom it belongs was not known then."""
+    outer = start(room, program, "claude", tell=False)
+    script = f"os.execv({program('codex')!r}, ['codex'])"
+    told, untold = outer.do(f"bear({script!r})"), outer.do(f"bear({script!r})")
+    for pid in (told, untold):
+        becomes(pid, "codex")
+    sighted = processes.program
+    monkeypatch.setattr(
+        processes, "program", lambda pid: Unknown("what it runs", "nobody told") if pid == untold else sighted(pid)
+    )
+    room.bus.publish(ProcessExecuted(outer.pid))
+    assert [session.root.pid for session in opened(room)] == [outer.pid, told]
+    assert room.ledger.member(untold).unread == processes.identify(untold)
+
+
+def test_an_agents_child_of_which_nobody_can_tell_whether_it_is_a_copy_is_no_session_but_in_doubt(
+    room, program, discovery, monkeypatch
+):
+    """What a copy that daemonised bears is its agent's, and is left behind by nobody when the copy ends."""
+    agent = start(room, program, "claude", tell=False)
+    monkeypatch.setattr(processes, "only_forked", lambda _: Unknown("whether it is a copy", "a test says so"))
+    room.bus.publish(ProcessExecuted(agent.pid))
+    assert opened(room) == []
 
 
 def test_a_launcher_and_the_program_directly_under_it_are_one_session(room, program, discovery):
@@ -378,7 +406,7 @@ def test_another_tmux_server_that_an_overmind_started_is_a_session_of_its_own(ro
     tmux("new-session", "-d", "sleep 600")
     room.forked(manager.pid, server_pid())
     room.bus.publish(ProcessRenamed(server_pid()))
-    assert [session.kind for session in opened(room)] == [Kind.OVERMIND, Kind.TMUX]
+    assert [session.kind for session in opened(room)] == [Kind.OVERMIND, Kind.TMUX, Kind.PANE]
     assert not room.ledger.member(server_pid()).manager_server
 
 
@@ -395,7 +423,7 @@ def server_pid():
 def test_a_tmux_server_is_watched_with_its_socket(room, discovery, tmux, tmp_path):
     tmux("new-session", "-d", "sleep 600")
     room.bus.publish(ProcessRenamed(server_pid()))
-    (session,) = opened(room)
+    session = opened(room)[0]
     assert (session.kind, session.name) == (Kind.TMUX, "tmux.sock")
     (mark,) = session.belongings.sockets
     assert (mark.path, mark.inode) == (str(tmp_path / "tmux.sock"), os.lstat(tmp_path / "tmux.sock").st_ino)
@@ -485,12 +513,26 @@ def test_a_child_of_a_tmux_server_that_has_not_replaced_its_program_yet_is_no_se
     assert room.ledger.rooted_at(child) is None
 
 
-def test_a_tmux_server_that_tells_nothing_of_itself_is_still_a_session(room, discovery):
+def test_a_tmux_server_of_which_nobody_can_tell_whose_it_is_is_looked_at_again(room, discovery, later, tmp_path):
+    """It may be an Overmind's: the panes of that are no sessions, so what outlives one of them is not left behind."""
     server = room.start()
     server.do(INTO_TMUX_SERVER)
     room.bus.publish(ProcessRenamed(server.pid))
-    (session,) = opened(room)
-    assert (session.kind, session.name, session.belongings) == (Kind.TMUX, "?", Belongings())
+    assert opened(room) == []
+    assert len(room.handles) == 0
+    server.do(f"[vars().update(s=__import__('socket').socket(1)), s.bind({str(tmp_path / 'x')!r}), s.listen()][2] or 1")
+    _, look_again, arguments = later.pop()
+    look_again(*arguments)
+    assert [(session.kind, session.name) for session in opened(room)] == [(Kind.TMUX, "x")]
+
+
+def test_a_pane_that_was_there_before_its_server_could_be_told_is_a_session(room, discovery, tmux):
+    """Nobody watched what the server bore then, so no word on a pane came."""
+    tmux("new-session", "-d", "sleep 600")
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    becomes(pane, "sleep")
+    room.bus.publish(ProcessRenamed(server_pid()))
+    assert [(session.kind, session.root.pid) for session in opened(room)][1:] == [(Kind.PANE, pane)]
 
 
 def test_a_session_recognised_late_owns_what_it_has_borne_by_then(room, program, discovery):
@@ -531,6 +573,23 @@ def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
     assert [room.owner(pid) for pid in pane] == [opened(room)[0].key]
 
 
+def test_what_lives_in_an_overminds_server_when_that_is_found_is_inside_of_the_overmind(
+    room, program, discovery, overminds_server, tmp_path
+):
+    """What it lost falls to a subreaper there, and would else be taken for the Overmind's."""
+    manager = start(room, program, "overmind", "start", "-w", "shop")
+    command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
+    client = manager.do(
+        f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
+    )
+    until(lambda: processes.program(client)[1] == tuple(command))
+    room.forked(manager.pid, client)
+    (pane,) = [link.id.pid for link in processes.tree()[overminds_server]]
+    inner = room.open(pane)
+    room.bus.publish(ProcessRenamed(overminds_server))
+    assert room.ledger.record(inner.key).session.outer == opened(room)[0].key
+
+
 def test_a_server_with_such_a_name_whose_overmind_is_not_found_is_a_session_in_the_end(
     room, discovery, overminds_server, later
 ):
@@ -538,7 +597,8 @@ def test_a_server_with_such_a_name_whose_overmind_is_not_found_is_a_session_in_t
     while later and not opened(room):
         _, call, arguments = later.pop(0)
         call(*arguments)
-    assert [session.name for session in opened(room)] == [OVERMINDS]
+    assert opened(room)[0].name == OVERMINDS
+    assert opened(room)[0].kind is Kind.TMUX
 
 
 def test_a_server_that_ends_while_its_overmind_is_sought_is_let_go(room, discovery, overminds_server, later):

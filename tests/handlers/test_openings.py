@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sentinel.core.events import REGISTERED, SessionOpened
+from sentinel.core.events import BORN, FOUND, REGISTERED, SessionOpened
 from sentinel.core.sessions import Kind, Session
 from sentinel.observe import processes
 from tests.handlers.room import until
@@ -45,6 +45,52 @@ def test_one_that_is_opened_around_others_has_them_inside_of_it(room, openings):
     around = openings.open(session_of(openings, outer.pid), REGISTERED)
     assert room.ledger.record(within.key).session.outer == around.key
     assert room.ledger.record(without.key).session.outer == around.outer == ""
+
+
+def test_one_that_is_found_under_a_living_session_is_inside_of_it(room, openings):
+    """Nobody saw who bore it; but whatever falls to a subreaper was born below that."""
+    outer = room.start()
+    assert outer.do("__import__('ctypes').CDLL(None).prctl(36, 1, 0, 0, 0)") == 0  # PR_SET_CHILD_SUBREAPER
+    around = openings.open(session_of(openings, outer.pid), REGISTERED)
+    _, fallen = outer.bear_through()
+    until(lambda: processes.above(fallen).parent == outer.pid)
+    assert openings.open(session_of(openings, fallen), REGISTERED).outer == around.key
+
+
+def test_one_that_was_found_before_is_inside_of_what_is_inside_of_another(room, openings):
+    outer, middle = room.start(), room.start()
+    within = openings.open(session_of(openings, middle.do("bear()")), REGISTERED)
+    around = openings.open(session_of(openings, outer.pid), REGISTERED)
+    room.ledger.enter(room.handles.take(middle.pid), outer.pid, 0.0)
+    between = openings.open(session_of(openings, middle.pid), REGISTERED)
+    assert between.outer == around.key
+    assert room.ledger.record(within.key).session.outer == between.key
+
+
+@pytest.mark.parametrize(("how", "then"), [(BORN, BORN), (REGISTERED, FOUND)])
+def test_what_comes_in_by_a_look_may_be_a_session_of_its_own(room, openings, how, then):
+    found = []
+    openings.on_found = lambda *what: found.append(what)
+    root = room.start()
+    child = root.do("bear()")
+    openings.open(session_of(openings, root.pid), how)
+    later = root.do("bear()")
+    openings.adopt_below(root.pid)
+    assert found == [(child, then), (later, FOUND)]
+
+
+@pytest.mark.parametrize(("owner", "asked"), [(None, 1), (65533, 0)])
+def test_what_another_user_runs_is_asked_of_nobody_and_what_anybody_may_run_is(
+    room, openings, monkeypatch, owner, asked
+):
+    found = []
+    openings.on_found = lambda *what: found.append(what)
+    root = room.start()
+    session, child = session_of(openings, root.pid), root.do("bear()")
+    sighted = processes.owner
+    monkeypatch.setattr(processes, "owner", lambda pid: owner if pid == child else sighted(pid))
+    openings.open(session, FOUND)
+    assert found == [(child, FOUND)] * asked
 
 
 def test_the_handle_is_dropped_of_what_came_to_nothing_and_kept_of_a_member(room, openings):
