@@ -14,7 +14,7 @@ from sentinel import runs
 from sentinel.cli import alone
 from sentinel.errors import NoSuchThing
 from sentinel.observe import processes
-from tests.handlers.room import Room, dead, end_everything, make_program, until
+from tests.handlers.room import Room, becomes, dead, end_everything, make_program, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -64,9 +64,9 @@ def test_a_session_inside_that_lives_is_spared_with_what_may_be_its_own(room, wr
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
     claude = make_program(tmp_path, "claude")
-    becomes = f"os.execv({claude!r}, [{claude!r}])"
-    inner = wrapper.do(f"bear({becomes!r})")
-    until(lambda: processes.comm(inner) == "claude", "the inner agent")
+    execs = f"os.execv({claude!r}, [{claude!r}])"
+    inner = wrapper.do(f"bear({execs!r})")
+    becomes(inner, "claude")
     lost = wrapper.do("bear()")
     clean_up(room, wrapper, who)
     assert not dead(inner)
@@ -89,16 +89,16 @@ def test_what_may_have_fallen_to_another_subreaper_is_spared_while_a_session_liv
     who = processes.identify(wrapper.do("bear('pass')"))
     wrapper.do(f"os.waitpid({who.pid}, 0)[0]")
     claude = make_program(tmp_path, "claude")
-    becomes = f"os.execv({claude!r}, [{claude!r}])"
+    execs = f"os.execv({claude!r}, [{claude!r}])"
     place = tmp_path / "born"
     script = [
-        f"births = bear({becomes!r}), bear('os.setsid(); time.sleep(60)')",
+        f"births = bear({execs!r}), bear('os.setsid(); time.sleep(60)')",
         f"open({str(place)!r}, 'w').write('%d %d' % births)",
         "time.sleep(60)",
     ]
     wrapper.do(f"bear({'; '.join(script)!r})")
     agent, fallen = map(int, until(lambda: place.exists() and place.read_text().split(), "the births"))
-    until(lambda: processes.comm(agent) == "claude", "the inner agent")
+    becomes(agent, "claude")
     clean_up(room, wrapper, who)
     assert not any(dead(pid) for pid in (agent, fallen))
 
@@ -117,7 +117,7 @@ def test_when_the_journal_cannot_be_written_nothing_is_ended(room, wrapper, caps
 def test_a_look_of_ones_own_finds_who_hangs_under_a_living_agent(room, tmp_path):
     agent = room.start(make_program(tmp_path, "claude"))
     child = agent.do("bear(\"os.execv('/bin/sleep', ['sleep', '60'])\")")
-    until(lambda: processes.comm(child) == "sleep")
+    becomes(child, "sleep")
     told = alone.explain(room.where, str(child))
     assert told["alone"] is True
     assert told["would"] == f"leave it alone: its session claude (pid {agent.pid}) is alive"

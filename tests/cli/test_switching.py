@@ -21,6 +21,7 @@ from sentinel.history import History
 from sentinel.observe import processes
 from sentinel.switches import SwitchBoard
 from tests.cli.standin import StandIn
+from tests.handlers.room import becomes
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.usefixtures("here")]
 
@@ -40,6 +41,7 @@ def agent(where):
 @pytest.fixture
 def sleeper():
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        becomes(process.pid, "sleep")
         yield process
         process.kill()
 
