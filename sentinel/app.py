@@ -153,7 +153,7 @@ class Agent:
             if notifier is not None:
                 farewell.push_async_callback(notifier.close)
             farewell.push_async_callback(_see_through, core.clean_up.settle, tell.close)
-            farewell.push_async_callback(inbox.close)
+            farewell.push_async_callback(residence.leave)
             await inbox.start()
             residence.check()
             quarantine.prune(self._paths.quarantine, quarantine.moment())

@@ -47,6 +47,7 @@ class Residence:
         self._stop = stop
         self._said = ""
         self._moving: asyncio.Task[None] | None = None
+        self._left = False
         self._ours = {str(where.runtime), str(where.lock), str(where.inbox)}
         bus.subscribe(FileChanged, self._changed)
         # The directory above may have vanished too, and with it the watch: now and then somebody looks.
@@ -59,7 +60,7 @@ class Residence:
 
     def check(self) -> None:
         """Look whether all is in place, and mend what is not."""
-        if self._moving is not None or (self._claim.in_place and self._inbox.in_place):
+        if self._left or self._moving is not None or (self._claim.in_place and self._inbox.in_place):
             return
         try:
             paths.prepare(self._where)
@@ -73,6 +74,13 @@ class Residence:
             return
         if not self._inbox.in_place:
             self._moving = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def leave(self) -> None:
+        """Close the inbox for good. That its socket goes is a change in the directory, too, and nothing to mend."""
+        self._left = True
+        if self._moving is not None:
+            await self._moving
+        await self._inbox.close()
 
     async def _reopen(self) -> None:
         try:

@@ -106,3 +106,19 @@ def test_a_place_that_cannot_be_had_is_said_once_and_tried_again(live, where):
         assert await house.answers() == "Status"
 
     live(scenario)
+
+
+@pytest.mark.parametrize("moving", [False, True], ids=["at rest", "while it takes it up again"])
+def test_who_has_left_takes_nothing_up_again(live, where, moving):
+    """The agent says farewell to others for a while after that, and hears of its own socket's end."""
+
+    async def scenario(house):
+        if moving:
+            where.inbox.unlink()
+            house.bus.publish(FileChanged(str(where.inbox)))
+        await house.residence.leave()
+        house.bus.publish(FileChanged(str(where.inbox)))
+        await asyncio.sleep(0.05)
+        assert not where.inbox.exists()
+
+    live(scenario)
