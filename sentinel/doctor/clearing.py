@@ -19,6 +19,7 @@ from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.leftovers import Leftovers
 from sentinel.handlers.reopen import reopening
+from sentinel.reaper.staleness import Glimpse
 
 _LOOK_EVERY = 0.1
 """Seconds between two words on how many have ended."""
@@ -54,7 +55,7 @@ class Clearing:
             grace: Seconds between SIGTERM and SIGKILL.
             progress: Told now and then how many have come to their end.
         """
-        began = time.monotonic()
+        began, looked = time.monotonic(), Glimpse()
         wanted = {finding.candidate.id for finding in shown if finding.target is not None}
         verdicts = [verdict for who, verdict in self._leftovers.judge().items() if who in wanted]
         refused = [outcome for verdict in verdicts if (outcome := _untouched(verdict)) is not None]
@@ -64,7 +65,8 @@ class Clearing:
             condemned = []
         outcomes = tuple(refused)
         if condemned:
-            strike = self._core.signaller.strike(Terminate(self._leftovers.session, deepest_first(condemned), grace), 0)
+            action = Terminate(self._leftovers.session, deepest_first(condemned), grace)
+            strike = self._core.signaller.strike(action, 0, looked, self._again)
             telling = asyncio.create_task(self._tell([one.id for one in condemned], progress))
             try:
                 outcomes += await self._core.signaller.finish(strike, self._again)
@@ -93,7 +95,7 @@ class Clearing:
         return self._core.signaller.reopen(action) if isinstance(action, Reopen) else action
 
     def _again(self, who: ProcessId) -> ProcessVerdict:
-        """Before SIGKILL whatever changed since SIGTERM counts, a pause too."""
+        """Before SIGKILL, and before a SIGTERM that was held up, whatever changed counts, a pause too."""
         if why := forbidden(self._core.policy()):
             return Spared(who, "held", why)
         return self._leftovers.judge()[who]

@@ -33,6 +33,7 @@ from sentinel.observe import processes
 from sentinel.observe.handles import raise_descriptor_limit
 from sentinel.observe.surroundings import cgroup_of
 from sentinel.paths import Paths
+from sentinel.reaper.staleness import Glimpse
 
 LookAround = Callable[[Ledger], Core]
 """Enters what one look shows into a ledger, and gives what judges and acts by it."""
@@ -72,6 +73,7 @@ class Ending:
         self._examiner = Examiner(self._ledger, self.core.handles, self.policy, find_ourselves(), self._ask)
         self.session = _session(name)
         self._ours = cgroup_of(os.getpid())
+        self._latest: tuple[Glimpse, dict[ProcessId, ProcessVerdict]] = Glimpse(), {}
         self._homes = {who: cgroup_of(who.pid) for who in claims}
         self._enter(roots, servers)
 
@@ -97,36 +99,33 @@ class Ending:
             grace: Seconds between SIGTERM and SIGKILL.
             only: Nobody else is touched.
         """
-        began = time.monotonic()
+        began, looked = time.monotonic(), Glimpse()
         verdicts = [one for one in self.judge().values() if only is None or one.id in only]
         outcomes = {one.id: _untouched(one) for one in verdicts if not isinstance(one, Condemned)}
         condemned = [one for one in verdicts if isinstance(one, Condemned)]
         if condemned:
-            strike = self.core.signaller.strike(Terminate(self.session, deepest_first(condemned), grace), 0)
-            for target, outcome in zip(
-                strike.action.targets, await self.core.signaller.finish(strike, self._rejudge()), strict=True
-            ):
-                outcomes[target.id] = outcome
-        if done := tuple(one for one in outcomes.values() if one.result is not Result.GONE):
-            self._bus.publish(CleanedUp(self.session, done, time.monotonic() - began))
+            action = Terminate(self.session, deepest_first(condemned), grace)
+            strike = self.core.signaller.strike(action, 0, looked, self.rejudge)
+            done = await self.core.signaller.finish(strike, self.rejudge)
+            outcomes.update((target.id, outcome) for target, outcome in zip(action.targets, done, strict=True))
+        if told := tuple(one for one in outcomes.values() if one.result is not Result.GONE):
+            self._bus.publish(CleanedUp(self.session, told, time.monotonic() - began))
         return outcomes
 
     def tell(self, session: Session, outcomes: tuple[Outcome, ...], duration: float = 0.0) -> None:
         """Have the journal write down what became of files, or of whom somebody else ended in ``duration`` seconds."""
         self._bus.publish(CleanedUp(session, outcomes, duration))
 
-    def _rejudge(self) -> Callable[[ProcessId], ProcessVerdict]:
-        """The judgement before SIGKILL: one look serves all who are asked about at the same moment."""
-        verdicts: dict[ProcessId, ProcessVerdict] = {}
-
-        def again(who: ProcessId) -> ProcessVerdict:
-            if why := self.policy().held:
-                return Spared(who, "held", why)
-            if not verdicts:
-                verdicts.update(self.judge())
-            return verdicts[who]
-
-        return again
+    def rejudge(self, who: ProcessId) -> ProcessVerdict:
+        """The judgement before SIGKILL, and before a SIGTERM that was held up: one look serves all of one moment."""
+        if why := self.policy().held:
+            return Spared(who, "held", why)
+        looked, verdicts = self._latest
+        if not verdicts or looked.is_stale:
+            looked = Glimpse()
+            verdicts = self.judge()
+            self._latest = looked, verdicts
+        return verdicts[who]
 
     def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
         claim = self._claims.get(case.id)

@@ -20,6 +20,7 @@ from sentinel.environments.scene import OVERMIND, Manager
 from sentinel.observe import processes, sockets
 from sentinel.observe.handles import Handles
 from sentinel.reaper.signals import Signaller
+from sentinel.reaper.staleness import Glimpse
 
 _LOOK_EVERY = 0.02
 _ANSWER = 1.0
@@ -37,7 +38,7 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
         servers: Its tmux servers: those that missed the end of a pane are healed, or it waits for ever.
         patience: Seconds.
     """
-    who, core = manager.facts.id, ending.core
+    who, core, looked = manager.facts.id, ending.core, Glimpse()
     match ending.judge()[who]:
         case Absent():
             return "has ended by itself"
@@ -46,7 +47,7 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
         case Condemned() as verdict:
             began = time.monotonic()
             by_socket = manager.kind == OVERMIND and manager.socket
-            refused = _ask_to_quit(manager, core.handles) if by_socket else await _terminate(ending, verdict)
+            refused = _ask_to_quit(manager, core.handles) if by_socket else await _terminate(ending, verdict, looked)
     if refused:
         return f"could not be asked to quit: {refused}"
     unreaped: dict[ProcessId, float] = {}
@@ -92,9 +93,10 @@ def _listens(manager: Manager, handles: Handles) -> bool:
     return there and handles.ended(manager.facts.id) is False
 
 
-async def _terminate(ending: Ending, verdict: Condemned) -> str:
+async def _terminate(ending: Ending, verdict: Condemned, looked: Glimpse) -> str:
     """SIGTERM to the manager alone; its end is awaited elsewhere. Why not, if that was not possible."""
-    strike = ending.core.signaller.strike(Terminate(ending.session, (verdict,), 0.0), 0)
+    action = Terminate(ending.session, (verdict,), 0.0)
+    strike = ending.core.signaller.strike(action, 0, looked, ending.rejudge)
     refused = strike.outcomes.get(verdict.id)
     await ending.core.signaller.finish(strike, _is_awaited)
     return refused.reason if refused is not None and refused.result is Result.REFUSED else ""

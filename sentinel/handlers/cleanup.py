@@ -28,8 +28,10 @@ from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.restraint import Restraint
+from sentinel.handlers.second_look import SecondLook
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller, Strike
+from sentinel.reaper.staleness import Glimpse
 
 _LONGEST = 5.0
 """Seconds after the grace in which what goes on bearing others is pursued."""
@@ -97,12 +99,12 @@ class CleanUp:
                 self._start(self._once_more(around, cause))
 
     def _answer(self, record: Record, death: Death, cause: int) -> None:
-        began = time.monotonic()
+        began, looked = time.monotonic(), Glimpse()
         strike: Strike | None = None
         verdicts: tuple[ProcessVerdict, ...] = ()
         try:
             verdicts = self._examiner.left_by(record)
-            strike = self._strike(record, verdicts, cause)
+            strike = self._strike(record, verdicts, looked, cause)
             self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         finally:  # what failed is told by the bus; the session is closed all the same
             work = self._guarded(record, strike, verdicts, began, cause)
@@ -159,21 +161,15 @@ class CleanUp:
             await asyncio.wait(self._tasks.values())
 
     def _strike(
-        self, record: Record, verdicts: Collection[ProcessVerdict], cause: int, *, without_grace: bool = False
+        self, record: Record, verdicts: Collection[ProcessVerdict], seen: Glimpse, cause: int, *, no_grace: bool = False
     ) -> Strike | None:
         self._ledger.judged(verdicts)
-        action = plan_processes(record.session, verdicts, self._policy(), without_grace=without_grace)
+        action = plan_processes(record.session, verdicts, self._policy(), without_grace=no_grace)
         if action is None:
             return None
         if why := self._restraint.refuses(record, len(action.targets)):
             return Strike.held(action, why, time.monotonic())
-        return self._signaller.strike(action, cause)
-
-    def _judge_again(self, who: ProcessId) -> ProcessVerdict:
-        """Before SIGKILL: whatever changed since SIGTERM counts, a pause too."""
-        if why := self._restraint.held():
-            return Spared(who, "held", why)
-        return self._examiner.verdict(who)
+        return self._signaller.strike(action, cause, seen, SecondLook(record, self._examiner, self._restraint))
 
     async def _guarded(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
@@ -208,7 +204,8 @@ class CleanUp:
         known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
         spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not lacks_an_answer((v,))}
         async with asyncio.TaskGroup() as group:  # who is awaited must not wait for who gives no answer
-            rounds = [group.create_task(self._finish(strike)), group.create_task(self._late(record, verdicts, cause))]
+            finishing = group.create_task(self._finish(record, strike))
+            rounds = [finishing, group.create_task(self._late(record, verdicts, cause))]
         strikes = [struck for struck, _ in map(asyncio.Task.result, rounds) if struck is not None]
         outcomes = [outcome for _, ends in map(asyncio.Task.result, rounds) for outcome in ends]
         intent = strikes[0].intent if strikes else 0
@@ -224,13 +221,16 @@ class CleanUp:
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
 
-    async def _finish(self, strike: Strike | None) -> tuple[Strike | None, tuple[Outcome, ...]]:
-        return strike, await self._signaller.finish(strike, self._judge_again) if strike is not None else ()
+    async def _finish(self, record: Record, strike: Strike | None) -> tuple[Strike | None, tuple[Outcome, ...]]:
+        if strike is None:
+            return None, ()
+        again = SecondLook(record, self._examiner, self._restraint)
+        return strike, await self._signaller.finish(strike, again)
 
     async def _late(
         self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int
     ) -> tuple[Strike | None, tuple[Outcome, ...]]:
-        return await self._finish(await self._look_again(record, verdicts, cause))
+        return await self._finish(record, await self._look_again(record, verdicts, cause))
 
     async def _until_unused(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
         """Judge what works for somebody again and again: when nobody is left who needs it, it is ended."""
@@ -248,11 +248,11 @@ class CleanUp:
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
             self._catch_up()
-            began = time.monotonic()
+            began, looked = time.monotonic(), Glimpse()
             left = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck)
             if prey := {verdict.id for verdict in left if isinstance(verdict, Condemned)}:
                 struck |= prey
-                strike = self._strike(record, left, cause)
+                strike = self._strike(record, left, looked, cause)
                 self._bus.publish(SessionJudged(record.session, record.death, left), cause)
                 await self._see_through(record, strike, left, began, cause)
                 left, pause = self._examiner.left_by(record), _CLIENT_LOOKS[0]
@@ -266,10 +266,11 @@ class CleanUp:
         for pause in _SECOND_LOOKS:
             await asyncio.sleep(pause)
             self._catch_up()
+            looked = Glimpse()
             verdicts = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in settled)
             if not lacks_an_answer(verdicts):
                 break
-        strike = self._strike(record, verdicts, cause)
+        strike = self._strike(record, verdicts, looked, cause)
         self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         return strike
 
@@ -286,7 +287,7 @@ class CleanUp:
         seen = set(known)
         moving, quiet = False, 0
         while quiet < _QUIET and time.monotonic() < grace + _LONGEST and not self._restraint.held():
-            newborn = await self._newborn(record, known, grace)
+            newborn, looked = await self._newborn(record, known, grace)
             fresh = {verdict.id for verdict in newborn} - seen
             if not newborn and not moving:
                 break  # the common case: nobody was born
@@ -295,9 +296,9 @@ class CleanUp:
             seen |= fresh
             prey = [verdict for verdict in newborn if not self._is_of(verdict, spared)]
             prey = [verdict for verdict in prey if not self._is_revived(record, verdict, spared, revivals)]
-            strike = self._strike(record, prey, intent, without_grace=bool(outcomes))
+            strike = self._strike(record, prey, looked, intent, no_grace=bool(outcomes))
             if strike is not None:
-                done = await self._signaller.finish(strike, self._judge_again)
+                _, done = await self._finish(record, strike)
                 revivals.ended([target.facts for target in strike.action.targets], time.monotonic())
                 outcomes += [outcome for outcome in done if outcome.result is not Result.GONE]
             quiet = 0 if fresh else quiet + 1
@@ -325,16 +326,19 @@ class CleanUp:
         self._bus.publish(Supervised(record.session, facts.id, facts.name, facts.parent, by))
         return True
 
-    async def _newborn(self, record: Record, known: set[ProcessId], grace: float) -> tuple[ProcessVerdict, ...]:
-        """What was born since the death and is still there when the grace (monotonic seconds) is over.
+    async def _newborn(
+        self, record: Record, known: set[ProcessId], grace: float
+    ) -> tuple[tuple[ProcessVerdict, ...], Glimpse]:
+        """What was born since the death and is still there when the grace (monotonic seconds) is over, by which look.
 
         A process that is asked to end may start others that put its things in order.
         """
         while True:
             self._catch_up()
+            looked = Glimpse()
             newborn = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in known)
             if not any(isinstance(v, Condemned) for v in newborn) or time.monotonic() >= grace:
-                return newborn
+                return newborn, looked
             await asyncio.sleep(_LOOK_EVERY)
 
     def _close_if_empty(self, key: str) -> None:

@@ -25,11 +25,14 @@ from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.handles import HAS_PIDFD, Handles
+from sentinel.reaper.staleness import Glimpse
 
 Rejudge = Callable[[ProcessId], ProcessVerdict]
 _KILL_PATIENCE = 2.0
 """Seconds to wait for the end after SIGKILL: a process with much memory takes a while, one
 that the kernel holds in an uninterruptible wait may take for ever."""
+_JUST_NOW = "it was about to be sent SIGTERM and is spared now"
+_SINCE = "it was sent SIGTERM and is spared now"
 _LOOK_EVERY = 0.02
 """Seconds between looks where there are no pidfds to wait on."""
 
@@ -80,10 +83,16 @@ class Signaller:
         self._journal = journal
         self._ourselves = ourselves
 
-    def strike(self, action: Terminate, cause: int) -> Strike:
+    def strike(self, action: Terminate, cause: int, looked: Glimpse, rejudge: Rejudge) -> Strike:
         """Send SIGTERM to all targets, in order, at once. Does not wait.
 
         Nothing is sent when the intent cannot be recorded: then every outcome is a refusal.
+
+        Args:
+            action: Whom to end.
+            cause: ``seq`` of what led to it.
+            looked: When the look was begun by which they were judged.
+            rejudge: Judges each again if that is too long ago when the intent is recorded.
         """
         strike = Strike(action, time.monotonic())
         for target in action.targets:
@@ -93,6 +102,8 @@ class Signaller:
             else:
                 strike.grips[target.id] = grip
         if strike.grips and self._announce(strike, strike.awaited(action.grace), cause):
+            if looked.is_stale:
+                _reconsider(strike, rejudge, _JUST_NOW)
             self._send(strike, signal.SIGTERM)
         return strike
 
@@ -100,9 +111,11 @@ class Signaller:
         """Wait out the grace, judge again what is left, kill it, and say what became of each."""
         try:
             await _await_ends(strike, strike.action.grace, Result.ENDED)
-            if strike.grips:
-                _reconsider(strike, rejudge)
+            looked = Glimpse()
+            _reconsider(strike, rejudge, _SINCE)
             if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
+                if looked.is_stale:
+                    _reconsider(strike, rejudge, _SINCE)
                 self._send(strike, signal.SIGKILL)
                 await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
         finally:  # also when it is broken off: nothing is held on to
@@ -176,14 +189,14 @@ def _signal(who: ProcessId, grip: int | None, number: signal.Signals) -> Outcome
     return None
 
 
-def _reconsider(strike: Strike, rejudge: Rejudge) -> None:
-    """The grace is over: whatever changed meanwhile counts."""
+def _reconsider(strike: Strike, rejudge: Rejudge, before: str) -> None:
+    """Whatever changed meanwhile counts. ``before`` begins the reason of each that is spared now."""
     for who in list(strike.grips):
         match rejudge(who):
             case Absent():
                 strike.settle(who, Result.ENDED)
             case Spared(reason=reason):
-                strike.settle(who, Result.REFUSED, f"it was sent SIGTERM and is spared now: {reason}")
+                strike.settle(who, Result.REFUSED, f"{before}: {reason}")
             case Condemned(no_kill=why) if why:
                 strike.settle(who, Result.SURVIVED, why)
             case Condemned():

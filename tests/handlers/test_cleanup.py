@@ -35,6 +35,7 @@ from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.restraint import Restraint
+from sentinel.handlers.second_look import SecondLook
 from sentinel.history import History
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
@@ -52,9 +53,9 @@ class Hand(Signaller):
         super().__init__(room.handles, room.journal, room.us)
         self.asked = []
 
-    def strike(self, action, cause):
+    def strike(self, action, cause, *more):
         self.asked.append(action)
-        return super().strike(action, cause)
+        return super().strike(action, cause, *more)
 
 
 @pytest.fixture
@@ -788,12 +789,12 @@ def test_what_a_living_parent_starts_again_each_time_is_left_alone_with_its_name
     async def scenario():
         stage = Stage(room)
         agent, session, (parent,) = stage.agent(SUPERVISOR)
-        verdict = room.examiner.verdict
+        verdict = SecondLook.__call__
 
-        def look(who):  # stands for a package manager, or a debugger that came within the grace
-            return Spared(who, "no-kill", "it may not be killed") if who.pid == parent else verdict(who)
+        def look(self, who):  # stands for a package manager, or a debugger that came within the grace
+            return Spared(who, "no-kill", "it may not be killed") if who.pid == parent else verdict(self, who)
 
-        monkeypatch.setattr(room.examiner, "verdict", look)
+        monkeypatch.setattr(SecondLook, "__call__", look)
 
         def tell_of_births():
             until(lambda: not all(map(dead, processes.children(parent))), "the next one's birth")
@@ -928,3 +929,36 @@ def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):
 
     run(scenario())
     assert "a test says so" in room.told(HandlerFailed)[0].error
+
+
+@pytest.mark.parametrize("late", ["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("change", ["pause", "stopped"])
+def test_mercy_what_changes_while_the_journal_keeps_a_signal_waiting_counts(room, run, monkeypatch, late, change):
+    """A busy disk may take seconds for a line, and the agent may be stopped at any moment."""
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.3) for kind, wishes in Policy().kinds.items()})
+    intend, intents = room.journal.intend, []
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent(STUBBORN)
+
+        def wait_for_the_disk(action, cause=0):
+            intents.append(action)
+            if len(intents) == 1 + (late == "SIGKILL"):
+                time.sleep(0.4)
+                if change == "pause":
+                    Halting(room.bus, SwitchBoard(room.where.switches, processes.boot_id())).pause(None)
+                else:
+                    os.kill(child, signal.SIGSTOP)
+                    until(lambda: processes.look(child).state == "T")
+            return intend(action, cause)
+
+        monkeypatch.setattr(room.journal, "intend", wait_for_the_disk)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
+        assert outcome.result is Result.REFUSED
+        assert outcome.reason.startswith({"SIGTERM": "it was about to be sent SIGTERM", "SIGKILL": "it was sent"}[late])
+        assert not dead(child)
+
+    run(scenario())

@@ -21,6 +21,7 @@ from sentinel.observe import processes
 from sentinel.observe.handles import Handles
 from sentinel.reaper import signals
 from sentinel.reaper.signals import Signaller
+from sentinel.reaper.staleness import Glimpse
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -81,7 +82,7 @@ def terminate(*processes, grace=5.0):
 
 def see_through(signaller, action, rejudge=lambda who: Condemned(who, None, ())):
     async def scenario():
-        strike = signaller.strike(action, 7)
+        strike = signaller.strike(action, 7, Glimpse(), rejudge)
         return await signaller.finish(strike, rejudge)
 
     return asyncio.run(scenario())
@@ -213,7 +214,7 @@ def test_a_handle_dropped_meanwhile_does_not_lose_the_end(handles, start):
     signaller = Signaller(handles, Book(), NOBODY)
 
     async def scenario():
-        strike = signaller.strike(action, 0)
+        strike = signaller.strike(action, 0, Glimpse(), Absent)
         handles.drop(action.targets[0].id)
         return await signaller.finish(strike, Absent)
 

@@ -1,0 +1,37 @@
+"""The judgement right before a signal. That it spares is tried in test_cleanup.py."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from sentinel.core.verdicts import Condemned, Spared
+from sentinel.handlers.halting import Halting
+from sentinel.handlers.restraint import Restraint
+from sentinel.handlers.second_look import SecondLook
+from tests.handlers.room import killed
+
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
+
+
+def test_one_look_serves_all_who_are_asked_about_at_one_moment(room, monkeypatch):
+    room.keep_books()
+    agent = room.start()
+    session = room.open(agent.pid)
+    children = [agent.do("bear()") for _ in range(3)]
+    for child in children:
+        room.forked(agent.pid, child)
+    record = room.ledger.record(session.key)
+    members = [room.ledger.member(child).id for child in children]
+    agent.end()
+    room.ledger.exited(agent.pid, killed())
+    look, looks = room.examiner.left_by, []
+    monkeypatch.setattr(room.examiner, "left_by", lambda of: (looks.append(of), look(of))[1])
+    restraint = Restraint(room.bus, room.ledger, room.wishes, room.switches, os.getuid())
+    again = SecondLook(record, room.examiner, restraint)
+    assert [type(again(who)) for who in members] == [Condemned] * 3
+    assert looks == [record]
+    Halting(room.bus, room.switches).pause(None)
+    assert isinstance(again(members[0]), Spared)
