@@ -14,6 +14,7 @@ from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.later import Later
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.scopes import Scopes
+from sentinel.handlers.second_look import SecondLook
 from sentinel.journal import Journal
 from sentinel.reaper import groups
 
@@ -67,6 +68,7 @@ class LastResort:
             return
         began = time.monotonic()
         self._scopes.complete(record)
-        outcomes, intent = groups.end(record.session, self._examiner.verdict, self._catch_up, self._journal, cause)
+        again = SecondLook(record, self._examiner, self._restraint)
+        outcomes, intent = groups.end(record.session, again, self._catch_up, self._journal, cause)
         if outcomes:
             self._bus.publish(CleanedUp(record.session, outcomes, time.monotonic() - began, intent), cause)

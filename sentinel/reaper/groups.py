@@ -20,8 +20,11 @@ from sentinel.errors import JournalUnwritable
 from sentinel.journal import Journal
 from sentinel.observe import cgroups, processes
 from sentinel.reaper.signals import Rejudge
+from sentinel.reaper.staleness import Glimpse
 
 _TIRELESS = "it goes on forking after the grace, faster than it can be looked at"
+
+_CHANGED = "its control group was about to be killed, and somebody in it is spared now"
 
 
 def end(
@@ -44,12 +47,15 @@ def end(
         return (), 0
     intent = 0
     try:
+        looked = Glimpse()
         found = cgroups.processes_in(session.scope)
         catch_up()  # after the look: who was in the group is in the ledger by now
         condemned = _judge(found, rejudge) if isinstance(found, list) and found else None
         if condemned is None:
             return (), 0
         intent = journal.intend(KillGroup(session, session.scope, (_TIRELESS,)), cause)
+        if looked.is_stale and _judge([one.id.pid for one in condemned], rejudge) is None:
+            return (Outcome(session.scope, Result.REFUSED, _CHANGED),), intent
         with open(os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=group), "w", encoding="ascii") as file:
             file.write("1")
     except (OSError, JournalUnwritable) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -167,6 +168,23 @@ def test_nothing_is_killed_that_cannot_be_recorded(scope, start, book):
     ((outcome,), _) = kill(run(scope), book)
     assert outcome.result is Result.REFUSED
     assert "no space left" in outcome.reason
+    assert process.poll() is None
+
+
+def test_mercy_what_changes_while_the_journal_keeps_it_waiting_counts(scope, start, book, monkeypatch):
+    process, intend, judged = start(scope), book.intend, []
+
+    def wait_for_the_disk(action, cause=0):
+        time.sleep(0.4)
+        return intend(action, cause)
+
+    def judge(who):
+        judged.append(who)
+        return condemn(who) if len(judged) == 1 else Spared(who, "stopped", "a debugger came", ())
+
+    monkeypatch.setattr(book, "intend", wait_for_the_disk)
+    ((outcome,), intent) = kill(run(scope), book, judge)
+    assert (outcome.result, intent) == (Result.REFUSED, 1)
     assert process.poll() is None
 
 
