@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from sentinel import instance
-from sentinel.core.actions import Outcome
+from sentinel.core.actions import Outcome, Result
 from sentinel.core.consent import BY_A_YES_TO_ALL
 from sentinel.core.facts import ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
@@ -57,6 +57,7 @@ class Nuke:
     """
 
     def __init__(self, where: Paths, look_around: LookAround) -> None:
+        self._where = where
         self._look = Look(os.getuid(), Ledger())
         self._own = frozenset(_chain(os.getppid()))
         self._agent = _agent(where)
@@ -108,9 +109,19 @@ class Nuke:
         ]
 
     def end(self, shown: list[Listed], grace: float) -> Mapping[ProcessId, Outcome]:
-        """End those of the list that a yes was said to, each judged once more."""
-        agreed = {one.facts.id for one in shown if not one.spared}
-        return asyncio.run(self._ending.end(grace, only=agreed))
+        """End those of the list that a yes was said to, each judged once more.
+
+        Raises:
+            SentinelError: As at the list: nobody can tell which process the agent is by now.
+        """
+        agreed = {one.facts.id: one.facts for one in shown if not one.spared}
+        agent = _agent(self._where)
+        above = set(_chain(agent)) if agent else set()  # it may have been started since the list was shown
+        stay = {who: facts for who, facts in agreed.items() if who.pid in above}
+        outcomes = asyncio.run(self._ending.end(grace, only=agreed.keys() - stay))
+        why = "Sentinel's agent runs under it by now"
+        refused = {who: Outcome(str(who), Result.REFUSED, why, facts.name) for who, facts in stay.items()}
+        return {**outcomes, **refused}
 
     # -- who they are ------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -535,6 +536,41 @@ def test_mercy_nuke_spares_the_agent_that_runs_in_a_pane_and_what_that_hangs_on(
     assert "it is Sentinel's agent" in said
     assert said.count("Sentinel's agent runs under it") == 2  # the pane, and its server
     assert stage.sentinel("status").returncode == 0
+
+
+ASKED_FOR_LONG = """
+import sys, time
+from pathlib import Path
+from sentinel.cli import main
+from sentinel.environments.nuking import Nuke
+
+end = Nuke.end
+
+def say_yes_late(self, *args):
+    Path.home().joinpath("listed").touch()
+    while not Path.home().joinpath("watched").exists():
+        time.sleep(0.05)
+    return end(self, *args)
+
+Nuke.end = say_yes_late
+sys.argv[1:] = ["nuke", "--yes"]
+sys.exit(main())
+"""
+
+
+def test_mercy_nuke_spares_the_pane_in_which_an_agent_was_started_while_it_asked(stage):
+    agent = f"until [ -e {stage.home}/listed ]; do sleep 0.05; done; {' '.join(interpreter())} agent; :"
+    stage.run("tmux", "-L", "desk", "new-session", "-d", f"echo $$ > {stage.home}/pane; {agent}")
+    stage.run("tmux", "-L", "desk", "new-window", f"echo $$ > {stage.home}/beside; sleep 900; :")
+    pane, beside = stage.pid("pane"), stage.pid("beside")
+    nuke = stage.start(*interpreter()[:-2], "-c", ASKED_FOR_LONG, stdout=subprocess.PIPE, text=True)
+    until(lambda: stage.sentinel("status").returncode == 0, "the agent's start")
+    stage.file("watched")
+    said = nuke.communicate(timeout=PATIENCE)[0]
+    assert not alive(beside), said
+    assert alive(pane), said
+    assert said.count("Sentinel's agent runs under it by now") == 2  # the pane, and its server
+    assert (nuke.returncode, stage.sentinel("status").returncode) == (1, 0)
 
 
 def test_mercy_nuke_ends_nothing_while_nobody_can_tell_which_process_is_the_agent(stage, project):
