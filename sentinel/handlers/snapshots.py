@@ -10,7 +10,15 @@ from pathlib import Path
 from sentinel import atomic, ledgerfile
 from sentinel.bus import Bus
 from sentinel.core import snapshot
-from sentinel.core.events import TAKEN_OVER, LedgerRestored, SessionDied, SessionEmptied, SessionOpened, SourceDegraded
+from sentinel.core.events import (
+    TAKEN_OVER,
+    KeepSaid,
+    LedgerRestored,
+    SessionDied,
+    SessionEmptied,
+    SessionOpened,
+    SourceDegraded,
+)
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Record
 from sentinel.core.policy import Policy
@@ -62,6 +70,8 @@ class Snapshots:
         self._cost = 0.0
         self._last = b""
         self._failing = False
+        # Said once, and seldom: with its process gone nobody could tell any more for whom else it holds.
+        bus.subscribe(KeepSaid, lambda _: self.save())
 
     # -- for the next agent ------------------------------------------------------------
 

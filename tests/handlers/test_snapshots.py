@@ -12,6 +12,7 @@ import pytest
 from sentinel import atomic, ledgerfile
 from sentinel.core import snapshot
 from sentinel.core.events import (
+    KeepSaid,
     LedgerRestored,
     ProcessExited,
     SessionDied,
@@ -136,6 +137,17 @@ def test_a_change_is_saved_a_little_later_and_only_once(agent, where, room):
     assert agent.saving() == []
     agent.forked(root.pid, root.do("bear()"))
     assert agent.saving() == [2.0]
+
+
+def test_what_a_person_says_of_whom_to_keep_is_saved_at_once(agent, where, family):
+    """Killed a moment later, with the one that was named gone, no agent could tell whom it had borne."""
+    root, _, child, grandchild = family
+    agent.fire()
+    agent.ledger.keep(agent.ledger.member(child))
+    agent.bus.publish(KeepSaid(processes.identify(child), "sleep", "", kept=True))
+    (saved,) = ledgerfile.read(where.ledger, processes.boot_id())
+    assert {member.id.pid for member in saved.members if member.kept} == {child, grandchild}
+    assert root.pid in {member.id.pid for member in saved.members}
 
 
 def test_what_came_and_went_meanwhile_costs_no_write(agent, where, room, family):
