@@ -18,18 +18,22 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.slept = 0.0
+        """Seconds for which the machine was suspended."""
+        self.set_by = 0.0
+        """Seconds by which somebody has set the wall clock."""
 
     def monotonic(self) -> float:
         return self.now
 
     def time(self) -> float:
-        return 1_700_000_000.0 + self.now
+        return 1_700_000_000.0 + self.now + self.slept + self.set_by
 
     def thread_time(self) -> float:
         return 0.0
 
-    def clock_gettime(self, _: int) -> float:
-        return self.now
+    def clock_gettime(self, which: int) -> float:
+        return self.now + (self.slept if which == self.CLOCK_BOOTTIME else 0.0)
 
 
 class _Leaping(selectors.SelectSelector):

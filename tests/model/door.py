@@ -49,6 +49,8 @@ class Door:
         self.signalled = lambda process, number: None
         self.marks: dict[int, runs.Mark] = {}
         self.snapshot = b""
+        self.sampled = self.saved = lambda: None
+        """Called when a sample is taken, and when a snapshot is."""
 
     def enter(self, kernel: Kernel, rng: Random) -> None:
         self.kernel, self.rng, self.fog = kernel, rng, 0.0
@@ -227,7 +229,11 @@ class Door:
                 raise psutil.NoSuchProcess(pid)
             return SimpleNamespace(ppid=lambda: found.parent.pid if found.parent else 0)
 
-        return SimpleNamespace(pids=lambda: list(self.kernel.table), Process=process, Error=psutil.Error)
+        def pids() -> list[int]:
+            self.sampled()
+            return list(self.kernel.table)
+
+        return SimpleNamespace(pids=pids, Process=process, Error=psutil.Error)
 
     def read_snapshot(self, *_: object) -> bytes:
         if not self.snapshot:
@@ -236,6 +242,7 @@ class Door:
 
     def write_snapshot(self, _: object, content: bytes) -> None:
         self.snapshot = content
+        self.saved()
 
     # -- the reaper's system calls ---------------------------------------------------
 

@@ -20,6 +20,9 @@ Registered = Callable[[Process, Process | None], bool]
 """Called when a ``sentinel run`` tells the agent of itself: its wrapper, and its command or None.
 False: the agent could not tell who it was, and knows of no such session."""
 
+Around = Callable[[Process], House | None]
+"""The session in which one is known to have been born."""
+
 Keep = Callable[[Process], bool]
 """Called when a person says ``sentinel keep``. False: nobody was there to hear it."""
 
@@ -27,12 +30,17 @@ Keep = Callable[[Process], bool]
 class Founders:
     """The moves. Each takes its own randomness, so that a history without one of them is still a history."""
 
-    def __init__(self, kernel: Kernel, registered: Registered, seen: Callable[[], bool], keep: Keep) -> None:
+    def __init__(
+        self, kernel: Kernel, registered: Registered, seen: Callable[[], bool], keep: Keep, around: Around
+    ) -> None:
         self.kernel = kernel
         self.houses: list[House] = []
+        self.waiting: list[Process] = []
+        """Wrappers whose word the agent has not read yet."""
         self._registered = registered
         self._seen = seen
         self._keep = keep
+        self._around = around
 
     # -- whom a move is about --------------------------------------------------------
 
@@ -50,7 +58,7 @@ class Founders:
         return [house for house in self.houses if house.alive and house.kind in kinds]
 
     def _found(self, kind: str, root: Process, name: str = "") -> House:
-        house = House(kind, root, root.house, name)
+        house = House(kind, root, self._around(root), name)
         root.founded = house
         self.houses.append(house)
         return house
@@ -73,6 +81,8 @@ class Founders:
             self.kernel.setsid(root)
             root.stdio = rng.choice((PIPE, NOTHING))
         name = rng.choice(("claude", "codex"))
+        if host.founded is None and host.name == name:  # a worker, whose launcher may be gone before anybody looks
+            name = "gemini"
         self.kernel.execute(root, name, program=f"/usr/bin/{name}")
         if host.founded is None or host.name != name:
             self._found("agent", root)
@@ -86,10 +96,15 @@ class Founders:
         if rng.random() < 0.2:
             wrapper.input, wrapper.feeder = f"pipe:[{wrapper.pid}]", self.kernel.table[OUR_SHELL]
         house.unheard = not self._registered(wrapper, None)
-        command = house.command = self.kernel.fork(wrapper)
-        self.kernel.execute(command, "npm", "run", "dev")
-        self._registered(wrapper, command)
+        if wrapper not in self.waiting:
+            self.begin(house)
         return wrapper
+
+    def begin(self, house: House) -> None:
+        """A wrapper that was answered starts its command."""
+        command = house.command = self.kernel.fork(house.root)
+        self.kernel.execute(command, "npm", "run", "dev")
+        self._registered(house.root, command)
 
     def overmind(self, rng: Random) -> Process:
         root = self.kernel.fork(self._one(rng, self._hosts()))

@@ -93,6 +93,10 @@ class Process:
     """It is the tmux server that an Overmind started for itself."""
     left: float | None = None
     """When the one that bore it ended, if its session lived then."""
+    seen: bool = False
+    """An agent was told of its birth, or has looked since."""
+    lost: bool = False
+    """No agent knows in which session it was born."""
 
     @property
     def alive(self) -> bool:
@@ -147,7 +151,7 @@ class Kernel:
         self.table: dict[int, Process] = {}
         self.notices: deque[Event] = deque()
         self.on_end: Callable[[Process], None] = lambda _: None
-        self.on_death: Callable[[], None] = lambda: None
+        self.on_death: Callable[[Process], None] = lambda _: None
         """Called when the root of a session has ended."""
         self._last: dict[int, int] = {}
         self._freed: list[int] = []
@@ -195,6 +199,8 @@ class Kernel:
             wish="",
             overminds=False,
             left=None,
+            seen=False,
+            lost=bearer.lost and bearer.founded is None,
         )
         bearer.children.append(child)
         self.table[who.pid] = child
@@ -216,7 +222,7 @@ class Kernel:
                 self._last[pid] = tick
                 if pid in self._freed:
                     self._freed.remove(pid)
-                return ProcessId(pid, tick)
+                return ProcessId(pid, int(self.clock.clock_gettime(Clock.CLOCK_BOOTTIME) * TICKS))
             self.clock.now += 0.001
         raise MachineFullError
 
@@ -252,6 +258,8 @@ class Kernel:
             if child.bearer is process and child.house is not None and child.house.alive and child.alive:
                 child.left = self.clock.now
         process.children = []
+        for debuggee in [one for one in self.table.values() if one.tracer == process.pid]:
+            debuggee.tracer = 0
         self.notices.append(ProcessExited(process.pid, Death(self.clock.now, status)))
         for orphan in [c for c in heir.children if not c.alive and not c.reaped]:
             self._reap_by(heir, orphan)
@@ -259,7 +267,7 @@ class Kernel:
             self._reap_by(process.parent, process)
         self.on_end(process)
         if process.founded is not None:
-            self.on_death()
+            self.on_death(process)
         house = process.house
         if house is not None and house.command is process and house.alive:
             self.later(0.002, self.end, house.root, status)  # so does `sentinel run`

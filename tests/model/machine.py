@@ -13,8 +13,7 @@ from unittest.mock import patch
 
 from sentinel import assembly
 from sentinel.bus import Bus
-from sentinel.core.events import HandlerFailed, LookDue, ProcessExecuted, ProcessExited, ProcessRenamed, TmuxHinted
-from sentinel.core.facts import Death
+from sentinel.core.events import HandlerFailed
 from sentinel.core.ledger import Ledger
 from sentinel.core.switches import Switches
 from sentinel.errors import SentinelError
@@ -23,8 +22,10 @@ from sentinel.sources.polling import Polling
 from tests.model.clock import Clock, Loop
 from tests.model.door import OURSELVES, Door
 from tests.model.kernel import House, Kernel, MachineFullError, Process
+from tests.model.memory import Memory
+from tests.model.mishaps import Mishaps
 from tests.model.oracle import may_stay, objection
-from tests.model.people import MOVES, People
+from tests.model.people import People
 from tests.model.script import MISHAPS, Outcome, Script, policy_of
 from tests.model.standins import Board, Connector, Exits, Handles, Journal, NoFiles
 
@@ -35,23 +36,28 @@ _SAMPLED = 300, 400
 NOWHERE = Paths(*[Path("/nowhere")] * 3)
 
 
-class Machine:
+class Machine(Mishaps):
     """One machine, its people, and the agent on it."""
 
     def __init__(self, script: Script, door: Door, clock: Clock, loop: Loop) -> None:
-        clock.now = 1000.0
+        clock.now, clock.slept, clock.set_by = 1000.0, 0.0, 0.0
+        self.clock = clock
         self.script, self.door, self.loop = script, door, loop
         self.outcome = Outcome()
         self.rng = Random(script.seed)  # noqa: S311 - a history, not a secret
         self.kernel = Kernel(clock, self.rng, self.later, *(_SAMPLED if script.sampled else _TOLD))
-        self.kernel.on_death = self.excuse
+        self.kernel.on_death = self.root_ended
         door.enter(self.kernel, self.rng)
         door.signalled = self.signalled
-        self.connector = Connector(self.kernel)
-        self.people = People(self.kernel, self.registered, self.seen, self.keep)
+        self.memory = Memory(self.kernel, door)
+        door.sampled, door.saved = self.memory.look, self.memory.save
+        self.connector = Connector(self.kernel, self.memory)
+        self.people = People(self.kernel, self.registered, self.seen, self.keep, self.memory.around)
         self.timers: list[asyncio.TimerHandle] = []
         self.agents_loop = SimpleNamespace(call_later=self.agents_later)
         self.asleep = 0
+        self.sought = 0.0
+        """Until then a new agent may look for the Overmind of a tmux server: what runs in that is nobody's."""
         self.board = Board(Switches())
         self.down = self.deaf = False
         self.policy = policy_of(script.promised)
@@ -90,6 +96,7 @@ class Machine:
                 later=self.agents_later,
                 births=self.births,
             )
+        self.memory.look()
         self.core.find_out()
 
     def source(self) -> Connector | Polling:
@@ -119,7 +126,8 @@ class Machine:
         if number == SIGCHLD:  # which harms nothing
             return
         self.outcome.ended += 1
-        if why := objection(process, self.script.promised, number):
+        paused = "a person said that nothing may be ended now" if self.board.now().pause else ""
+        if why := paused or objection(process, self.script.promised, number):
             self.outcome.wrong.append(f"{process.name} {process.id} was sent signal {number}: {why}")
 
     def registered(self, wrapper: Process, command: Process | None) -> bool:
@@ -127,11 +135,24 @@ class Machine:
         self.door.leave_mark(wrapper, wrapper.founded.name, command.pid if command is not None else 0)
         if self.down:
             return True
+        if self.asleep and command is None:
+            self.people.waiting.append(wrapper)
+            return False
         try:
             self.core.runs.register(wrapper.pid)
         except SentinelError:
             return False
         return True
+
+    def hear(self) -> None:
+        """Read what was said meanwhile."""
+        while self.people.waiting:
+            wrapper = self.people.waiting.pop(0)
+            if wrapper.alive and wrapper.state != "T":
+                with contextlib.suppress(SentinelError):
+                    self.core.runs.register(wrapper.pid)
+                    wrapper.founded.unheard = False
+                self.people.begin(wrapper.founded)
 
     def keep(self, process: Process) -> bool:
         """A person says ``sentinel keep``, and the agent hears it after all that came before."""
@@ -144,86 +165,17 @@ class Machine:
         if not process.alive:
             return False
         self.core.keeping.keep(str(process.pid))
+        self.memory.wanted.add(process)
         return True
 
     def seen(self) -> bool:
         """The agent hears at once of what has just happened, unless it is deaf."""
         if self.down or self.deaf or self.door.fog or self.script.sampled or self.connector.overflowed or self.asleep:
             return False
+        if self.clock.now < self.sought:
+            return False
         self.births.drain()
         return True
-
-    # -- what befalls it -------------------------------------------------------------
-
-    def lose(self, rng: Random) -> None:
-        """Notices are lost, up to some moment that is not now."""
-        self.connector.overflowed = self.deaf = True
-        self.kernel.notices.clear()
-
-    def restart(self, rng: Random) -> None:
-        """The agent stops or is killed, and another one takes over, or knows nothing."""
-        known = set(self.kernel.living())
-        if rng.random() < 0.5:  # it is told to stop, and leaves in good order
-            self.births.drain()
-            self.core.snapshots.save()
-        else:
-            self.forget()
-            known = set()
-            if rng.random() < 0.2:
-                self.door.snapshot = b""
-        self.kill_agent()
-        while rng.random() < 0.5:  # and meanwhile
-            self.make(rng.choice(MOVES)[0], rng)
-        self.start_agent()
-        self.lose_wishes(known)
-
-    def forget(self) -> None:
-        """The agent is killed: what it saw in its last seconds and nobody can see any more is lost. A known limit.
-
-        That is who ran ``nohup``, if node put its signals back, and in which session one was born that left it.
-        """
-        for process in self.kernel.living():
-            if process.wish == "nohup" and process.hangup != "ignored":
-                process.wish = ""
-        for house in self.people.houses:
-            if house.outer is not None and house.outer.root not in house.root.above():
-                house.outer = None
-
-    def lose_wishes(self, known: set[Process]) -> None:
-        """Who was born of a kept one unseen, and lost it unseen, is not known as kept. A known limit.
-
-        ``known`` are those of whom the agent before could tell the next.
-        """
-        listed = {keep.id for keep in self.board.now().kept}
-        sure = {one for one in self.kernel.living() if one.id in listed or (one in known and not self.door.fog)}
-        for one in self.kernel.living():
-            one.kept = one.kept and (one in sure or any(above in sure and above.kept for above in one.above()))
-
-    def lie(self, rng: Random) -> None:
-        """A notice that is not true: a hook, the end of a first thread, a name."""
-        pid = rng.choice(self.kernel.numbers)
-        self.bus.publish(
-            rng.choice(
-                (
-                    ProcessExited(pid, Death(self.kernel.clock.now, rng.choice((0, 9, None)))),
-                    ProcessExecuted(pid),
-                    ProcessRenamed(pid),
-                    TmuxHinted("pane-died", 1),
-                )
-            )
-        )
-
-    def look(self, rng: Random) -> None:
-        self.births.drain()
-        self.bus.publish(LookDue("the model says so"))
-
-    def fog(self, rng: Random) -> None:
-        """Witnesses fail from now on, or answer again."""
-        self.door.fog = 0.0 if self.door.fog else rng.choice((0.05, 0.3, 1.0))
-
-    def late(self, rng: Random) -> None:
-        """The agent gets no turn for a while."""
-        self.asleep = rng.randrange(1, 6)
 
     # -- the course of things --------------------------------------------------------
 
@@ -239,6 +191,7 @@ class Machine:
                 await self.turn(rng)
         self.door.fog, self.asleep = 0.0, 0
         self.births.drain()
+        self.hear()
         await asyncio.sleep(8.0)
         self.account()
         return self.outcome
@@ -248,9 +201,16 @@ class Machine:
         if self.asleep:
             self.asleep -= 1
             return
+        if self.people.waiting and rng.random() < 0.5:
+            self.births.drain()
+        self.hear()
         if not self.script.sampled or rng.random() < 0.5:
             self.births.drain()
         await asyncio.sleep(rng.choice((0.0, 0.001, 0.01, 0.1, 0.4, 1.0, 3.0)))
+
+    def root_ended(self, root: Process) -> None:
+        self.memory.over(root)
+        self.excuse()
 
     def excuse(self) -> None:
         """A root has ended. Whom something protects now is not judged again when it does no more.
@@ -267,9 +227,18 @@ class Machine:
             house = process.house
             if house is None or house.alive or process.excused:
                 continue
-            by_bearer = process.bearer is not None and process.bearer.excused
+            by_bearer = self.is_heir_of_one_excused(process)
             protected = house.heirs or objection(process, self.script.promised, SIGKILL)
             process.excused = bool(by_bearer or protected or may_stay(process, self.script.promised))
+
+    def is_heir_of_one_excused(self, process: Process) -> bool:
+        """Whether something protects, or protected, one of those that bore it in its session."""
+        link = process.bearer
+        while link is not None and link.house is process.house:
+            if link.excused or objection(link, self.script.promised, SIGKILL):
+                return True
+            link = link.bearer
+        return False
 
     def account(self) -> None:
         """Who should have been ended, and lives?"""

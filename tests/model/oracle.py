@@ -45,7 +45,7 @@ def objection(process: Process, promised: Promises, number: int = 15) -> str:
         return "it is Sentinel, or what that runs under"
     if house is None:
         return "no watched session bore it"
-    if house.alive and not _taken_for_outer(house, promised):
+    if house.alive and not _taken_for_outer(process, house, promised):
         return f"its {house.kind} lives"
     founded = process.founded
     if founded is not None and founded.root is process and not (promised.sampled and founded.unheard):
@@ -62,13 +62,13 @@ def objection(process: Process, promised: Promises, number: int = 15) -> str:
     )
 
 
-def _taken_for_outer(house: House, promised: Promises) -> bool:
-    """Whether what it bore may count as that of a dead session around it: a limit of the samples.
+def _taken_for_outer(process: Process, house: House, promised: Promises) -> bool:
+    """Whether what it bore may count as that of a dead session around it: a limit of the samples, and of a new agent.
 
     What was lost between two of them, and whom nobody could tell to be a session at its birth,
     is not in the ledger, so it cannot be in doubt there.
     """
-    if not promised.sampled:
+    if not promised.sampled and not process.lost:
         return False
     return house.unheard or (house.outer is not None and not house.outer.alive)
 
@@ -164,7 +164,7 @@ def _meant(process: Process, house: House, promised: Promises) -> str:
     match process.wish:
         case "daemonised" if promised.ends_daemons or process.left is None:
             return ""  # it left a session that was dead already: that is what a dead session leaves
-        case "daemonised" if house.command is not None and process.bearer is house.command:
+        case "daemonised" if house.command is not None and _is_the_commands(process, house.command, promised):
             return ""  # docs/rules.md: what was the command's own child ends with it
         case "nohup" | "ignores the hang-up" if process.stdio.terminal:
             return ""
@@ -175,6 +175,12 @@ def _meant(process: Process, house: House, promised: Promises) -> str:
             if process.hangup != "default":
                 return ""
     return process.wish
+
+
+def _is_the_commands(process: Process, command: Process, promised: Promises) -> bool:
+    """Whether a command bore it, or it may look so: between two samples it fell to that, which is a subreaper."""
+    fell = promised.sampled and process.lost and command.subreaper and process.session == process.pid
+    return fell or process.bearer is command
 
 
 def _reported_surely(house: House, promised: Promises) -> str:

@@ -19,7 +19,10 @@ class People(Programs):
 
     def go_on(self, rng: Random) -> None:
         if stopped := [p for p in self.kernel.living() if p.state == "T"]:
-            self.kernel.signal(rng.choice(stopped), signal.SIGCONT)
+            one = rng.choice(stopped)
+            if one.house is not None and not one.house.alive:
+                one.excused = True  # it was stopped when that was answered, if it was there
+            self.kernel.signal(one, signal.SIGCONT)
 
     def trace(self, rng: Random) -> None:
         one = self._one(rng, self._all())
@@ -98,6 +101,7 @@ MOVES: tuple[tuple[str, int], ...] = (
     ("disown", 3),
     ("daemon", 4),
     ("setsid", 3),
+    ("late_daemon", 1),
     ("last_moment", 2),
     ("stranger", 5),
     ("known_program", 2),

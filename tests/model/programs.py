@@ -101,6 +101,14 @@ class Programs(Founders):
         self.kernel.execute(server, "server")
         self.kernel.end(parent, 0)
 
+    def late_daemon(self, rng: Random) -> None:
+        """One that has lost its parent makes a session of its own long after."""
+        if lost := [p for p in self._hosts() if p.left and p.bearer.status == 0 and p.group != p.pid and not p.founded]:
+            daemon = rng.choice(lost)
+            self.kernel.setsid(daemon)
+            daemon.stdio = NOTHING
+            daemon.wish = daemon.wish or "daemonised"
+
     def last_moment(self, rng: Random) -> None:
         """A child in a session of its own, born just before its session is killed."""
         if houses := self._living("agent", "run", "overmind"):

@@ -15,7 +15,7 @@ from sentinel.core.sessions import Kind
 from tests.model.oracle import Promises
 from tests.model.people import MOVES
 
-MISHAPS = (("lose", 2), ("restart", 2), ("lie", 3), ("look", 2), ("fog", 2), ("late", 6))
+MISHAPS = (("lose", 2), ("restart", 2), ("lie", 3), ("look", 2), ("fog", 2), ("late", 6), ("clocks", 1), ("pause", 1))
 """What befalls the agent, and how often."""
 _LONGEST = 40
 _GRACE = 0.3

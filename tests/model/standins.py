@@ -11,6 +11,7 @@ from sentinel.core.switches import Switches
 from sentinel.switches import SwitchBoard
 from tests.model.door import Door
 from tests.model.kernel import Kernel, Process
+from tests.model.memory import Memory
 
 
 class Handles:
@@ -75,8 +76,9 @@ class Connector:
     name = "proc connector"
     sampled = False
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, memory: Memory) -> None:
         self._notices = kernel.notices
+        self._memory = memory
         self.bus = self.watched = None
         self.overflowed = False
 
@@ -86,6 +88,7 @@ class Connector:
         self._notices.clear()
 
     def drain(self) -> None:
+        self._memory.look(told=not self.overflowed)
         if self.overflowed:
             self.overflowed = False
             self._notices.clear()
