@@ -29,7 +29,7 @@ def drawn(number: int) -> Counter[str]:
     def published(bus: Bus, event: Event, cause: int | None = None) -> None:
         seen[f"event {event.type}"] += 1
         if isinstance(event, SessionJudged):
-            seen.update(f"spared {verdict.guard}" for verdict in event.verdicts if isinstance(verdict, Spared))
+            seen.update(f"spared {verdict.guard}" for verdict in event.processes if isinstance(verdict, Spared))
         publish(bus, event, cause)
 
     def accounted(machine: Machine) -> None:

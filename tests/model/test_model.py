@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import pytest
 
 from sentinel.core.guards import GUARDS
+from tests.model.drawn import drawn
 from tests.model.history import Player, player
 from tests.model.script import script
 from tests.model.without import silenced
@@ -75,3 +76,9 @@ def test_a_history_that_goes_wrong_is_made_short(histories):
         short = histories.shorten(script(number), lambda outcome: bool(outcome.wrong))
         assert histories.play(short).wrong
     assert len(short.moves) < len(script(number).moves)
+
+
+def test_what_histories_are_made_of_can_be_counted():
+    seen = drawn(60)
+    assert all(seen[what] for what in ("move restart", "event session.died", "depth 0", "depth 1", "lost"))
+    assert any(what.startswith("spared ") for what in seen)
