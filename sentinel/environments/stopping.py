@@ -21,7 +21,7 @@ from sentinel.core.sentences import count
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.doctor.clearing import forbidden
 from sentinel.environments import wording
-from sentinel.environments.aside import is_empty_file, put_aside
+from sentinel.environments.aside import put_empty_aside
 from sentinel.environments.ending import Ending, LookAround
 from sentinel.environments.project import Project
 from sentinel.environments.quitting import quit_manager
@@ -217,8 +217,7 @@ class Stop:
             self._say("no dead tmux sockets or script directories of it")
 
     def _put_aside(self, told: str) -> None:
-        if is_empty_file(self._project.socket) is True:
-            put_aside(self._project.socket, _NOT_A_SOCKET)
+        if put_empty_aside(self._project.socket, _NOT_A_SOCKET):
             self._say(f"{told} was an empty file, not a socket: it is called {told}{_NOT_A_SOCKET} now")
         else:
             self._say(f"{told} is a file, not a socket, and nobody knows whose: no Overmind can start until it is gone")
