@@ -124,7 +124,7 @@ def build(
     switches = SwitchBoard(paths.switches, processes.boot_id())
 
     def policy() -> Policy:
-        return switches.applied_to(wishes())
+        return keeping.heeded(switches.applied_to(wishes()))
 
     catch_up, sampled = (births.drain, births.sampled) if births is not None else (_nothing, True)
     exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if sampled else _SECOND_WORD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -14,9 +15,11 @@ from sentinel.core import events
 from sentinel.core.events import LookDue, ProcessExited
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
+from sentinel.handlers.keeping import Keeping
 from sentinel.history import History
 from sentinel.journal import Journal
 from sentinel.observe import processes
+from sentinel.switches import SwitchBoard
 from tests.handlers.room import Puppet, dead, end_everything, killed, make_program, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -44,6 +47,35 @@ class Births:
 
     def drain(self):
         self.drained += 1
+
+
+def test_mercy_what_is_to_be_kept_since_a_moment_ago_is_though_nobody_told_the_agent(where, journal, tmp_path):
+    """It did not answer `sentinel keep`, which wrote the wish down; SIGTERM had been sent before."""
+    wishes = Policy(kinds={kind: replace(wish, grace=0.3) for kind, wish in Policy().kinds.items()})
+
+    async def scenario():
+        bus, ledger = Bus(journal.record), Ledger()
+        loop = asyncio.get_running_loop()
+        core = assembly.build(
+            where, lambda: wishes, bus=bus, ledger=ledger, journal=journal, later=loop.call_later, births=Births()
+        )
+        core.exits.start(loop)
+        agent = Puppet(make_program(tmp_path, "claude"))
+        child = agent.do("bear('signal.signal(15, signal.SIG_IGN); ready(); time.sleep(60)')")
+        bus.publish(LookDue("a test"))
+        agent.end()
+        bus.publish(ProcessExited(agent.pid, killed()))
+        Keeping(Bus(lambda *_: 0), Ledger(), SwitchBoard(where.switches, processes.boot_id()), os.getuid()).keep(
+            str(child)
+        )
+        await core.clean_up.settle()
+        assert not dead(child)
+        core.exits.close()
+        core.handles.close()
+
+    asyncio.run(scenario())
+    (done,) = [e.record["data"] for e in History(where.journal).read() if e.record["type"].endswith("cleanup.done")]
+    assert [one["reason"].partition("now: ")[2] for one in done["outcomes"]] == ["it is to be kept (`sentinel keep`)"]
 
 
 def test_a_session_goes_from_its_finding_to_its_end(where, journal, tmp_path):
