@@ -178,6 +178,7 @@ def _facts(facts: ProcessFacts) -> dict[str, object]:
         "tracer": facts.tracer,
         "hangup_ignored": facts.hangup_ignored,
         "hangup_caught": facts.hangup_caught,
+        "hangup_pending": facts.hangup_pending,
         "foreign_namespace": facts.foreign_namespace,
         "kernel_thread": facts.kernel_thread,
         "memory": facts.memory,

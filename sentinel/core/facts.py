@@ -58,6 +58,8 @@ class ProcessFacts:
     tracer: int = 0
     hangup_ignored: bool = False
     hangup_caught: bool = False
+    hangup_pending: bool = False
+    """It was sent a SIGHUP that it has not taken yet: on a busy machine its end may be a while coming."""
     foreign_namespace: bool = False
     """It lives in a pid namespace that is not ours, where numbers mean other things."""
     kernel_thread: bool = False

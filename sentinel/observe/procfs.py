@@ -111,6 +111,7 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
             tracer=int(_field(raw, b"TracerPid")),
             ignored=bool(int(_field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
             caught=bool(int(_field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
+            pending=bool(int(_field(raw, b"ShdPnd"), 16) & SIGHUP_BIT),
             foreign=len(_field(raw, b"NSpid").split()) > 1,
         )
     except (ValueError, IndexError):
@@ -141,6 +142,7 @@ def _facts(
     tracer: int = 0,
     ignored: bool = False,
     caught: bool = False,
+    pending: bool = False,
     foreign: bool = False,
 ) -> ProcessFacts:
     return ProcessFacts(
@@ -155,6 +157,7 @@ def _facts(
         tracer=tracer,
         hangup_ignored=ignored,
         hangup_caught=caught,
+        hangup_pending=pending,
         foreign_namespace=foreign,
         kernel_thread=bool(stat.flags & _KERNEL_THREAD),
         memory=stat.memory,

@@ -410,6 +410,11 @@ CONDEMNED = [
     ),
     (
         "disowned",
+        "was handed the hang-up, and has not taken it yet",
+        {"session": session(Kind.PANE), "facts": facts(session=ROOT.pid, hangup_pending=True), "death": Death(DIED, 1)},
+    ),
+    (
+        "disowned",
         "ignored the hang-up on its terminal",
         {
             "session": session(Kind.PANE),

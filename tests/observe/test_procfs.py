@@ -183,6 +183,17 @@ def test_signal_dispositions_are_seen():
     assert seen == {"SIG_DFL": (False, False), "SIG_IGN": (True, False), "f": (False, True)}
 
 
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_hangup_that_was_not_taken_yet_is_seen(pending):
+    code = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [1]); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        if pending:
+            process.send_signal(signal.SIGHUP)
+        assert processes.look(process.pid).hangup_pending is pending
+        process.communicate(b"\n")
+
+
 def test_stdio_tells_terminals_pipes_and_neither():
     terminal, other_end = os.openpty()
     null = os.open(os.devnull, os.O_RDWR)

@@ -110,14 +110,16 @@ def disowned(case: Case) -> str | None:
     """NK10, as far as it can be seen.
 
     A shell hands the hang-up of its terminal on to its jobs, so one that neither ignores
-    nor catches it and still lives after the shell was disowned.
+    nor catches it, has none to take, and still lives after the shell was disowned.
     """
     if case.session is None or case.session.kind is not Kind.PANE or not isinstance(case.facts, ProcessFacts):
         return None
     if case.death is None:
         return None
     facts = case.facts
-    if facts.hangup_ignored or facts.hangup_caught or facts.session != case.session.root.pid:
+    if facts.hangup_ignored or facts.hangup_caught or facts.hangup_pending:
+        return None
+    if facts.session != case.session.root.pid:
         return None
     if isinstance(case.death, Death) and case.death.signal == 9:  # noqa: PLR2004 - SIGKILL: its shell had no chance
         return None
