@@ -15,7 +15,7 @@ import pytest
 from sentinel import runs
 from sentinel.bus import Bus
 from sentinel.core.events import ProcessForked, SessionEmptied
-from sentinel.core.facts import Death, Gone, ProcessId
+from sentinel.core.facts import Death, Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Kind, Session
@@ -80,6 +80,12 @@ class Puppet(subprocess.Popen):
         command = command or (sys.executable, "-I", "-S", "-c", PUPPET)
         super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.who = processes.identify(self.pid)
+        # An exec closes what tells of it a moment before it shows the arguments.
+        until(self._has_arguments, f"{self.pid} having its arguments")
+
+    def _has_arguments(self):
+        program = processes.program(self.pid)
+        return isinstance(program, Unknown) or program[1]  # Unknown: it has ended
 
     def do(self, expression):
         """Have it evaluate something; the answer is usually the pid of who was born."""
