@@ -23,7 +23,8 @@ ENDS_DAEMONS = QUIET + '[policy.default]\ndaemons = "end"\n'
 class Round:
     """One death. Times in ns of CLOCK_MONOTONIC."""
 
-    watched: bool
+    kind: str
+    """``watched`` by the agent, or one of the driver's own: ``floor``, ``looking``."""
     root: int
     killed: int
     gone: int
@@ -48,6 +49,9 @@ class Deaths:
 
     watched: list[Round]
     floor: list[Round]
+    """Signalled in C by somebody who has the list."""
+    looking: list[Round]
+    """The same, once it has read of each what a judgement needs: what no judge can be faster than."""
     missed: int
     hurt: int
     rounds: int
@@ -77,15 +81,15 @@ def play(
             else:
                 root_pid, killed, gone, stayed, *termed = map(int, numbers)
                 missed = max(stayed, termed.count(0))
-                played.append(Round(kind == "watched", root_pid, killed, gone, missed, tuple(termed)))
+                played.append(Round(kind, root_pid, killed, gone, missed, tuple(termed)))
     finally:
         dismiss(driver)
     if hurt is None:
         raise CannotMeasureError("the driver of the deaths did not come to its end")
-    watched = [one for one in played if one.watched]
+    watched, bare, looking = ([one for one in played if one.kind == kind] for kind in ("watched", "floor", "looking"))
     whole = [one for one in watched[_WARM_UP:] if not one.missed]
-    bare = [one for one in played if not one.watched][_WARM_UP:]
-    return Deaths(whole, bare, sum(one.missed for one in watched), hurt, len(watched))
+    missed = sum(one.missed for one in watched)
+    return Deaths(whole, bare[_WARM_UP:], looking[_WARM_UP:], missed, hurt, len(watched))
 
 
 def latency(lab: Lab, rounds: int) -> Iterator[Figure]:
@@ -97,6 +101,7 @@ def latency(lab: Lab, rounds: int) -> Iterator[Figure]:
             stages = breakdown(deaths.watched, agent.journal())
         where = f"{crowd:,} other processes"
         yield _times(deaths, f"root killed -> SIGTERM in all of {CHILDREN} ({where})", "all_termed", 1.5, 6.0)
+        yield _against_looking(deaths)
         yield _sent(stages, f"root killed -> SIGTERM sent to all of {CHILDREN}, by the journal ({where})")
         yield _times(deaths, f"root killed -> all {CHILDREN} gone ({where})", "all_gone", 3.0)
         if before is None:
@@ -139,6 +144,13 @@ def _times(deaths: Deaths, what: str, span: str, median: float, worst: float = 0
         f"p50 <= {median} ms" + (f", p99 <= {worst} ms" if worst else ""),
         middle <= median and (not worst or percentile(watched, 99) <= worst),
     )
+
+
+def _against_looking(deaths: Deaths) -> Figure:
+    watched, looking = ([one.all_termed for one in rounds] for rounds in (deaths.watched, deaths.looking))
+    ratio = percentile(watched, 50) / percentile(looking, 50)
+    what = "  the same, against C that reads of each process what we read and judges nothing"
+    return Figure(what, f"{spread(watched)} ms", f"{spread(looking)} ms", ratio)
 
 
 def _sent(stages: dict[str, list[float]], what: str) -> Figure:

@@ -3,18 +3,21 @@
  *   deaths ROUNDS FLOOR CHILDREN SHAPE SETTLE WORKER -- ROOT [ARGUMENT]...
  *
  * Each round starts ROOT with the arguments of root.c, waits SETTLE microseconds once its
- * CHILDREN are there, and kills it with SIGKILL. With FLOOR 1 each round is followed by one in
+ * CHILDREN are there, and kills it with SIGKILL. With FLOOR 1 each round is followed by two in
  * which WORKER is the root, which nobody watches, and a process of our own that knows the list
- * waits on a pidfd and signals through pidfds: the least that it can take.
+ * waits on a pidfd and signals through pidfds: the least that it can take. In the second of them
+ * it reads of each process what a judgement needs before it signals the first: the least that it
+ * can take somebody who looks.
  *
  * Prints a line a round, times in ns of CLOCK_MONOTONIC:
- *   watched|floor ROOT KILLED GONE MISSED TERMED...      (GONE 0: not all within 5 s)
+ *   watched|floor|looking ROOT KILLED GONE MISSED TERMED...      (GONE 0: not all within 5 s)
  * and at the end
  *   bystanders HURT
  * Leaves its parent at the start, so that orphans fall to a child of init as on a desktop they
  * fall to systemd --user. Ends early when its standard input is closed.
  */
 #include "common.h"
+#include <sys/stat.h>
 
 #define PATIENCE 5000
 #define BYSTANDERS 8
@@ -50,17 +53,64 @@ static void start_root(char **prefix, char **role)
     spawn(argv);
 }
 
-/* The floor: told of the end by the pidfd, it signals the list that it was given. */
-static pid_t start_floor(int root, const int *children, int count)
+/* What a round is: its root is watched, or only ours to signal for, or that after a look. */
+enum kind { WATCHED, FLOOR, LOOKING };
+static const char *const NAMES[] = {"watched", "floor", "looking"};
+
+static void read_all(const char *path)
+{
+    static char buffer[1 << 16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && read(fd, buffer, sizeof buffer) == sizeof buffer)
+        ;
+    close(fd);
+}
+
+/* The files and links that sentinel/observe reads of a process before it is judged, in that order. */
+static void look_cheaply(pid_t pid)
+{
+    char path[64];
+    for (const char **name = (const char *[]){"stat", "status", NULL}; *name; name++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", pid, *name);
+        read_all(path);
+    }
+}
+
+static void look_dearly(pid_t pid)
+{
+    char path[64], target[4096];
+    struct stat directory;
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    read_all(path);
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    if (readlink(path, target, sizeof target) < 0)
+        fail(path);
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    if (stat(path, &directory))
+        fail(path);
+    for (int fd = 0; fd < directory.st_size; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+        if (readlink(path, target, sizeof target) < 0 && errno != ENOENT)
+            fail(path);
+    }
+}
+
+/* Told of the end by the pidfd, it signals the list that it was given. */
+static pid_t start_floor(int root, const int *children, int count, enum kind kind)
 {
     pid_t pid = fork();
     if (pid < 0)
         fail("fork");
     if (pid == 0) {
         end_with_parent();
-        if (ended(root, -1))
-            for (int i = count; i--;)
-                signal_through(children[i], SIGTERM);
+        if (!ended(root, -1))
+            _exit(1);
+        for (int i = 0; kind == LOOKING && i < count; i++)
+            look_cheaply(board->children[i].pid);
+        for (int i = 0; kind == LOOKING && i < count; i++)
+            look_dearly(board->children[i].pid);
+        for (int i = count; i--;)
+            signal_through(children[i], SIGTERM);
         _exit(0);
     }
     return pid;
@@ -74,7 +124,7 @@ static void reap(pid_t floor)
         ;
 }
 
-static int play(char **prefix, char **role, int count, int settle, int is_floor)
+static int play(char **prefix, char **role, int count, int settle, enum kind kind)
 {
     int fds[MOST_CHILDREN], missed = 0;
     pid_t floor = 0;
@@ -89,8 +139,8 @@ static int play(char **prefix, char **role, int count, int settle, int is_floor)
     for (int i = 0; i < count; i++)
         if ((fds[i] = pidfd_of(board->children[i].pid)) < 0)
             fail("pidfd_open");
-    if (is_floor)
-        floor = start_floor(root, fds, count);
+    if (kind != WATCHED)
+        floor = start_floor(root, fds, count, kind);
     usleep(settle);
     int64_t killed = now(), deadline = killed + PATIENCE * 1000000LL;
     if (signal_through(root, SIGKILL))
@@ -100,7 +150,7 @@ static int play(char **prefix, char **role, int count, int settle, int is_floor)
         missed += !ended(fds[i], left > 0 ? (int)left : 0);
     }
     int64_t gone = now();
-    printf("%s %d %lld %lld %d", is_floor ? "floor" : "watched", board->root, (long long)killed,
+    printf("%s %d %lld %lld %d", NAMES[kind], board->root, (long long)killed,
            missed ? 0LL : (long long)gone, missed);
     for (int i = 0; i < count; i++) {
         printf(" %lld", (long long)board->children[i].termed);
@@ -145,9 +195,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < BYSTANDERS; i++)
         bystanders[i] = pidfd_of(spawn(bystander));
     for (int round = 0, bad = 0; round < rounds && bad < ENOUGH && !dismissed(); round++) {
-        bad += play(argv + 8, role, count, settle, 0) > 0;
-        if (with_floor)
-            play(worker, role, count, settle, 1);
+        bad += play(argv + 8, role, count, settle, WATCHED) > 0;
+        for (enum kind kind = FLOOR; with_floor && kind <= LOOKING; kind++)
+            play(worker, role, count, settle, kind);
     }
     for (int i = 0; i < BYSTANDERS; i++) {
         hurt += ended(bystanders[i], 0);
