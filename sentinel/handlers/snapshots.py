@@ -70,8 +70,6 @@ class Snapshots:
         self._cost = 0.0
         self._last = b""
         self._failing = False
-        # Said once, and seldom: with its process gone nobody could tell any more for whom else it holds.
-        bus.subscribe(KeepSaid, lambda _: self.save())
 
     # -- for the next agent ------------------------------------------------------------
 
@@ -111,6 +109,8 @@ class Snapshots:
                 atomic.set_aside(self._path)
             self._bus.publish(LedgerRestored(0, 0, 0, str(error)))
         self._ledger.on_change = self._changed
+        # Said once, and seldom: with its process gone nobody could tell any more for whom else it holds.
+        self._bus.subscribe(KeepSaid, lambda _: self.save())
         self._changed()
 
     def _put_back(self, saved: tuple[Saved, ...]) -> None:

@@ -150,6 +150,15 @@ def test_what_a_person_says_of_whom_to_keep_is_saved_at_once(agent, where, famil
     assert root.pid in {member.id.pid for member in saved.members}
 
 
+def test_who_has_not_taken_over_leaves_what_the_agent_before_wrote_as_it_is(room, where, family):
+    """In safe mode, and where a command looks for itself: what little is known there would replace all of it."""
+    _, _, child, _ = family
+    before = where.ledger.read_bytes()
+    safe = Agent(where)
+    safe.bus.publish(KeepSaid(processes.identify(child), "sleep", "", kept=True))
+    assert where.ledger.read_bytes() == before
+
+
 def test_what_came_and_went_meanwhile_costs_no_write(agent, where, room, family):
     root, *_ = family
     agent.fire()
