@@ -59,7 +59,7 @@ class ProcessFacts:
     hangup_ignored: bool = False
     hangup_caught: bool = False
     hangup_pending: bool = False
-    """It was sent a SIGHUP that it has not taken yet: on a busy machine its end may be a while coming."""
+    """It was sent a SIGHUP, does not hold it off, and has not taken it yet: on a busy machine that may take a while."""
     foreign_namespace: bool = False
     """It lives in a pid namespace that is not ours, where numbers mean other things."""
     kernel_thread: bool = False

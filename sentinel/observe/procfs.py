@@ -111,7 +111,7 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
             tracer=int(_field(raw, b"TracerPid")),
             ignored=bool(int(_field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
             caught=bool(int(_field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
-            pending=bool(int(_field(raw, b"ShdPnd"), 16) & SIGHUP_BIT),
+            pending=bool(int(_field(raw, b"ShdPnd"), 16) & ~int(_field(raw, b"SigBlk"), 16) & SIGHUP_BIT),
             foreign=len(_field(raw, b"NSpid").split()) > 1,
         )
     except (ValueError, IndexError):

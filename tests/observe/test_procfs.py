@@ -183,14 +183,18 @@ def test_signal_dispositions_are_seen():
     assert seen == {"SIG_DFL": (False, False), "SIG_IGN": (True, False), "f": (False, True)}
 
 
-@pytest.mark.parametrize("pending", [True, False])
-def test_a_hangup_that_was_not_taken_yet_is_seen(pending):
-    code = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [1]); print(flush=True); input()"
+@pytest.mark.parametrize("blocked", [True, False])
+def test_a_hangup_that_was_not_taken_yet_is_seen_unless_it_is_held_off(blocked):
+    hold_off = "signal.pthread_sigmask(signal.SIG_BLOCK, [1]);" if blocked else ""
+    code = f"import signal; signal.signal(1, print); {hold_off} print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        if pending:
-            process.send_signal(signal.SIGHUP)
-        assert processes.look(process.pid).hangup_pending is pending
+        process.send_signal(signal.SIGSTOP)  # it takes nothing any more
+        until(lambda: processes.look(process.pid).state == "T", "it being stopped")
+        assert not processes.look(process.pid).hangup_pending
+        process.send_signal(signal.SIGHUP)
+        assert processes.look(process.pid).hangup_pending is not blocked
+        process.send_signal(signal.SIGCONT)
         process.communicate(b"\n")
 
 
