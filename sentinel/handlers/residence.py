@@ -79,7 +79,7 @@ class Residence:
         """Close the inbox for good. That its socket goes is a change in the directory, too, and nothing to mend."""
         self._left = True
         if self._moving is not None:
-            await self._moving
+            await asyncio.wait([self._moving])
         await self._inbox.close()
 
     async def _reopen(self) -> None:
