@@ -133,7 +133,7 @@ def _about(trouble: Trouble) -> Iterator[str]:
         yield f"       fix: {clean(trouble.remedy.says, 400)}"
     elif trouble.hint:
         condition, colon, command = clean(trouble.hint, 400).rpartition(": ")
-        yield f"       you can: {condition}{colon}{screen.unbroken(command)}"
+        yield f"       you can: {condition}{colon}{screen.unbroken(command) if colon else command}"
 
 
 def _as_data(report: Report) -> dict[str, object]:

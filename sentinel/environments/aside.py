@@ -29,7 +29,7 @@ def put_empty_aside(path: str, suffix: str) -> bool:
     if is_empty_file(aside) is True:
         return True
     with suppress(OSError):  # the name is taken by now, or there is nothing
-        directory = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             put_back(directory, os.path.basename(aside), os.path.basename(path))
         finally:
