@@ -97,8 +97,8 @@ def _end(directory: int, target: Stale, aside: str, bound: Bound | Unknown) -> O
     try:
         status = status_of(directory, aside)
         now = os.path.join(os.path.dirname(target.path), aside)
-        dead = isinstance(bound, Bound) and bound.holds(now, status) is False and answers(now) is False
-        if dead and _is_it(status, target):
+        dead = _is_it(status, target) and isinstance(bound, Bound) and bound.holds(now, status) is False
+        if dead and answers(now) is False:  # asked last: nobody calls at a stranger's
             os.unlink(aside, dir_fd=directory)
             return Outcome(target.path, Result.REMOVED)
         put_back(directory, aside, os.path.basename(target.path))
