@@ -31,8 +31,6 @@ Rejudge = Callable[[ProcessId], ProcessVerdict]
 _KILL_PATIENCE = 2.0
 """Seconds to wait for the end after SIGKILL: a process with much memory takes a while, one
 that the kernel holds in an uninterruptible wait may take for ever."""
-_JUST_NOW = "it was about to be sent SIGTERM and is spared now"
-_SINCE = "it was sent SIGTERM and is spared now"
 _LOOK_EVERY = 0.02
 """Seconds between looks where there are no pidfds to wait on."""
 
@@ -103,7 +101,7 @@ class Signaller:
                 strike.grips[target.id] = grip
         if strike.grips and self._announce(strike, strike.awaited(action.grace), cause):
             if looked.is_stale:
-                _reconsider(strike, rejudge, _JUST_NOW)
+                _reconsider(strike, rejudge, asked=False)
             self._send(strike, signal.SIGTERM)
         return strike
 
@@ -112,10 +110,10 @@ class Signaller:
         try:
             await _await_ends(strike, strike.action.grace, Result.ENDED)
             looked = Glimpse()
-            _reconsider(strike, rejudge, _SINCE)
+            _reconsider(strike, rejudge, asked=True)
             if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
                 if looked.is_stale:
-                    _reconsider(strike, rejudge, _SINCE)
+                    _reconsider(strike, rejudge, asked=True)
                 self._send(strike, signal.SIGKILL)
                 await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
         finally:  # also when it is broken off: nothing is held on to
@@ -189,15 +187,22 @@ def _signal(who: ProcessId, grip: int | None, number: signal.Signals) -> Outcome
     return None
 
 
-def _reconsider(strike: Strike, rejudge: Rejudge, before: str) -> None:
-    """Whatever changed meanwhile counts. ``before`` begins the reason of each that is spared now."""
+def _reconsider(strike: Strike, rejudge: Rejudge, *, asked: bool) -> None:
+    """Whatever changed meanwhile counts.
+
+    Args:
+        strike: Of whom those are judged that are awaited.
+        rejudge: Judges one process from a fresh look.
+        asked: They were sent SIGTERM, and are about to be killed: who may not be is let go.
+    """
+    when = "it was sent SIGTERM" if asked else "it was about to be sent SIGTERM"
     for who in list(strike.grips):
         match rejudge(who):
             case Absent():
-                strike.settle(who, Result.ENDED)
+                strike.settle(who, Result.ENDED if asked else Result.GONE)
             case Spared(reason=reason):
-                strike.settle(who, Result.REFUSED, f"{before}: {reason}")
-            case Condemned(no_kill=why) if why:
+                strike.settle(who, Result.REFUSED, f"{when} and is spared now: {reason}")
+            case Condemned(no_kill=why) if asked and why:
                 strike.settle(who, Result.SURVIVED, why)
             case Condemned():
                 pass

@@ -134,6 +134,39 @@ def test_the_second_judgement_is_heeded(handles, start, verdict, result):
     assert process.poll() is None
 
 
+@pytest.fixture
+def slow(monkeypatch):
+    """A journal whose disk is so busy that the judgement is old when the intent is recorded."""
+    book = Book()
+    intend = book.intend
+    monkeypatch.setattr(book, "intend", lambda action, cause=0: (time.sleep(0.4), intend(action, cause))[1])
+    return book
+
+
+def test_who_may_not_be_killed_is_asked_to_end_all_the_same(handles, start, slow):
+    obeys, stubborn = start(), start(STUBBORN)
+    outcomes = see_through(
+        Signaller(handles, slow, NOBODY),
+        terminate(obeys, stubborn, grace=2.0),
+        lambda who: Condemned(who, None, (), no_kill="it is a database"),
+    )
+    assert [(o.result, o.reason) for o in outcomes] == [(Result.ENDED, ""), (Result.SURVIVED, "it is a database")]
+    assert obeys.wait() == -signal.SIGTERM
+    assert stubborn.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "result"),
+    [(lambda who: Spared(who, "stopped", "it is stopped"), Result.REFUSED), (Absent, Result.GONE)],
+)
+def test_who_is_spared_or_gone_before_anything_was_sent_did_not_end_of_it(handles, start, slow, verdict, result):
+    process = start()
+    (outcome,) = see_through(Signaller(handles, slow, NOBODY), terminate(process), verdict)
+    assert outcome.result is result
+    assert outcome.reason in {"", "it was about to be sent SIGTERM and is spared now: it is stopped"}
+    assert process.poll() is None
+
+
 def test_nothing_is_sent_that_cannot_be_recorded(handles, start):
     process = start()
     outcomes = see_through(Signaller(handles, Book(full=True), NOBODY), terminate(process))
