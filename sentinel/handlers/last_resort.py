@@ -69,6 +69,13 @@ class LastResort:
         began = time.monotonic()
         self._scopes.complete(record)
         again = SecondLook(record, self._examiner, self._restraint)
-        outcomes, intent = groups.end(record.session, again, self._catch_up, self._journal, cause)
+        outcomes, intent = groups.end(
+            record.session,
+            again,
+            catch_up=self._catch_up,
+            held=self._restraint.held,
+            journal=self._journal,
+            cause=cause,
+        )
         if outcomes:
             self._bus.publish(CleanedUp(record.session, outcomes, time.monotonic() - began, intent), cause)

@@ -2,7 +2,8 @@
 
 Only a group that a ``sentinel run`` made for its command, named with its identity. What
 stands in there descends from that command, whoever else was moved there by hand is not in
-the ledger. One that is spared spares them all.
+the ledger. One that is spared spares them all. The kernel kills whoever is there by then, so a
+look that is too old is made anew, at all of them.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ from sentinel.reaper.staleness import Glimpse
 
 _TIRELESS = "it goes on forking after the grace, faster than it can be looked at"
 
-_CHANGED = "its control group was about to be killed, and somebody in it is spared now"
+_CHANGED = "its control group was about to be killed, and now somebody in it is spared, or nobody is left"
 
 
 def end(
-    session: Session, rejudge: Rejudge, catch_up: Callable[[], None], journal: Journal, cause: int
+    session: Session,
+    rejudge: Rejudge,
+    *,
+    catch_up: Callable[[], None],
+    held: Callable[[], str],
+    journal: Journal,
+    cause: int,
 ) -> tuple[tuple[Outcome, ...], int]:
     """Kill whoever is in the group of a dead run, if each of them is condemned, without mercy, or gone by now.
 
@@ -36,6 +43,7 @@ def end(
         session: The dead session.
         rejudge: Judges one process from a fresh look.
         catch_up: Has the ledger know who was born up to now.
+        held: Why nothing may be ended now; empty when it may. Asked last: perhaps nobody could be judged.
         journal: Where the intent goes first.
         cause: ``seq`` of what led to it.
 
@@ -45,25 +53,21 @@ def end(
     group = _open(session)
     if group is None:
         return (), 0
-    intent = 0
+    intent, looked = 0, Glimpse()
     try:
-        looked = Glimpse()
-        found = cgroups.processes_in(session.scope)
-        catch_up()  # after the look: who was in the group is in the ledger by now
-        condemned = _judge(found, rejudge) if isinstance(found, list) and found else None
-        if condemned is None:
+        if (condemned := _look(session.scope, rejudge, catch_up)) is None:
             return (), 0
         intent = journal.intend(KillGroup(session, session.scope, (_TIRELESS,)), cause)
-        if looked.is_stale and _judge([one.id.pid for one in condemned], rejudge) is None:
+        if looked.is_stale and (condemned := _look(session.scope, rejudge, catch_up)) is None:
             return (Outcome(session.scope, Result.REFUSED, _CHANGED),), intent
-        with open(os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=group), "w", encoding="ascii") as file:
-            file.write("1")
+        if why := held():
+            return (Outcome(session.scope, Result.HELD, why),), intent
+        _kill(group)
     except (OSError, JournalUnwritable) as error:
         return (Outcome(session.scope, Result.REFUSED, f"its control group was not killed: {error}"),), intent
     finally:
         os.close(group)
-    seen = tuple(Outcome(str(who.id), Result.KILLED, "with its control group", who.facts.name) for who in condemned)
-    return seen or (Outcome(session.scope, Result.KILLED, _TIRELESS),), intent
+    return _killed(session.scope, condemned), intent
 
 
 def remove(wrapper: ProcessId, path: str) -> None:
@@ -87,6 +91,23 @@ def _open(session: Session) -> int | None:
         os.close(group)
         return None
     return group
+
+
+def _kill(group: int) -> None:
+    with open(os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=group), "w", encoding="ascii") as file:
+        file.write("1")
+
+
+def _killed(scope: str, seen: list[Condemned]) -> tuple[Outcome, ...]:
+    each = tuple(Outcome(str(who.id), Result.KILLED, "with its control group", who.facts.name) for who in seen)
+    return each or (Outcome(scope, Result.KILLED, _TIRELESS),)
+
+
+def _look(scope: str, rejudge: Rejudge, catch_up: Callable[[], None]) -> list[Condemned] | None:
+    """Who is in the group; None when nobody is, or one of them may not be killed."""
+    found = cgroups.processes_in(scope)
+    catch_up()  # after the look: who was in the group is in the ledger by now
+    return _judge(found, rejudge) if isinstance(found, list) and found else None
 
 
 def _judge(pids: list[int], rejudge: Rejudge) -> list[Condemned] | None:

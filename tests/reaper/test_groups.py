@@ -76,8 +76,8 @@ def condemn(who, **more):
     return Condemned(who, ProcessFacts(who, 1, 1, 1, 0, "S", "sleep", os.getuid()), ("a test says so",), **more)
 
 
-def kill(session, book, rejudge=condemn, catch_up=lambda: None):
-    return hand.end(session, rejudge, catch_up, book, 7)
+def kill(session, book, rejudge=condemn, catch_up=lambda: None, held=lambda: ""):
+    return hand.end(session, rejudge, catch_up=catch_up, held=held, journal=book, cause=7)
 
 
 def died_of(process):
@@ -171,20 +171,64 @@ def test_nothing_is_killed_that_cannot_be_recorded(scope, start, book):
     assert process.poll() is None
 
 
-def test_mercy_what_changes_while_the_journal_keeps_it_waiting_counts(scope, start, book, monkeypatch):
-    process, intend, judged = start(scope), book.intend, []
+@pytest.fixture
+def meanwhile(book, monkeypatch):
+    """What happens while the intent waits for a busy disk."""
+    intend, happen = book.intend, []
 
     def wait_for_the_disk(action, cause=0):
         time.sleep(0.4)
+        for what in happen:
+            what()
         return intend(action, cause)
 
-    def judge(who):
-        judged.append(who)
-        return condemn(who) if len(judged) == 1 else Spared(who, "stopped", "a debugger came", ())
-
     monkeypatch.setattr(book, "intend", wait_for_the_disk)
+    return happen
+
+
+def test_mercy_what_changes_while_the_journal_keeps_it_waiting_counts(scope, start, book, meanwhile):
+    process, spared = start(scope), set()
+    meanwhile.append(lambda: spared.add(process.pid))
+
+    def judge(who):
+        return Spared(who, "stopped", "a debugger came", ()) if who.pid in spared else condemn(who)
+
     ((outcome,), intent) = kill(run(scope), book, judge)
     assert (outcome.result, intent) == (Result.REFUSED, 1)
+    assert process.poll() is None
+
+
+def test_mercy_who_comes_into_the_group_while_the_journal_keeps_it_waiting_counts(scope, start, book, meanwhile):
+    process, order = start(scope), []
+    meanwhile.append(lambda: order.extend(["born", start(scope)]))
+
+    def judge(who):
+        order.append(who.pid)
+        return condemn(who) if who.pid == process.pid else Spared(who, "daemonised", "a test says so", ())
+
+    ((outcome,), _) = kill(run(scope), book, judge, lambda: order.append("caught up"))
+    assert outcome.result is Result.REFUSED
+    _, _, _, newborn, *again = order
+    assert again[0] == "caught up"
+    assert again[-1] == newborn.pid
+    assert process.poll() is newborn.poll() is None
+
+
+@pytest.mark.parametrize("judge", [condemn, Absent])
+def test_mercy_a_pause_while_it_is_recorded_counts_whether_or_not_anybody_could_be_judged(scope, start, book, judge):
+    process = start(scope)
+    ((outcome,), intent) = kill(run(scope), book, judge, held=lambda: "a person has paused Sentinel")
+    assert (outcome.result, outcome.reason, intent) == (Result.HELD, "a person has paused Sentinel", 1)
+    assert process.poll() is None
+
+
+def test_a_group_that_was_left_while_the_journal_kept_it_waiting_is_not_said_to_be_killed(
+    scope, start, groups, book, meanwhile
+):
+    process = start(scope)
+    meanwhile.append(lambda: groups.move(process.pid, f"/{groups.top.name}"))
+    ((outcome,), _) = kill(run(scope), book)
+    assert outcome.result is Result.REFUSED
     assert process.poll() is None
 
 
