@@ -66,9 +66,9 @@ def _taken_for_outer(process: Process, house: House, promised: Promises) -> bool
     """Whether what it bore may count as that of a dead session around it: a limit of the samples, and of a new agent.
 
     What was lost between two of them, and whom nobody could tell to be a session at its birth,
-    is not in the ledger, so it cannot be in doubt there.
+    is not in the ledger, so it cannot be in doubt there. What still hangs under its own root can be seen to.
     """
-    if not promised.sampled and not process.lost:
+    if (not promised.sampled and not process.lost) or house.root in process.above():
         return False
     return house.unheard or (house.outer is not None and not house.outer.alive)
 
