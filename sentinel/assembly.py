@@ -135,9 +135,9 @@ def build(
     # Who answers what, in the order in which they do.
     UnstickServers(bus, ledger, signaller, later)
     bookkeeper = Bookkeeper(bus, ledger, handles, exits, sampled=sampled, runtime=paths.runtime)
-    scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, later=later, uid=us.uid)
-    keeping = Keeping(bus, ledger, switches, us.uid)
     openings = Openings(bus, ledger=ledger, handles=handles, exits=exits, bookkeeper=bookkeeper, uid=us.uid)
+    scopes = Scopes(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, openings=openings, later=later)
+    keeping = Keeping(bus, ledger, switches, us.uid)
     discovery = Discovery(bus, ledger=ledger, handles=handles, bookkeeper=bookkeeper, openings=openings, later=later)
     runs = RunSessions(bus, ledger, bookkeeper=bookkeeper, openings=openings, runtime=paths.runtime, catch_up=catch_up)
     restraint = Restraint(bus, ledger, policy, switches, us.uid)

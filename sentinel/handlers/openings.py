@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sentinel.bus import Bus
@@ -76,14 +76,15 @@ class Openings:
         found = self._bookkeeper.adopt_below(session.root.pid)
         self.put_around(session, session.root)
         self._bus.publish(SessionOpened(session, how))
-        self._tell_of(found, BORN if how == BORN else FOUND)
+        self.tell_of(found, BORN if how == BORN else FOUND)
         return session
 
     def adopt_below(self, pid: int) -> None:
         """Write down what hangs under a watched process and is not in the ledger yet."""
-        self._tell_of(self._bookkeeper.adopt_below(pid), FOUND)
+        self.tell_of(self._bookkeeper.adopt_below(pid), FOUND)
 
-    def _tell_of(self, found: list[int], how: str) -> None:
+    def tell_of(self, found: Iterable[int], how: str) -> None:
+        """Have it asked what these are, which came into the book by a look: parents first."""
         for pid in found:
             if processes.owner(pid) in {self._uid, None}:  # None: nobody can tell, so it is in doubt
                 self.on_found(pid, how)

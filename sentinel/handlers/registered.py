@@ -250,7 +250,7 @@ class RegisteredSessions:
             self._handles.drop(member.id)
         self._ledger.close(session.key)
         if (outer := self._ledger.record(session.outer)) is not None:
-            self._bookkeeper.adopt_below(outer.session.root.pid)
+            self._openings.adopt_below(outer.session.root.pid)  # whom nobody could read is in doubt there as well
         self._bus.publish(SessionReleased(session))
 
     def moved(self, event: SessionMoved) -> None:

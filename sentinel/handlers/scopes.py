@@ -6,13 +6,14 @@ import time
 from dataclasses import replace
 
 from sentinel.bus import Bus
-from sentinel.core.events import SessionDied, SessionOpened
+from sentinel.core.events import FOUND, SessionDied, SessionOpened
 from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Record, Witness
 from sentinel.core.scopes import is_a_panes, stands_in
 from sentinel.core.sessions import Kind
 from sentinel.handlers.bookkeeper import Bookkeeper
 from sentinel.handlers.later import Later
+from sentinel.handlers.openings import Openings
 from sentinel.observe import cgroups, processes
 from sentinel.observe.handles import Handles
 
@@ -25,7 +26,8 @@ class Scopes:
 
     Such a process was born while nobody was told (lost notices, no agent), and has lost the
     parent under which it would have been found. It counts as having left that while the
-    session lived, since nobody saw it: so what was daemonised stays.
+    session lived, since nobody saw it: so what was daemonised stays. It may be the root of a
+    session of its own, and is in doubt while nobody can tell.
     """
 
     def __init__(
@@ -35,14 +37,14 @@ class Scopes:
         ledger: Ledger,
         handles: Handles,
         bookkeeper: Bookkeeper,
+        openings: Openings,
         later: Later,
-        uid: int,
     ) -> None:
         self._ledger = ledger
         self._handles = handles
         self._bookkeeper = bookkeeper
+        self._openings = openings
         self._later = later
-        self._uid = uid
         bus.subscribe(SessionOpened, self.opened)
         bus.subscribe(SessionDied, self.died)
 
@@ -83,12 +85,16 @@ class Scopes:
         pids = found if isinstance(found, list) else []
         links = [link for pid in pids if pid not in self._ledger and isinstance(link := processes.above(pid), Above)]
         strangers = {link.id.pid: link for link in links if not link.dead}
+        entered = []
         while strangers:
             # Parents first: who hangs under one that is known is that one's child.
             first = [link for link in strangers.values() if link.parent not in strangers] or [*strangers.values()]
             for link in first:
                 del strangers[link.id.pid]
                 self._enter(link, record)
+                entered.append(link.id.pid)
+        # All of them first: what one of them bore goes over to its session, or into its doubt.
+        self._openings.tell_of(filter(self._ledger.__contains__, entered), FOUND)
 
     def _enter(self, link: Above, record: Record) -> None:
         who = self._handles.take(link.id.pid)
@@ -99,7 +105,7 @@ class Scopes:
             return
         cgroup = cgroups.of(who.pid)
         stands = isinstance(cgroup, str) and stands_in(cgroup, record.session.scope)
-        if stands and processes.owner(who.pid) == self._uid and self._handles.ended(who) is False:
+        if stands and self._openings.is_ours(who.pid) and self._handles.ended(who) is False:
             self._bookkeeper.claim(who, record.session.key)
         else:
             self._handles.drop(who)

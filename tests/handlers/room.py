@@ -267,6 +267,12 @@ def make_program(directory, name):
     return str(path)
 
 
+def becoming(program, name):
+    """Script of a puppet's child that becomes that program, and outlives the one that tells it what to do."""
+    keep = "told, tell = os.pipe(); os.dup2(told, 0); os.set_inheritable(tell, True); "
+    return f"{keep}os.execv({program!r}, [{name!r}])"
+
+
 def end_everything():
     """End what the test left, and reap it. Only where nothing but the test has a number."""
     assert os.environ.get("SENTINEL_TEST_NAMESPACE")

@@ -55,8 +55,8 @@ def later(room, restraint):
         ledger=room.ledger,
         handles=room.handles,
         bookkeeper=room.keep_books(),
+        openings=room.openings,
         later=ask,
-        uid=os.getuid(),
     )
     LastResort(
         room.bus,

@@ -17,7 +17,7 @@ from sentinel.core.events import (
     SessionReleased,
     SourceDegraded,
 )
-from sentinel.core.facts import ProcessId
+from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.core.verdicts import Condemned, Spared
@@ -27,7 +27,7 @@ from sentinel.observe import processes
 from sentinel.registry.entries import Place, Proof, Status
 from sentinel.registry.registry import Registry
 from sentinel.registry.store import Store
-from tests.handlers.room import ended, killed, until
+from tests.handlers.room import becomes, becoming, ended, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -360,6 +360,38 @@ def test_mercy_one_that_said_it_is_over_and_goes_on_is_let_go(room, registered, 
     assert room.ledger.record(session.key) is None
     assert {room.owner(root), room.owner(child)} == {around.key}
     assert isinstance(verdict(room, child), Spared)
+
+
+@pytest.fixture
+def unread(room, program, monkeypatch):
+    """A process, the pid of what it bore, and of an agent under that: nobody can tell that it is one."""
+    outer, script = room.start(), becoming(program("codex"), "codex")
+    root = outer.do(f"bear({f'bear({script!r}); time.sleep(60)'!r})")
+    agent = until(lambda: processes.children(root), "its child")[0]
+    becomes(agent, "codex")
+    sighted = processes.program
+    monkeypatch.setattr(
+        processes, "program", lambda pid: Unknown("what it runs", "nobody told") if pid == agent else sighted(pid)
+    )
+    return outer, root, agent
+
+
+def test_mercy_an_agent_inside_of_what_is_let_go_that_nobody_could_read_is_in_doubt_around_it_too(
+    room, registered, registry, later, unread
+):
+    """Its own session is not known yet: it would be the work of the one around it, when that dies first."""
+    outer, root, agent = unread
+    around = room.open(outer.pid)
+    room.forked(outer.pid, root)
+    registry.register("api", pid=root)
+    registered.enlisted("api")
+    registry.end("api")
+    registered.enlisted("api")
+    later.comes()
+    assert {room.owner(root), room.owner(agent)} == {around.key}
+    dies(room, outer)
+    assert isinstance(verdict(room, root), Condemned)
+    assert isinstance(verdict(room, agent), Spared)
 
 
 def test_mercy_the_generation_before_is_let_go_when_it_goes_on(room, registered, registry, later):

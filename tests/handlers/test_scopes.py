@@ -9,12 +9,13 @@ import sys
 import pytest
 
 from sentinel.core.events import SessionDied, SessionOpened
+from sentinel.core.facts import Unknown
 from sentinel.core.ledger import Witness
 from sentinel.core.sessions import Kind
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.scopes import Scopes
 from sentinel.observe import processes
-from tests.handlers.room import becomes, born, dead, killed, until
+from tests.handlers.room import becomes, becoming, born, dead, killed, until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"),
@@ -31,14 +32,19 @@ def later():
 
 
 @pytest.fixture
-def scopes(room, later):
+def discovery(room, later):
+    return room.discover(later=lambda delay, call, *arguments: later.append((delay, call, arguments)))
+
+
+@pytest.fixture
+def scopes(room, later, discovery):
     return Scopes(
         room.bus,
         ledger=room.ledger,
         handles=room.handles,
-        bookkeeper=room.keep_books(),
+        bookkeeper=room.bookkeeper,
+        openings=room.openings,
         later=lambda delay, call, *arguments: later.append((delay, call, arguments)),
-        uid=os.getuid(),
     )
 
 
@@ -115,6 +121,34 @@ def test_it_is_found_before_the_dead_pane_is_judged(room, pane):
     verdicts = {v.id.pid: type(v) for v in room.examiner.left_by(room.ledger.record(session.key))}
     assert verdicts.pop(lost) is Condemned
     assert list(verdicts.values()) == [Spared]  # daemonised on purpose, as far as anybody can tell
+
+
+def test_mercy_an_agent_that_is_found_there_is_in_doubt_while_nobody_can_tell_what_it_is(
+    room, pane, program, monkeypatch
+):
+    """It may be at work: it is judged with the pane by the very event that has it found."""
+    agent, lost = lose(pane, becoming(program("codex"), "codex")), lose(pane)
+    becomes(agent, "codex")
+    becomes(lost, "sleep")
+    sighted = processes.program
+    monkeypatch.setattr(
+        processes, "program", lambda pid: Unknown("what it runs", "nobody told") if pid == agent else sighted(pid)
+    )
+    session = record(room, pane).session
+    pane.end()
+    room.bookkeeper.look_after()
+    verdicts = room.examiner.left_by(room.ledger.record(session.key))
+    assert {v.id.pid: type(v) for v in verdicts} == {lost: Condemned, agent: Spared}
+
+
+def test_mercy_an_agent_that_is_found_there_is_a_session_of_its_own(room, pane, program):
+    agent = lose(pane, becoming(program("codex"), "codex"))
+    becomes(agent, "codex")
+    session = record(room, pane).session
+    pane.end()
+    room.bookkeeper.look_after()
+    assert room.ledger.rooted_at(agent).outer == session.key
+    assert room.examiner.left_by(room.ledger.record(session.key)) == ()
 
 
 def test_what_hangs_under_one_that_is_known_is_its_child(room, pane, scopes):
