@@ -404,6 +404,7 @@ def test_its_own_tmux_server_is_no_session_but_dies_with_it(room, program, disco
 def test_another_tmux_server_that_an_overmind_started_is_a_session_of_its_own(room, program, discovery, tmux):
     manager = start(room, program, "overmind", "start", "-w", "shop")
     tmux("new-session", "-d", "sleep 600")
+    becomes(int(tmux("display-message", "-p", "#{pane_pid}")), "sleep")  # before that it may have no terminal yet
     room.forked(manager.pid, server_pid())
     room.bus.publish(ProcessRenamed(server_pid()))
     assert [session.kind for session in opened(room)] == [Kind.OVERMIND, Kind.TMUX, Kind.PANE]
