@@ -392,6 +392,11 @@ CONDEMNED = [
             "session": session(command=150),
         },
     ),
+    (
+        "daemonised",
+        "the command's child, seen at its birth, in a session of another",
+        {"member": left(forked_only=None), "facts": facts(session=999), "session": session(command=150)},
+    ),
     ("daemonised", "nobody told what its parent ran, in the root's session", {"member": left(forked_only=None)}),
     (
         "daemonised",

@@ -235,14 +235,14 @@ def test_the_root_of_a_session_is_no_such_middle():
 
 
 def test_what_one_bore_that_was_spared_is_its_heir_when_that_ends_also_through_another():
-    ledger = family((100, 1), (1, 2))
+    ledger = family((100, 1), (1, 2), (100, 5))
     ledger.exited(100, Death(5.0, KILLED))
     ledger.judged([Spared(who(1), "nohup", "it is"), Spared(who(2), "sheltered", "it is"), Absent(who(99))])
     ledger.enter(who(3), 1, 6.0)  # judged by nobody yet
     ledger.enter(who(4), 3, 6.0)
     ledger.exited(3, Death(7.0, ENDED))
     ledger.exited(1, Death(8.0, ENDED))
-    assert [ledger.member(pid).heir_of for pid in (2, 4)] == ["nohup", "nohup"]
+    assert [ledger.member(pid).heir_of for pid in (2, 4, 5)] == ["nohup", "nohup", ""]
 
 
 def test_what_one_bore_that_was_to_be_ended_is_nobodys_heir():
@@ -558,6 +558,7 @@ def test_doubt_trust_and_the_end_of_an_empty_session_are_told():
     for change in (
         lambda: ledger.doubt(ledger.member(200)),
         lambda: ledger.trust(who(200)),
+        lambda: ledger.judged([Spared(who(200), "kept", "it is")]),
         lambda: ledger.close(root(100).key),
     ):
         told.clear()

@@ -131,6 +131,7 @@ def test_a_session_that_was_dead_stays_as_dead_as_it_was():
 def test_what_one_had_borne_that_was_spared_and_ended_meanwhile_is_its_heir():
     before = family()
     before.exited(100, Death(40.0, 9))
+    assert restart(before, 2).member(3).heir_of == ""
     before.judged([Spared(who(2), "daemonised", "it is")])
     assert restart(before, 2).member(3).heir_of == "daemonised"
     assert restart(before).member(3).heir_of == ""
