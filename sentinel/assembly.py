@@ -104,6 +104,7 @@ class Core:
             policy=self.policy,
             condition=condition,
             trouble=lambda: self.journal.trouble,
+            unwatched=self.discovery.unwatched,
         )
 
 

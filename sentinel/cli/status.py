@@ -96,6 +96,8 @@ def _lines(data: dict[str, object]) -> list[str]:
         lines.append(f"It leaves {_number(data, 'kept', 'kept process')} alone: see sentinel keep.")
     if data.get("dead"):
         lines.append(f"Of {_number(data, 'dead', 'dead session')} something is left: see sentinel sessions.")
+    if data.get("unwatched"):
+        lines.append(f"Not watched: {clean(str(data['unwatched']), 400)}")
     if data.get("refused"):
         lines.append(f"The configuration is wrong, and the one before it holds: {clean(str(data['refused']), 400)}")
     lines += [f"Trouble: {clean(str(data[key]), 400)}" for key in ("trouble", "switch_trouble") if data.get(key)]

@@ -59,6 +59,8 @@ def _shortcomings(told: dict[str, object]) -> Iterator[Trouble]:
             yield Trouble(
                 "what the agent does is not written down", (str(why),), hint="make room, or the place writable"
             )
+    if why := told.get("unwatched"):
+        yield Trouble("a tmux server is not watched", (str(why),))
     if why := told.get("refused"):
         yield Trouble("the configuration is wrong, and the one before it holds", (str(why),), hint="mend that line")
     if why := told.get("held"):

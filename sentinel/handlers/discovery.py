@@ -12,7 +12,15 @@ from dataclasses import replace
 
 from sentinel.agents.recognise import Recognised
 from sentinel.bus import Bus
-from sentinel.core.events import BORN, FOUND, ProcessExecuted, ProcessRenamed, SessionOpened, SocketsFound
+from sentinel.core.events import (
+    BORN,
+    FOUND,
+    ProcessExecuted,
+    ProcessRenamed,
+    SessionOpened,
+    SocketsFound,
+    SourceDegraded,
+)
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger, Member, Witness
@@ -52,6 +60,8 @@ class Discovery:
         self._bookkeeper = bookkeeper
         self._openings = openings
         self._later = later
+        self._unwatched: dict[ProcessId, str] = {}
+        """tmux servers that are no session since nobody can tell whose they are, and what was said of it."""
         openings.on_found = self.consider
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
         bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, BORN))
@@ -80,7 +90,7 @@ class Discovery:
                 self._ledger.trust(who)
             return
         name = processes.comm(who.pid)
-        if name and self._recognise(who.pid, name, FOUND):
+        if name and self._recognise(who.pid, name, FOUND, last=not looks):
             if (session := self._ledger.rooted_at(who.pid)) is None or session.root != who:
                 self._ledger.trust(who)  # of what a session bore and lost before it was known as one, the doubt stays
         elif looks:
@@ -89,16 +99,27 @@ class Discovery:
     def _stranger_later(self, pid: int, looks: tuple[float, ...]) -> None:
         """Look again at one that nobody owns, and that may be the root of a session all the same."""
         name = "" if pid in self._ledger else processes.comm(pid)
-        if name and not self._recognise(pid, name, FOUND) and looks:
+        if name and not self._recognise(pid, name, FOUND, last=not looks) and looks:
             self._later(looks[0], self._stranger_later, pid, looks[1:])
 
-    def _recognise(self, pid: int, name: str, how: str) -> bool:
-        """Open a session if it is the root of one. False: nobody could tell."""
+    def unwatched(self) -> str:
+        """Which living tmux servers are no session since nobody can tell whose they are; empty for none."""
+        for who in list(self._unwatched):
+            link = processes.above(who.pid)
+            if not isinstance(link, Above) or link.id != who or link.dead:
+                del self._unwatched[who]
+        return "; ".join(self._unwatched.values())
+
+    def _recognise(self, pid: int, name: str, how: str, *, last: bool = False) -> bool:
+        """Open a session if it is the root of one. False: nobody could tell.
+
+        ``last``: nobody will look at it again, so it is told by what there is.
+        """
         if name == _NOHUP:
             self._ledger.ran_nohup(pid)
             return True
         if name == TMUX_SERVER:
-            return self._tmux_server(pid, how)
+            return self._tmux_server(pid, how, last=last)
         found = recognise_process(pid, name, just_born=how == BORN)
         if isinstance(found, Unknown):
             return False
@@ -167,7 +188,7 @@ class Discovery:
         rooted = self._ledger.rooted_at(pid)
         return rooted if rooted is not None and self._handles.ended(rooted.root) is False else None
 
-    def _tmux_server(self, pid: int, how: str) -> bool:
+    def _tmux_server(self, pid: int, how: str, *, last: bool) -> bool:
         link = processes.above(pid)
         if not isinstance(link, Above):
             return False
@@ -177,9 +198,12 @@ class Discovery:
         if who is None:
             return False
         about = tmux.server_of(pid)
+        if last and isinstance(about, Unknown):
+            about = self._by_arguments(who, about)
         if isinstance(about, Unknown):  # it may be an Overmind's, whose panes are no sessions
             self._openings.let_go(who)
             return False
+        self._unwatched.pop(who, None)
         member = self._ledger.member(pid)
         owner = self._ledger.record(member.owner) if member is not None and member.id == who else None
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
@@ -189,6 +213,20 @@ class Discovery:
         else:
             self._open_server(who, about, how)
         return True
+
+    def _by_arguments(self, who: ProcessId, why: Unknown) -> tmux.TmuxServer | Unknown:
+        """What a server is whose sockets nobody could tell for long: where that is refused, nobody ever will.
+
+        One that may be an Overmind's stays unknown, and that is said.
+        """
+        about = tmux.server_by_arguments(who.pid)
+        if isinstance(about, tmux.TmuxServer) and not about.is_overminds:
+            return about
+        if who not in self._unwatched:
+            said = f"tmux server {who.pid} may be an Overmind's, and nothing is cleaned up in it: {why}"
+            self._unwatched[who] = said
+            self._bus.publish(SourceDegraded("the discovery of tmux servers", said))
+        return why
 
     def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())

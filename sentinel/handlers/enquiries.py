@@ -64,6 +64,7 @@ class Enquiries:
         policy: Callable[[], Policy],
         condition: Condition,
         trouble: Callable[[], str],
+        unwatched: Callable[[], str],
     ) -> None:
         self._ledger = ledger
         self._tmux = tmux
@@ -76,6 +77,7 @@ class Enquiries:
         self._policy = policy
         self._condition = condition
         self._trouble = trouble
+        self._unwatched = unwatched
 
     def __call__(self, request: wire.Request, sender: int) -> object:
         """The data of the reply.
@@ -131,6 +133,7 @@ class Enquiries:
             "processes": len(self._ledger),
             "cleaned": self._condition.cleaned,
             "trouble": self._trouble(),
+            "unwatched": self._unwatched(),
             "safe": self._condition.safe,
             "refused": self._condition.refused,
         }

@@ -120,6 +120,20 @@ def server_of(pid: int, bound: Bound | Unknown | None = None) -> TmuxServer | Un
     return TmuxServer(None, label, INSTANCE.fullmatch(label) is not None)
 
 
+def server_by_arguments(pid: int) -> TmuxServer | Unknown:
+    """What the tmux server ``pid`` is by the arguments of its first client alone, where nobody tells its sockets.
+
+    Any argument that could be the name of an Overmind's server counts, whatever tmux made of it.
+    """
+    program = processes.program(pid)
+    if isinstance(program, Unknown):
+        return program
+    if not program[1]:
+        return Unknown(f"with which arguments tmux server {pid} was started", "nobody may read them")
+    named = any(INSTANCE.fullmatch(each, max(each.find("overmind-"), 0)) for each in program[1])
+    return TmuxServer(None, _label_of_arguments(program[1]) or "?", named)
+
+
 def _label(path: str) -> str:
     directory, _, name = path.rpartition("/")
     return name if re.fullmatch(r"tmux-\d+", directory.rpartition("/")[2]) else path

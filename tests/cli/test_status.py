@@ -71,10 +71,11 @@ def test_json_has_all_of_it(agent):
 
 
 def test_what_is_not_as_it_should_be_is_said_besides(agent):
-    agent({**ANSWER, "mode": "observe", "dead": 1, "trouble": "the disk\x1b[2J is full"})
+    agent({**ANSWER, "mode": "observe", "dead": 1, "trouble": "the disk\x1b[2J is full", "unwatched": "tmux"})
     _, out = status()
     assert 'It only observes: nothing is ended (mode = "observe").' in out
     assert "Of 1 dead session something is left: see sentinel sessions." in out
+    assert "Not watched: tmux\n" in out
     assert "Trouble: the disk\\x1b[2J is full" in out
 
 

@@ -73,6 +73,7 @@ def test_a_limit_that_cannot_be_read_is_no_answer():
         ),
         ({"trouble": "the disk is full"}, "what the agent does is not written down"),
         ({"switch_trouble": "the disk is full"}, "what the agent does is not written down"),
+        ({"unwatched": "nobody can tell whose it is"}, "a tmux server is not watched"),
         ({"held": "paused"}, "the agent ends nothing"),
         ({"source": "proc connector", "why_not_better": ""}, None),
         ({"version": "0.0.1"}, "the agent that runs is of another version"),

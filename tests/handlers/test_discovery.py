@@ -9,7 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import FOUND, ProcessExecuted, ProcessExited, ProcessRenamed, SessionDied, SessionOpened
+from sentinel.core.events import (
+    FOUND,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessRenamed,
+    SessionDied,
+    SessionOpened,
+    SourceDegraded,
+)
 from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Kind, Session
@@ -41,6 +49,19 @@ def start(room, program, name="claude", *arguments, tell=True):
     if tell:
         room.bus.publish(ProcessExecuted(puppet.pid))
     return puppet
+
+
+def comes(later):
+    """All that is to be done later is done, with what follows from it."""
+    while later:
+        _, call, arguments = later.pop(0)
+        call(*arguments)
+
+
+@pytest.fixture
+def no_sockets(monkeypatch):
+    """Stands in for a sandbox that has no netlink: nobody tells who listens where."""
+    monkeypatch.setattr("sentinel.observe.tmux.listeners_of", lambda *_: Unknown("which sockets are bound", "refused"))
 
 
 def opened(room):
@@ -527,6 +548,52 @@ def test_a_tmux_server_of_which_nobody_can_tell_whose_it_is_is_looked_at_again(r
     assert [(session.kind, session.name) for session in opened(room)] == [(Kind.TMUX, "x")]
 
 
+@pytest.mark.usefixtures("no_sockets", "discovery")
+@pytest.mark.parametrize("known", [False, True], ids=["of nobody", "of an agent"])
+def test_a_tmux_server_whose_sockets_nobody_ever_tells_is_a_session_in_the_end(room, program, later, tmux, known):
+    agent = start(room, program)
+    tmux("new-session", "-d", "sleep 600")
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    becomes(pane, "sleep")  # before that it may have no terminal of its own yet
+    if known:
+        room.forked(agent.pid, server_pid())
+        room.forked(server_pid(), pane)
+    room.bus.publish(ProcessRenamed(server_pid()))
+    assert len(opened(room)) == 1
+    comes(later)
+    assert [(session.kind, session.root.pid) for session in opened(room)[1:]] == [
+        (Kind.TMUX, server_pid()),
+        (Kind.PANE, pane),
+    ]
+    assert room.told(SourceDegraded) == []
+
+
+@pytest.mark.usefixtures("no_sockets")
+def test_mercy_a_tmux_server_with_an_overminds_name_is_no_session_while_nobody_tells_whose_it_is_and_that_is_said(
+    room, discovery, later, overminds_server, monkeypatch
+):
+    """Its panes are no sessions: what daemonises in one is the Overmind's, and is left behind by nobody."""
+    for _ in range(2):
+        discovery.consider(overminds_server, FOUND)
+        comes(later)
+    assert opened(room) == []
+    assert len(room.handles) == 0
+    assert [event.why for event in room.told(SourceDegraded)] == [discovery.unwatched()]
+    assert discovery.unwatched().startswith(f"tmux server {overminds_server} may be an Overmind's")
+    monkeypatch.undo()
+    discovery.consider(overminds_server, FOUND)
+    assert discovery.unwatched() == ""
+
+
+@pytest.mark.usefixtures("no_sockets")
+def test_of_a_tmux_server_that_has_ended_nothing_is_said_any_more(room, discovery, later, overminds_server):
+    discovery.consider(overminds_server, FOUND)
+    comes(later)
+    os.kill(overminds_server, 9)
+    until(lambda: dead(overminds_server))
+    assert discovery.unwatched() == ""
+
+
 def test_a_pane_that_was_there_before_its_server_could_be_told_is_a_session(room, discovery, tmux):
     """Nobody watched what the server bore then, so no word on a pane came."""
     tmux("new-session", "-d", "sleep 600")
@@ -606,8 +673,6 @@ def test_a_server_that_ends_while_its_overmind_is_sought_is_let_go(room, discove
     room.bus.publish(ProcessRenamed(overminds_server))
     os.kill(overminds_server, 9)
     until(lambda: dead(overminds_server))
-    while later:
-        _, call, arguments = later.pop(0)
-        call(*arguments)
+    comes(later)
     assert opened(room) == []
     assert len(room.handles) == 0

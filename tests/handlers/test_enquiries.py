@@ -72,6 +72,7 @@ def enquiries(room, condition):
         policy=lambda: room.policy,
         condition=condition,
         trouble=lambda: "the disk is full",
+        unwatched=lambda: "nobody can tell",
     )
 
 
@@ -100,6 +101,7 @@ def test_how_the_agent_is(room, enquiries, condition):
         "processes": 2,
         "cleaned": 1,
         "trouble": "the disk is full",
+        "unwatched": "nobody can tell",
         "safe": "",
         "refused": "sentinel.toml:3: no such key",
     }

@@ -16,7 +16,7 @@ import pytest
 
 from sentinel.core.facts import Unknown
 from sentinel.core.sessions import SocketMark
-from sentinel.observe import sockets, tmux
+from sentinel.observe import processes, sockets, tmux
 from tests.lab import tmuxes
 
 TMUX = shutil.which("tmux")
@@ -256,6 +256,26 @@ def test_a_label_is_told_from_a_path(place, monkeypatch, label, overminds):
 )
 def test_arguments_tell_the_label_when_nothing_else_does(argv, label):
     assert tmux._label_of_arguments(argv) == label
+
+
+@pytest.mark.parametrize(
+    ("argv", "label", "overminds"),
+    [
+        (["tmux", "-L", "work", "new", "-c", "/srv/overmind-notes"], "work", False),
+        (["tmux", "-CLovermind-a-V1StGXR8_Z5jdHi6B-myT"], "overmind-a-V1StGXR8_Z5jdHi6B-myT", True),
+        (["tmux", "-Z", "-S/run/tmux-1/overmind-a-V1StGXR8_Z5jdHi6B-myT"], "?", True),
+        (["tmux", "-Z"], "?", False),
+    ],
+)
+def test_a_server_whose_sockets_nobody_tells_is_known_by_its_arguments(monkeypatch, argv, label, overminds):
+    monkeypatch.setattr(processes, "program", lambda _: ("/usr/bin/tmux", tuple(argv)))
+    assert tmux.server_by_arguments(7) == tmux.TmuxServer(None, label, is_overminds=overminds)
+
+
+@pytest.mark.parametrize("answer", [("", ()), Unknown("what it runs", "nobody told")])
+def test_a_server_whose_arguments_nobody_may_read_may_be_anybodys(monkeypatch, answer):
+    monkeypatch.setattr(processes, "program", lambda _: answer)
+    assert isinstance(tmux.server_by_arguments(7), Unknown)
 
 
 def test_what_listens_on_nothing_is_unknown():
