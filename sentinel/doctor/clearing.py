@@ -19,6 +19,7 @@ from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.leftovers import Leftovers
 from sentinel.handlers.reopen import reopening
+from sentinel.handlers.second_look import SecondLook
 from sentinel.reaper.staleness import Glimpse
 
 _LOOK_EVERY = 0.1
@@ -66,10 +67,10 @@ class Clearing:
         outcomes = tuple(refused)
         if condemned:
             action = Terminate(self._leftovers.session, deepest_first(condemned), grace)
-            strike = self._core.signaller.strike(action, 0, looked, self._again)
+            strike = self._core.signaller.strike(action, 0, looked)
             telling = asyncio.create_task(self._tell([one.id for one in condemned], progress))
             try:
-                outcomes += await self._core.signaller.finish(strike, self._again)
+                outcomes += await self._core.signaller.finish(strike, self._look_again)
             finally:
                 telling.cancel()
         if outcomes:
@@ -94,11 +95,9 @@ class Clearing:
             return Outcome(str(server), Result.GONE, "it has its socket again, or has ended", TMUX_SERVER)
         return self._core.signaller.reopen(action) if isinstance(action, Reopen) else action
 
-    def _again(self, who: ProcessId) -> ProcessVerdict:
+    def _look_again(self) -> SecondLook:
         """Before SIGKILL, and before a SIGTERM that was held up, whatever changed counts, a pause too."""
-        if why := forbidden(self._core.policy()):
-            return Spared(who, "held", why)
-        return self._leftovers.judge()[who]
+        return SecondLook(lambda: forbidden(self._core.policy()), lambda: self._leftovers.judge().values(), Absent)
 
     async def _tell(self, whom: Sequence[ProcessId], progress: Callable[[int], None]) -> None:
         while True:

@@ -28,6 +28,7 @@ from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spa
 from sentinel.environments.scene import Claim
 from sentinel.errors import SentinelError
 from sentinel.handlers.examiner import Examiner, find_ourselves
+from sentinel.handlers.second_look import SecondLook
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.handles import raise_descriptor_limit
@@ -73,7 +74,6 @@ class Ending:
         self._examiner = Examiner(self._ledger, self.core.handles, self.policy, find_ourselves(), self._ask)
         self.session = _session(name)
         self._ours = cgroup_of(os.getpid())
-        self._latest: tuple[Glimpse, dict[ProcessId, ProcessVerdict]] = Glimpse(), {}
         self._homes = {who: cgroup_of(who.pid) for who in claims}
         self._enter(roots, servers)
 
@@ -105,8 +105,8 @@ class Ending:
         condemned = [one for one in verdicts if isinstance(one, Condemned)]
         if condemned:
             action = Terminate(self.session, deepest_first(condemned), grace)
-            strike = self.core.signaller.strike(action, 0, looked, self.rejudge)
-            done = await self.core.signaller.finish(strike, self.rejudge)
+            strike = self.core.signaller.strike(action, 0, looked)
+            done = await self.core.signaller.finish(strike, self.look_again)
             outcomes.update((target.id, outcome) for target, outcome in zip(action.targets, done, strict=True))
         if told := tuple(one for one in outcomes.values() if one.result is not Result.GONE):
             self._bus.publish(CleanedUp(self.session, told, time.monotonic() - began))
@@ -116,16 +116,9 @@ class Ending:
         """Have the journal write down what became of files, or of whom somebody else ended in ``duration`` seconds."""
         self._bus.publish(CleanedUp(session, outcomes, duration))
 
-    def rejudge(self, who: ProcessId) -> ProcessVerdict:
-        """The judgement before SIGKILL, and before a SIGTERM that was held up: one look serves all of one moment."""
-        if why := self.policy().held:
-            return Spared(who, "held", why)
-        looked, verdicts = self._latest
-        if not verdicts or looked.is_stale:
-            looked = Glimpse()
-            verdicts = self.judge()
-            self._latest = looked, verdicts
-        return verdicts[who]
+    def look_again(self) -> SecondLook:
+        """The judgement before SIGKILL, and before a SIGTERM that was held up."""
+        return SecondLook(lambda: self.policy().held, lambda: self.judge().values(), Absent)
 
     def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
         claim = self._claims.get(case.id)

@@ -96,9 +96,10 @@ def _listens(manager: Manager, handles: Handles) -> bool:
 async def _terminate(ending: Ending, verdict: Condemned, looked: Glimpse) -> str:
     """SIGTERM to the manager alone; its end is awaited elsewhere. Why not, if that was not possible."""
     action = Terminate(ending.session, (verdict,), 0.0)
-    strike = ending.core.signaller.strike(action, 0, looked, ending.rejudge)
+    strike = ending.core.signaller.strike(action, 0, looked)
+    ending.core.signaller.ask_late(strike, ending.look_again())
     refused = strike.outcomes.get(verdict.id)
-    await ending.core.signaller.finish(strike, _is_awaited)
+    await ending.core.signaller.finish(strike, lambda: _is_awaited)
     return refused.reason if refused is not None and refused.result is Result.REFUSED else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
+from functools import partial
 
 from sentinel.bus import Bus
 from sentinel.core.actions import Outcome, Result
@@ -28,7 +29,7 @@ from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
 from sentinel.handlers.restraint import Restraint
-from sentinel.handlers.second_look import SecondLook
+from sentinel.handlers.second_look import at_what_is_left
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller, Strike
 from sentinel.reaper.staleness import Glimpse
@@ -169,7 +170,7 @@ class CleanUp:
             return None
         if why := self._restraint.refuses(record, len(action.targets)):
             return Strike.held(action, why, time.monotonic())
-        return self._signaller.strike(action, cause, seen, SecondLook(record, self._examiner, self._restraint))
+        return self._signaller.strike(action, cause, seen)
 
     async def _guarded(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
@@ -224,8 +225,8 @@ class CleanUp:
     async def _finish(self, record: Record, strike: Strike | None) -> tuple[Strike | None, tuple[Outcome, ...]]:
         if strike is None:
             return None, ()
-        again = SecondLook(record, self._examiner, self._restraint)
-        return strike, await self._signaller.finish(strike, again)
+        look_again = partial(at_what_is_left, record, self._examiner, self._restraint, self._catch_up)
+        return strike, await self._signaller.finish(strike, look_again)
 
     async def _late(
         self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int

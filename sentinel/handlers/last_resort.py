@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sentinel.bus import Bus
 from sentinel.core.events import CleanedUp, SessionClosed, SessionDied
@@ -14,7 +15,7 @@ from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.later import Later
 from sentinel.handlers.restraint import Restraint
 from sentinel.handlers.scopes import Scopes
-from sentinel.handlers.second_look import SecondLook
+from sentinel.handlers.second_look import at_what_is_left
 from sentinel.journal import Journal
 from sentinel.reaper import groups
 
@@ -68,11 +69,10 @@ class LastResort:
             return
         began = time.monotonic()
         self._scopes.complete(record)
-        again = SecondLook(record, self._examiner, self._restraint)
+        look_again = partial(at_what_is_left, record, self._examiner, self._restraint, self._catch_up)
         outcomes, intent = groups.end(
             record.session,
-            again,
-            catch_up=self._catch_up,
+            look_again,
             held=self._restraint.held,
             journal=self._journal,
             cause=cause,

@@ -30,9 +30,8 @@ _CHANGED = "its control group was about to be killed, and now somebody in it is 
 
 def end(
     session: Session,
-    rejudge: Rejudge,
+    look_again: Callable[[], Rejudge],
     *,
-    catch_up: Callable[[], None],
     held: Callable[[], str],
     journal: Journal,
     cause: int,
@@ -41,8 +40,7 @@ def end(
 
     Args:
         session: The dead session.
-        rejudge: Judges one process from a fresh look.
-        catch_up: Has the ledger know who was born up to now.
+        look_again: Begins a new look: whoever was found in the group before is known by then.
         held: Why nothing may be ended now; empty when it may. Asked last: perhaps nobody could be judged.
         journal: Where the intent goes first.
         cause: ``seq`` of what led to it.
@@ -55,10 +53,10 @@ def end(
         return (), 0
     intent, looked = 0, Glimpse()
     try:
-        if (condemned := _look(session.scope, rejudge, catch_up)) is None:
+        if (condemned := _look(session.scope, look_again)) is None:
             return (), 0
         intent = journal.intend(KillGroup(session, session.scope, (_TIRELESS,)), cause)
-        if looked.is_stale and (condemned := _look(session.scope, rejudge, catch_up)) is None:
+        if looked.is_stale and (condemned := _look(session.scope, look_again)) is None:
             return (Outcome(session.scope, Result.REFUSED, _CHANGED),), intent
         if why := held():
             return (Outcome(session.scope, Result.HELD, why),), intent
@@ -103,11 +101,10 @@ def _killed(scope: str, seen: list[Condemned]) -> tuple[Outcome, ...]:
     return each or (Outcome(scope, Result.KILLED, _TIRELESS),)
 
 
-def _look(scope: str, rejudge: Rejudge, catch_up: Callable[[], None]) -> list[Condemned] | None:
+def _look(scope: str, look_again: Callable[[], Rejudge]) -> list[Condemned] | None:
     """Who is in the group; None when nobody is, or one of them may not be killed."""
     found = cgroups.processes_in(scope)
-    catch_up()  # after the look: who was in the group is in the ledger by now
-    return _judge(found, rejudge) if isinstance(found, list) and found else None
+    return _judge(found, look_again()) if isinstance(found, list) and found else None
 
 
 def _judge(pids: list[int], rejudge: Rejudge) -> list[Condemned] | None:

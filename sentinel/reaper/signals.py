@@ -28,6 +28,7 @@ from sentinel.observe.handles import HAS_PIDFD, Handles
 from sentinel.reaper.staleness import Glimpse
 
 Rejudge = Callable[[ProcessId], ProcessVerdict]
+"""Judges one process anew. One look may serve all who are asked about at one moment."""
 _KILL_PATIENCE = 2.0
 """Seconds to wait for the end after SIGKILL: a process with much memory takes a while, one
 that the kernel holds in an uninterruptible wait may take for ever."""
@@ -42,6 +43,8 @@ class Strike:
     action: Terminate
     began: float
     intent: int = 0
+    asked: bool = False
+    """SIGTERM was sent to whoever was not settled by then."""
     grips: dict[ProcessId, int | None] = field(default_factory=dict)
     """The pidfds of those awaited; None where the system has none."""
     outcomes: dict[ProcessId, Outcome] = field(default_factory=dict)
@@ -81,16 +84,17 @@ class Signaller:
         self._journal = journal
         self._ourselves = ourselves
 
-    def strike(self, action: Terminate, cause: int, looked: Glimpse, rejudge: Rejudge) -> Strike:
+    def strike(self, action: Terminate, cause: int, looked: Glimpse) -> Strike:
         """Send SIGTERM to all targets, in order, at once. Does not wait.
 
-        Nothing is sent when the intent cannot be recorded: then every outcome is a refusal.
+        Nothing is sent when the intent cannot be recorded: then every outcome is a refusal. Nor when
+        the look is too old by then: ``finish`` has them judged again first. That is no work for
+        who answers an event: what the kernel told meanwhile would wait until the answer is given.
 
         Args:
             action: Whom to end.
             cause: ``seq`` of what led to it.
             looked: When the look was begun by which they were judged.
-            rejudge: Judges each again if that is too long ago when the intent is recorded.
         """
         strike = Strike(action, time.monotonic())
         for target in action.targets:
@@ -99,21 +103,31 @@ class Signaller:
                 strike.settle(target.id, grip.result, grip.reason)
             else:
                 strike.grips[target.id] = grip
-        if strike.grips and self._announce(strike, strike.awaited(action.grace), cause):
-            if looked.is_stale:
-                _reconsider(strike, rejudge, asked=False)
-            self._send(strike, signal.SIGTERM)
+        if strike.grips and self._announce(strike, strike.awaited(action.grace), cause) and not looked.is_stale:
+            self._ask(strike)
         return strike
 
-    async def finish(self, strike: Strike, rejudge: Rejudge) -> tuple[Outcome, ...]:
-        """Wait out the grace, judge again what is left, kill it, and say what became of each."""
+    def ask_late(self, strike: Strike, rejudge: Rejudge) -> None:
+        """Judge again whom ``strike`` sent nothing, and send SIGTERM to who is still condemned."""
+        if not strike.asked:
+            _reconsider(strike, rejudge)
+            self._ask(strike)
+
+    async def finish(self, strike: Strike, look_again: Callable[[], Rejudge]) -> tuple[Outcome, ...]:
+        """Wait out the grace, judge again what is left, kill it, and say what became of each.
+
+        Args:
+            strike: What is under way.
+            look_again: Begins a new look, before each signal.
+        """
         try:
+            self.ask_late(strike, look_again())
             await _await_ends(strike, strike.action.grace, Result.ENDED)
             looked = Glimpse()
-            _reconsider(strike, rejudge, asked=True)
+            _reconsider(strike, look_again())
             if strike.grips and self._announce(strike, strike.awaited(0.0), strike.intent):
                 if looked.is_stale:
-                    _reconsider(strike, rejudge, asked=True)
+                    _reconsider(strike, look_again())
                 self._send(strike, signal.SIGKILL)
                 await _await_ends(strike, _KILL_PATIENCE, Result.KILLED)
         finally:  # also when it is broken off: nothing is held on to
@@ -164,6 +178,10 @@ class Signaller:
             return False
         return True
 
+    def _ask(self, strike: Strike) -> None:
+        self._send(strike, signal.SIGTERM)
+        strike.asked = True
+
     def _send(self, strike: Strike, number: signal.Signals) -> None:
         for who, grip in list(strike.grips.items()):
             if (failed := _signal(who, grip, number)) is not None:
@@ -187,14 +205,9 @@ def _signal(who: ProcessId, grip: int | None, number: signal.Signals) -> Outcome
     return None
 
 
-def _reconsider(strike: Strike, rejudge: Rejudge, *, asked: bool) -> None:
-    """Whatever changed meanwhile counts.
-
-    Args:
-        strike: Of whom those are judged that are awaited.
-        rejudge: Judges one process from a fresh look.
-        asked: They were sent SIGTERM, and are about to be killed: who may not be is let go.
-    """
+def _reconsider(strike: Strike, rejudge: Rejudge) -> None:
+    """Whatever changed meanwhile counts. Who was asked to end is about to be killed: who may not be is let go."""
+    asked = strike.asked
     when = "it was sent SIGTERM" if asked else "it was about to be sent SIGTERM"
     for who in list(strike.grips):
         match rejudge(who):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from sentinel.core.facts import ProcessFacts
-from sentinel.core.verdicts import Condemned, Grade
+from sentinel.core.facts import ProcessFacts, ProcessId
+from sentinel.core.guards import Ourselves
+from sentinel.core.sessions import Kind, Session
+from sentinel.core.verdicts import Condemned, Grade, Spared
 from sentinel.environments.quitting import quit_manager
 from sentinel.environments.scene import OVERMIND, Manager
 from sentinel.observe import processes, sockets
 from sentinel.observe.handles import Handles
+from sentinel.reaper.signals import Signaller
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")]
 
@@ -80,3 +85,42 @@ def test_mercy_one_that_took_the_place_of_its_socket_meanwhile_is_not_asked(over
     assert "another one listens there by now" in asked_to_quit(before, path, 0.2)
     assert successor.stdout.readline() == "\n"
     assert successor.poll() is None
+
+
+class BusyDisk:
+    """Stands in for a journal whose disk takes so long that a judgement is old when its intent is written."""
+
+    def intend(self, action, cause=0):
+        time.sleep(0.4)
+        return 1
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("mercy", [False, True])
+def test_mercy_one_that_gets_sigterm_late_is_judged_again(mercy):
+    def again(who):
+        return Spared(who, "stopped", "a debugger came") if mercy else Condemned(who, None, ())
+
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        facts, handles = processes.look(process.pid), Handles()
+        ending = SimpleNamespace(
+            judge=lambda: {facts.id: Condemned(facts.id, facts, ())},
+            look_again=lambda: again,
+            tell=lambda *_: None,
+            session=Session(Kind.RUN, "stop shop", ProcessId(2, 1)),
+            core=SimpleNamespace(
+                handles=handles,
+                signaller=Signaller(handles, BusyDisk(), Ourselves(0, 0, os.getuid(), frozenset())),
+            ),
+        )
+        try:
+            told = asyncio.run(quit_manager(ending, Manager(OVERMIND, facts, ""), (), 0.2 if mercy else 20.0))
+            if mercy:
+                assert told.endswith("it was about to be sent SIGTERM and is spared now: a debugger came")
+                assert process.poll() is None
+            else:
+                assert "ended after" in told
+                assert process.wait() == -signal.SIGTERM
+        finally:
+            process.kill()
+            handles.close()

@@ -18,6 +18,7 @@ from sentinel.core.events import (
     BreakerOpened,
     CleanedUp,
     HandlerFailed,
+    ProcessExecuted,
     ProcessExited,
     ProcessForked,
     SessionClosed,
@@ -316,6 +317,8 @@ def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, 
     graces = [action.grace for action in stage.hand.asked]
     assert graces == [0.1] * 2 + [0.0] * (len(graces) - 2)
     assert len(graces) > 3
+    if not dead(newborn[-1].pid):  # borne within the last second look, when it was given up
+        newborn.pop()
     assert all(dead(puppet.pid) for puppet in newborn)
     assert len(results(room)) == len(newborn) + 1
 
@@ -386,7 +389,7 @@ def test_who_was_struck_once_and_is_still_there_is_not_struck_again(room, run, m
         stage = Stage(room)
         agent, *_ = stage.agent("time.sleep(60)")
 
-        async def finish(strike, rejudge):
+        async def finish(strike, look_again):
             for who in list(strike.grips):
                 strike.settle(who, Result.SURVIVED, "a test says so")
             return tuple(strike.outcomes.values())
@@ -951,6 +954,35 @@ def test_mercy_what_changes_while_the_journal_keeps_a_signal_waiting_counts(room
                 else:
                     os.kill(child, signal.SIGSTOP)
                     until(lambda: processes.look(child).state == "T")
+            return intend(action, cause)
+
+        monkeypatch.setattr(room.journal, "intend", wait_for_the_disk)
+        stage.kill(agent)
+        await stage.clean_up.settle()
+        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
+        assert outcome.result is Result.REFUSED
+        assert outcome.reason.startswith({"SIGTERM": "it was about to be sent SIGTERM", "SIGKILL": "it was sent"}[late])
+        assert not dead(child)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("late", ["SIGTERM", "SIGKILL"])
+def test_mercy_what_became_a_session_while_a_signal_was_kept_waiting_lives(room, run, monkeypatch, late):
+    """An orphaned shell may exec a coding agent; the kernel has told it, and nobody has listened yet."""
+    room.policy = Policy(kinds={kind: _patient(wishes, 0.3) for kind, wishes in Policy().kinds.items()})
+    intend, intents = room.journal.intend, []
+
+    async def scenario():
+        stage = Stage(room)
+        agent, _, (child,) = stage.agent(STUBBORN)
+        room.bus.subscribe(ProcessExecuted, lambda event: room.open(event.pid))  # as discovery does
+
+        def wait_for_the_disk(action, cause=0):
+            intents.append(action)
+            if len(intents) == 1 + (late == "SIGKILL"):
+                time.sleep(0.4)
+                stage.births.append(lambda: (stage.births.clear(), room.bus.publish(ProcessExecuted(child))))
             return intend(action, cause)
 
         monkeypatch.setattr(room.journal, "intend", wait_for_the_disk)

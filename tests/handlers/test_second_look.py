@@ -10,7 +10,7 @@ import pytest
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.restraint import Restraint
-from sentinel.handlers.second_look import SecondLook
+from sentinel.handlers.second_look import at_what_is_left
 from tests.handlers.room import killed
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -30,8 +30,10 @@ def test_one_look_serves_all_who_are_asked_about_at_one_moment(room, monkeypatch
     look, looks = room.examiner.left_by, []
     monkeypatch.setattr(room.examiner, "left_by", lambda of: (looks.append(of), look(of))[1])
     restraint = Restraint(room.bus, room.ledger, room.wishes, room.switches, os.getuid())
-    again = SecondLook(record, room.examiner, restraint)
+    caught_up = []
+    again = at_what_is_left(record, room.examiner, restraint, lambda: caught_up.append(len(looks)))
     assert [type(again(who)) for who in members] == [Condemned] * 3
     assert looks == [record]
+    assert caught_up == [0]  # once, before it looked
     Halting(room.bus, room.switches).pause(None)
     assert isinstance(again(members[0]), Spared)

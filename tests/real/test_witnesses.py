@@ -230,7 +230,7 @@ def test_nobody_is_condemned_or_struck_when_a_call_has_failed(room, fault, done,
         if isinstance(verdict, Condemned):
             done["verdict"] += given is None and not fault.fired
             done["verdict in spite of it"] += bool(fault.fired)
-            strike = hand.strike(Terminate(session, (verdict,), 0.0), 0, Glimpse(), room.examiner.verdict)
+            strike = hand.strike(Terminate(session, (verdict,), 0.0), 0, Glimpse())
             for who in list(strike.grips):  # nobody waits for an end that will not come
                 strike.settle(who, Result.SURVIVED)
         return verdict

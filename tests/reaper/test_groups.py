@@ -15,7 +15,7 @@ from sentinel.core.scopes import name_for
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Absent, Condemned, Spared
 from sentinel.errors import JournalUnwritable
-from sentinel.observe import processes
+from sentinel.observe import cgroups, processes
 from sentinel.reaper import groups as hand
 
 pytestmark = [
@@ -76,8 +76,8 @@ def condemn(who, **more):
     return Condemned(who, ProcessFacts(who, 1, 1, 1, 0, "S", "sleep", os.getuid()), ("a test says so",), **more)
 
 
-def kill(session, book, rejudge=condemn, catch_up=lambda: None, held=lambda: ""):
-    return hand.end(session, rejudge, catch_up=catch_up, held=held, journal=book, cause=7)
+def kill(session, book, rejudge=condemn, look=lambda: None, held=lambda: ""):
+    return hand.end(session, lambda: (look(), rejudge)[1], held=held, journal=book, cause=7)
 
 
 def died_of(process):
@@ -120,11 +120,12 @@ def test_those_that_cannot_be_caught_are_killed_without_having_been_seen(scope, 
     assert (outcome.target, outcome.result) == (scope, Result.KILLED)
 
 
-def test_the_ledger_catches_up_after_the_look_and_before_the_judgement(scope, start, book):
+def test_the_judgement_is_by_a_look_that_began_when_it_was_known_who_is_in_the_group(scope, start, book, monkeypatch):
     start(scope)
-    order = []
-    kill(run(scope), book, lambda who: order.append("judged") or condemn(who), lambda: order.append("caught up"))
-    assert order == ["caught up", "judged"]
+    order, members = [], cgroups.processes_in
+    monkeypatch.setattr(cgroups, "processes_in", lambda path: order.append("listed") or members(path))
+    kill(run(scope), book, lambda who: order.append("judged") or condemn(who), lambda: order.append("looked"))
+    assert order == ["listed", "looked", "judged"]
 
 
 def test_of_whom_nobody_can_tell_who_it_is_spares_them_all(scope, start, book, monkeypatch):
@@ -206,10 +207,10 @@ def test_mercy_who_comes_into_the_group_while_the_journal_keeps_it_waiting_count
         order.append(who.pid)
         return condemn(who) if who.pid == process.pid else Spared(who, "daemonised", "a test says so", ())
 
-    ((outcome,), _) = kill(run(scope), book, judge, lambda: order.append("caught up"))
+    ((outcome,), _) = kill(run(scope), book, judge, lambda: order.append("looked"))
     assert outcome.result is Result.REFUSED
     _, _, _, newborn, *again = order
-    assert again[0] == "caught up"
+    assert again[0] == "looked"
     assert again[-1] == newborn.pid
     assert process.poll() is newborn.poll() is None
 

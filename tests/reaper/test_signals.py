@@ -82,8 +82,8 @@ def terminate(*processes, grace=5.0):
 
 def see_through(signaller, action, rejudge=lambda who: Condemned(who, None, ())):
     async def scenario():
-        strike = signaller.strike(action, 7, Glimpse(), rejudge)
-        return await signaller.finish(strike, rejudge)
+        strike = signaller.strike(action, 7, Glimpse())
+        return await signaller.finish(strike, lambda: rejudge)
 
     return asyncio.run(scenario())
 
@@ -167,6 +167,25 @@ def test_who_is_spared_or_gone_before_anything_was_sent_did_not_end_of_it(handle
     assert process.poll() is None
 
 
+def test_each_signal_has_a_look_of_its_own_and_what_answers_an_event_takes_none(handles, start, slow):
+    process, looks = start(STUBBORN), []
+    signaller, action = Signaller(handles, slow, NOBODY), terminate(process, grace=0.05)
+
+    def look_again():
+        looks.append(processes.look(process.pid))
+        return lambda who: Condemned(who, None, ())
+
+    async def scenario():
+        strike = signaller.strike(action, 7, Glimpse())
+        assert not strike.asked
+        assert not looks
+        return await signaller.finish(strike, look_again)
+
+    (outcome,) = asyncio.run(scenario())
+    assert outcome.result is Result.KILLED
+    assert len(looks) == 3  # before SIGTERM, before SIGKILL, and as the disk was busy then, too, once more
+
+
 def test_nothing_is_sent_that_cannot_be_recorded(handles, start):
     process = start()
     outcomes = see_through(Signaller(handles, Book(full=True), NOBODY), terminate(process))
@@ -247,9 +266,9 @@ def test_a_handle_dropped_meanwhile_does_not_lose_the_end(handles, start):
     signaller = Signaller(handles, Book(), NOBODY)
 
     async def scenario():
-        strike = signaller.strike(action, 0, Glimpse(), Absent)
+        strike = signaller.strike(action, 0, Glimpse())
         handles.drop(action.targets[0].id)
-        return await signaller.finish(strike, Absent)
+        return await signaller.finish(strike, lambda: Absent)
 
     assert [outcome.result for outcome in asyncio.run(scenario())] == [Result.ENDED]
 
