@@ -64,7 +64,7 @@ def test_of_whom_nobody_can_tell_where_it_works_nothing_is_said(patient, monkeyp
 
 def test_a_server_that_left_the_directory_is_the_projects_by_what_is_above_it(patient, shop, port, monkeypatch):
     monkeypatch.chdir(shop)
-    serve = "import socket, sys; socket.socket(fileno=int(sys.argv[1])); input()"
+    serve = "import socket, sys; held = socket.socket(fileno=int(sys.argv[1])); input()"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         (shop / "sentinel.toml").write_text(f"[project]\nports = [{listener.getsockname()[1]}]\n")
