@@ -19,7 +19,7 @@ from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.leftovers import Leftovers
 from sentinel.handlers.reopen import reopening
-from sentinel.handlers.second_look import SecondLook
+from sentinel.handlers.second_look import SecondLook, untold
 from sentinel.reaper.staleness import Glimpse
 
 _LOOK_EVERY = 0.1
@@ -97,7 +97,7 @@ class Clearing:
 
     def _look_again(self) -> SecondLook:
         """Before SIGKILL, and before a SIGTERM that was held up, whatever changed counts, a pause too."""
-        return SecondLook(lambda: forbidden(self._core.policy()), lambda: self._leftovers.judge().values(), Absent)
+        return SecondLook(lambda: forbidden(self._core.policy()), lambda: self._leftovers.judge().values(), untold)
 
     async def _tell(self, whom: Sequence[ProcessId], progress: Callable[[int], None]) -> None:
         while True:

@@ -28,7 +28,7 @@ from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spa
 from sentinel.environments.scene import Claim
 from sentinel.errors import SentinelError
 from sentinel.handlers.examiner import Examiner, find_ourselves
-from sentinel.handlers.second_look import SecondLook
+from sentinel.handlers.second_look import SecondLook, untold
 from sentinel.journal import Journal
 from sentinel.observe import processes
 from sentinel.observe.handles import raise_descriptor_limit
@@ -118,7 +118,7 @@ class Ending:
 
     def look_again(self) -> SecondLook:
         """The judgement before SIGKILL, and before a SIGTERM that was held up."""
-        return SecondLook(lambda: self.policy().held, lambda: self.judge().values(), Absent)
+        return SecondLook(lambda: self.policy().held, lambda: self.judge().values(), untold)
 
     def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
         claim = self._claims.get(case.id)

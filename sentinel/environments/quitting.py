@@ -7,7 +7,6 @@ may hang. One that nobody can reach gets SIGTERM, which it takes for the same.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Iterable
@@ -64,19 +63,13 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
 
 def _ask_to_quit(manager: Manager, handles: Handles) -> str:
     """Send Overmind the word. Why not, if that was not possible."""
-    # A socket's path may have 107 bytes; /proc/self/fd makes a long one short.
-    directory, name = os.path.split(manager.socket)
     try:
-        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(_ANSWER)
-                line.connect(f"/proc/self/fd/{fd}/{name}")
-                if not _listens(manager, handles):
-                    return "another one listens there by now"
-                line.sendall(b"quit\n")
-        finally:
-            os.close(fd)
+        with socket.socket(socket.AF_UNIX) as line, sockets.address_of(manager.socket) as address:
+            line.settimeout(_ANSWER)
+            line.connect(address)
+            if not _listens(manager, handles):
+                return "another one listens there by now"
+            line.sendall(b"quit\n")
     except OSError as error:
         return error.strerror or str(error)
     return ""

@@ -20,7 +20,7 @@ class SecondLook:
     Args:
         held: Why nothing may be ended now; empty when it may.
         judge: Looks, and judges all who are concerned.
-        judge_one: The same for one who is not among them any more.
+        judge_one: What is thought of one who is not among them any more.
     """
 
     def __init__(
@@ -43,6 +43,11 @@ class SecondLook:
             self._looked = Glimpse()
             self._verdicts = {verdict.id: verdict for verdict in self._judge()}
         return self._verdicts.get(who) or self._judge_one(who)
+
+
+def untold(who: ProcessId) -> Spared:
+    """One that a look does not show: that is no proof of its end."""
+    return Spared(who, "unknown", "nobody could tell what became of it")
 
 
 def at_what_is_left(

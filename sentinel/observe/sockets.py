@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -172,21 +173,34 @@ def look_at_socket(path: str, bound: Bound | Unknown | None = None) -> SocketFac
     return SocketFacts(path, status.st_dev, status.st_ino, is_socket, status.st_uid, status.st_mtime, held)
 
 
+@contextmanager
+def address_of(path: str) -> Iterator[str]:
+    """By what to connect to a socket: an address has room for 107 bytes, and /proc/self/fd makes a long path short.
+
+    Raises:
+        OSError: Its directory is not there, or may not be entered.
+    """
+    if sys.platform != "linux":
+        yield path
+        return
+    directory, name = os.path.split(path)
+    fd = os.open(directory or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{name}"
+    finally:
+        os.close(fd)
+
+
 def answers(path: str) -> bool | Unknown:
     """Whether somebody answers on a socket, in whatever network namespace: asked by a connection.
 
     The owner has to accept it, so this is only for sockets that are nobody's by every other sign.
     Nothing but a refusal says that nobody is there.
     """
-    directory, name = os.path.split(path)
     try:
-        fd = os.open(directory or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as caller:
-                # An address has room for 107 bytes; /proc/self/fd makes a long path short.
-                caller.connect(f"/proc/self/fd/{fd}/{name}")
-        finally:
-            os.close(fd)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller, address_of(path) as address:
+            caller.settimeout(0)
+            caller.connect(address)
     except ConnectionRefusedError:
         return False
     except (OSError, ValueError) as error:

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from sentinel.core.facts import ProcessId
 from sentinel.core.verdicts import Condemned, Spared
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.restraint import Restraint
-from sentinel.handlers.second_look import at_what_is_left
+from sentinel.handlers.second_look import SecondLook, at_what_is_left, untold
 from tests.handlers.room import killed
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
@@ -37,3 +38,8 @@ def test_one_look_serves_all_who_are_asked_about_at_one_moment(room, monkeypatch
     assert caught_up == [0]  # once, before it looked
     Halting(room.bus, room.switches).pause(None)
     assert isinstance(again(members[0]), Spared)
+
+
+def test_mercy_whom_a_look_does_not_show_is_not_taken_for_dead():
+    verdict = SecondLook(lambda: "", list, untold)(ProcessId(4242, 7))
+    assert (type(verdict), verdict.guard) == (Spared, "unknown")

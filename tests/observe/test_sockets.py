@@ -319,3 +319,21 @@ def test_of_a_process_that_is_gone_nothing_is_known():
     with subprocess.Popen(["true"]) as child:
         child.wait()
         assert isinstance(sockets.listening_sockets_of(child.pid), Unknown)
+
+
+def test_a_socket_of_a_long_path_is_called_all_the_same(tmp_path):
+    deep = tmp_path / ("d" * 90) / ("e" * 90)
+    deep.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        with sockets.address_of(str(deep / "s")) as address:
+            listener.bind(address)
+        assert sockets.answers(str(deep / "s")) is False
+        listener.listen()
+        assert sockets.answers(str(deep / "s")) is True
+    assert sockets.answers(str(deep / "s")) is False
+
+
+def test_where_there_is_no_such_short_way_a_socket_is_called_by_its_path(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with sockets.address_of("/nowhere/s") as address:
+        assert address == "/nowhere/s"
