@@ -115,10 +115,8 @@ class RunSessions:
     def _open(self, mark: runs.Mark) -> Session:
         if (known := self._ledger.rooted_at(mark.pid)) is not None and known.root == mark.root:
             command = self._ledger.member(mark.command)
-            another = (
-                command is not None and command.parent != known.root.pid
-            )  # the number is not the command's any more
-            if known.command != mark.command and not another:
+            is_anothers = command is not None and command.parent != known.root.pid  # the number is, by now
+            if known.command != mark.command and not is_anothers:
                 known = replace(known, command=mark.command)
                 self._ledger.amend(known)
             self._own_command(known)

@@ -934,35 +934,45 @@ def test_a_second_judgement_that_fails_is_told(room, run, monkeypatch):
     assert "a test says so" in room.told(HandlerFailed)[0].error
 
 
+async def refuses_late(stage, late, meanwhile, agent, child, *, monkeypatch):
+    """Have an agent die and one of its signals wait for the disk; what happens ``meanwhile`` spares the child."""
+    journal, intents = stage.room.journal, []
+    intend = journal.intend
+
+    def wait_for_the_disk(action, cause=0):
+        intents.append(action)
+        if len(intents) == 1 + (late == "SIGKILL"):
+            time.sleep(0.4)
+            meanwhile()
+        return intend(action, cause)
+
+    monkeypatch.setattr(journal, "intend", wait_for_the_disk)
+    stage.kill(agent)
+    await stage.clean_up.settle()
+    ((outcome,),) = [event.outcomes for event in stage.room.told(CleanedUp)]
+    assert outcome.result is Result.REFUSED
+    assert outcome.reason.startswith({"SIGTERM": "it was about to be sent SIGTERM", "SIGKILL": "it was sent"}[late])
+    assert not dead(child)
+
+
 @pytest.mark.parametrize("late", ["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize("change", ["pause", "stopped"])
 def test_mercy_what_changes_while_the_journal_keeps_a_signal_waiting_counts(room, run, monkeypatch, late, change):
     """A busy disk may take seconds for a line, and the agent may be stopped at any moment."""
     room.policy = Policy(kinds={kind: _patient(wishes, 0.3) for kind, wishes in Policy().kinds.items()})
-    intend, intents = room.journal.intend, []
 
     async def scenario():
         stage = Stage(room)
         agent, _, (child,) = stage.agent(STUBBORN)
 
-        def wait_for_the_disk(action, cause=0):
-            intents.append(action)
-            if len(intents) == 1 + (late == "SIGKILL"):
-                time.sleep(0.4)
-                if change == "pause":
-                    Halting(room.bus, SwitchBoard(room.where.switches, processes.boot_id())).pause(None)
-                else:
-                    os.kill(child, signal.SIGSTOP)
-                    until(lambda: processes.look(child).state == "T")
-            return intend(action, cause)
+        def meanwhile():
+            if change == "pause":
+                Halting(room.bus, SwitchBoard(room.where.switches, processes.boot_id())).pause(None)
+            else:
+                os.kill(child, signal.SIGSTOP)
+                until(lambda: processes.look(child).state == "T")
 
-        monkeypatch.setattr(room.journal, "intend", wait_for_the_disk)
-        stage.kill(agent)
-        await stage.clean_up.settle()
-        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
-        assert outcome.result is Result.REFUSED
-        assert outcome.reason.startswith({"SIGTERM": "it was about to be sent SIGTERM", "SIGKILL": "it was sent"}[late])
-        assert not dead(child)
+        await refuses_late(stage, late, meanwhile, agent, child, monkeypatch=monkeypatch)
 
     run(scenario())
 
@@ -971,26 +981,15 @@ def test_mercy_what_changes_while_the_journal_keeps_a_signal_waiting_counts(room
 def test_mercy_what_became_a_session_while_a_signal_was_kept_waiting_lives(room, run, monkeypatch, late):
     """An orphaned shell may exec a coding agent; the kernel has told it, and nobody has listened yet."""
     room.policy = Policy(kinds={kind: _patient(wishes, 0.3) for kind, wishes in Policy().kinds.items()})
-    intend, intents = room.journal.intend, []
 
     async def scenario():
         stage = Stage(room)
         agent, _, (child,) = stage.agent(STUBBORN)
         room.bus.subscribe(ProcessExecuted, lambda event: room.open(event.pid))  # as discovery does
 
-        def wait_for_the_disk(action, cause=0):
-            intents.append(action)
-            if len(intents) == 1 + (late == "SIGKILL"):
-                time.sleep(0.4)
-                stage.births.append(lambda: (stage.births.clear(), room.bus.publish(ProcessExecuted(child))))
-            return intend(action, cause)
+        def meanwhile():
+            stage.births.append(lambda: (stage.births.clear(), room.bus.publish(ProcessExecuted(child))))
 
-        monkeypatch.setattr(room.journal, "intend", wait_for_the_disk)
-        stage.kill(agent)
-        await stage.clean_up.settle()
-        ((outcome,),) = [event.outcomes for event in room.told(CleanedUp)]
-        assert outcome.result is Result.REFUSED
-        assert outcome.reason.startswith({"SIGTERM": "it was about to be sent SIGTERM", "SIGKILL": "it was sent"}[late])
-        assert not dead(child)
+        await refuses_late(stage, late, meanwhile, agent, child, monkeypatch=monkeypatch)
 
     run(scenario())

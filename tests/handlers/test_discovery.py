@@ -624,16 +624,21 @@ def overminds_server(room, discovery, tmux, tmp_path):
     return server_pid()
 
 
-def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
-    room, program, discovery, overminds_server, tmp_path
-):
+def an_overmind_with_its_client(room, program, directory):
+    """The client speaks to the server of that name in control mode, as long as its Overmind lives."""
     manager = start(room, program, "overmind", "start", "-w", "shop")
-    command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
+    command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(directory)}
     client = manager.do(
         f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
     )
     until(lambda: processes.program(client)[1] == tuple(command))
     room.forked(manager.pid, client)
+
+
+def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
+    room, program, discovery, overminds_server, tmp_path
+):
+    an_overmind_with_its_client(room, program, tmp_path)
     room.bus.publish(ProcessRenamed(overminds_server))
     member = room.ledger.member(overminds_server)
     assert (member.manager_server, member.owner) == (True, opened(room)[0].key)
@@ -645,13 +650,7 @@ def test_what_lives_in_an_overminds_server_when_that_is_found_is_inside_of_the_o
     room, program, discovery, overminds_server, tmp_path
 ):
     """What it lost falls to a subreaper there, and would else be taken for the Overmind's."""
-    manager = start(room, program, "overmind", "start", "-w", "shop")
-    command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(tmp_path)}
-    client = manager.do(
-        f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
-    )
-    until(lambda: processes.program(client)[1] == tuple(command))
-    room.forked(manager.pid, client)
+    an_overmind_with_its_client(room, program, tmp_path)
     (pane,) = [link.id.pid for link in processes.tree()[overminds_server]]
     inner = room.open(pane)
     room.bus.publish(ProcessRenamed(overminds_server))
