@@ -126,7 +126,7 @@ class Discovery:
         if found is not None:
             return self._program(pid, found, how)
         member = self._ledger.member(pid)
-        return member is None or self._pane(member, how)
+        return member is None or self._pane(member, how, last=last)
 
     # -- the kinds: each says whether it could be told what it is ---------------------
 
@@ -277,7 +277,7 @@ class Discovery:
                     return member
         return None
 
-    def _pane(self, member: Member, how: str) -> bool:
+    def _pane(self, member: Member, how: str, *, last: bool) -> bool:
         """A tmux server's child with a terminal and a session of its own is a pane."""
         server = self._ledger.rooted_at(member.parent)
         if server is None or server.kind is not Kind.TMUX or member.owner != server.key:
@@ -288,6 +288,8 @@ class Discovery:
         if facts.session != facts.id.pid or not facts.terminal:
             return True
         pane = processes.environment(facts.id.pid, "TMUX_PANE")
+        if isinstance(pane, Unknown) and not last:  # its shell is about to be what the pane was asked to run
+            return False
         name = pane if isinstance(pane, str) and pane else "%?"
         self._openings.open(
             Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how

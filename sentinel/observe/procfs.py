@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Collection
@@ -19,6 +20,9 @@ _STATUS = re.compile(
     rb".*?^SigCgt:\s*(?P<caught>[0-9a-f]+)$",
     re.MULTILINE | re.DOTALL,
 )
+_ARGUMENTS, _ENVIRONMENT = "cmdline", "environ"
+_BOUNDS = {_ARGUMENTS: 45, _ENVIRONMENT: 47}
+"""Where behind the name in /proc/PID/stat it stands where the arguments and the environment begin and end (proc(5))."""
 _ENOUGH = 8192
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -227,7 +231,7 @@ def program(pid: int) -> tuple[str, tuple[str, ...]] | Unknown:
     """Path of the executable and the arguments; only for processes of our own user."""
     try:
         exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-        raw = _read(f"/proc/{pid}/cmdline", 65536)
+        raw = _read_of_image(pid, _ARGUMENTS, 65536)
     except OSError as error:
         return Unknown(f"what process {pid} runs", str(error))
     return exe, tuple(part.decode("utf-8", "surrogateescape") for part in raw.split(b"\0")[:-1])
@@ -250,7 +254,7 @@ def environment(pid: int, name: str) -> str | Unknown:
 def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
     """Those of these variables that its environment had at exec. Of one that is there twice, the first."""
     try:
-        raw = _read(f"/proc/{pid}/environ", 1 << 20)
+        raw = _read_of_image(pid, _ENVIRONMENT, 1 << 20)
     except OSError as error:
         return Unknown(f"the environment of process {pid}", str(error))
     found: dict[str, str] = {}
@@ -259,6 +263,36 @@ def variables(pid: int, names: Collection[str]) -> dict[str, str] | Unknown:
         if equals and name in names:
             found.setdefault(name, value)
     return found
+
+
+def _read_of_image(pid: int, name: str, limit: int) -> bytes:
+    raw = _read(f"/proc/{pid}/{name}", limit)
+    if not raw:
+        _ensure_empty(f"/proc/{pid}", name)
+    return raw
+
+
+def ensure_no_environment(directory: str) -> None:
+    """Make sure of a process that has shown no environment that it has none.
+
+    Within execve(2) the kernel shows none for some 20 us, nor any arguments: the new image is there
+    already, and what it was given is not (``environ_read`` and ``get_mm_cmdline`` of fs/proc/base.c).
+
+    Args:
+        directory: Of the process, or of one of its threads, below /proc.
+
+    Raises:
+        OSError: It is replacing its program, or has ended.
+    """
+    _ensure_empty(directory, _ENVIRONMENT)
+
+
+def _ensure_empty(directory: str, name: str) -> None:
+    raw = _read(f"{directory}/stat")
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    start, end = fields[_BOUNDS[name]], fields[_BOUNDS[name] + 1]
+    if start != end or start == b"0":
+        raise BlockingIOError(errno.EAGAIN, "it is replacing its program, or has ended")
 
 
 def memory(pid: int) -> int:

@@ -18,6 +18,7 @@ from functools import cache
 from sentinel.core.facts import Surroundings, Unknown
 from sentinel.observe import cgroups
 from sentinel.observe.connections import Connections
+from sentinel.observe.procfs import ensure_no_environment
 
 _KEEP = (b"SENTINEL_KEEP=", b"SENTINEL_PROTECT=")
 _NOT_KEPT = frozenset({b"", b"0"})
@@ -161,6 +162,8 @@ def _hold(pid: int) -> _Held:
 
 def _hold_by(directory: str) -> _Held:
     environment = _read(f"{directory}/environ")
+    if not environment:
+        ensure_no_environment(directory)
     program = os.readlink(f"{directory}/exe").removesuffix(" (deleted)")
     cgroup = cgroups.told_by(_read(f"{directory}/cgroup")) if _has_systemd() else ""
     descriptors = _descriptors(f"{directory}/fd")

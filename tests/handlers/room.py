@@ -80,17 +80,14 @@ class Puppet(subprocess.Popen):
         command = command or (sys.executable, "-I", "-S", "-c", PUPPET)
         super().__init__(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.who = processes.identify(self.pid)
-        # An exec closes what tells of it a moment before it shows the arguments.
-        until(self._has_arguments, f"{self.pid} having its arguments")
-
-    def _has_arguments(self):
-        program = processes.program(self.pid)
-        return isinstance(program, Unknown) or program[1]  # Unknown: it has ended
+        settles(self.pid)
 
     def do(self, expression):
         """Have it evaluate something; the answer is usually the pid of who was born."""
         self.tell(expression)
         answer = self.stdout.readline().strip()
+        if answer.isdigit():
+            settles(int(answer))
         return int(answer) if answer.lstrip("-").isdigit() else answer
 
     def bear_through(self, script="time.sleep(60)", between=""):
@@ -238,9 +235,19 @@ def until(true, what="it"):
     return answer
 
 
+def settles(pid):
+    """Wait until a process is not within execve(2): ``Popen`` returns there, where nobody can tell what it runs."""
+
+    def settled():
+        program = processes.program(pid)
+        return not isinstance(program, Unknown) or "replacing its program" not in program.why
+
+    until(settled, f"{pid} having replaced its program")
+
+
 def becomes(pid, name):
     """Wait until a process runs the program of that name: it has the name a moment before the arguments."""
-    until(lambda: processes.comm(pid) == name and processes.program(pid)[1], f"{pid} as {name}")
+    until(lambda: processes.comm(pid) == name and isinstance(processes.program(pid), tuple), f"{pid} as {name}")
 
 
 def dead(pid):

@@ -498,6 +498,32 @@ def test_panes_are_sessions_and_jobs_of_the_server_are_not(room, discovery, tmux
     assert room.owner(job) == opened(room)[0].key
 
 
+def test_a_pane_that_is_met_within_an_execve_gets_its_name_once_that_is_over(room, discovery, tmux, later, monkeypatch):
+    """The shell of a pane becomes what the pane was asked to run, and the kernel shows no environment meanwhile."""
+    tmux("new-session", "-d", "sleep 600")
+    room.bus.publish(ProcessRenamed(server_pid()))
+    tmux("new-window", "-d", "sleep 700")
+    pane = int(tmux("list-panes", "-aF", "#{pane_pid}").split()[-1])
+    becomes(pane, "sleep")
+    with monkeypatch.context() as execve:
+        execve.setattr(processes, "environment", lambda *_: Unknown("the environment", "it is replacing its program"))
+        room.forked(server_pid(), pane)
+        room.bus.publish(ProcessExecuted(pane))
+    assert room.ledger.rooted_at(pane) is None
+    comes(later)
+    assert room.ledger.rooted_at(pane).name == "%1"
+
+
+def test_a_pane_whose_environment_nobody_may_read_is_a_session_all_the_same(room, discovery, tmux, later, monkeypatch):
+    monkeypatch.setattr(processes, "environment", lambda *_: Unknown("the environment", "refused"))
+    tmux("new-session", "-d", "sleep 600")
+    pane = int(tmux("display-message", "-p", "#{pane_pid}"))
+    becomes(pane, "sleep")
+    room.bus.publish(ProcessRenamed(server_pid()))
+    comes(later)
+    assert room.ledger.rooted_at(pane).name == "%?"
+
+
 def test_what_a_pane_was_asked_to_run_stands_where_the_pane_stood(room, program, discovery):
     shell = room.start()
     pane = room.open(shell.pid, Kind.PANE, "%1", outer="work-1@2", forgotten=("desk",), sid=7, scope="/scope")
@@ -631,7 +657,7 @@ def an_overmind_with_its_client(room, program, directory):
     client = manager.do(
         f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
     )
-    until(lambda: processes.program(client)[1] == tuple(command))
+    until(lambda: isinstance(program := processes.program(client), tuple) and program[1] == tuple(command))
     room.forked(manager.pid, client)
 
 

@@ -271,6 +271,30 @@ def test_one_variable_of_an_environment():
     assert values == {**environment, "B": ""}
 
 
+def test_of_one_within_an_execve_nobody_can_tell_its_environment_nor_its_arguments(restless):
+    """The kernel shows neither then: as if there were none."""
+
+    def marked():
+        return processes.environment(restless.pid, "SENTINEL_KEEP")
+
+    def arguments():
+        program = processes.program(restless.pid)
+        return program if isinstance(program, Unknown) else program[1][1:]
+
+    for look, true in ((marked, "1"), (arguments, (str(restless.args[0]),))):
+        seen = {look() for _ in range(500)}
+        assert [each for each in seen if not isinstance(each, Unknown)] == [true]
+        until(lambda look=look: isinstance(look(), Unknown), "a look within execve(2)")
+
+
+def test_no_environment_at_all_is_known():
+    process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={})
+    becomes(process.pid, "cat")
+    found = processes.environment(process.pid, "A")
+    process.communicate()
+    assert found == ""
+
+
 def test_program_and_directory_of_a_process(child, tmp_path):
     exe, argv = processes.program(child.pid)
     assert os.path.basename(exe) in {"cat", "coreutils", "busybox"}
