@@ -110,6 +110,8 @@ UNTESTED = {
     "cli/resume.py": "test_switching",
     "handlers/tmux.py": "it only ties together: real/test_tmux_hooks",
     "handlers/exits.py": "a protocol: what keeps it is tested where it is",
+    "handlers/pursuit.py": "test_cleanup",
+    "handlers/rounds.py": "test_cleanup",
     "integrations/keepsake.py": "test_hookfile",
     "integrations/plan.py": "test_hookfile",
     "integrations/userfile.py": "test_hookfile",

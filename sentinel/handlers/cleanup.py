@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterator
 
 from sentinel.bus import Bus
-from sentinel.core.actions import Outcome, Result
+from sentinel.core.actions import Outcome
 from sentinel.core.events import (
     CleanedUp,
     HandlerFailed,
@@ -16,35 +15,21 @@ from sentinel.core.events import (
     SessionDied,
     SessionEmptied,
     SessionJudged,
-    Supervised,
 )
-from sentinel.core.facts import Death, ProcessId
+from sentinel.core.facts import Death
 from sentinel.core.judge import is_in_use, lacks_an_answer
 from sentinel.core.ledger import Ledger, Record
-from sentinel.core.plan import plan_processes
 from sentinel.core.policy import Policy
 from sentinel.core.sessions import Session
-from sentinel.core.supervision import Revivals
 from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.leftovers import Leftovers
+from sentinel.handlers.pursuit import Pursuit
 from sentinel.handlers.restraint import Restraint
-from sentinel.handlers.second_look import at_what_is_left
-from sentinel.observe import processes
+from sentinel.handlers.rounds import SECOND_LOOKS, Rounds
 from sentinel.reaper.signals import Signaller, Strike
 from sentinel.reaper.staleness import Glimpse
 
-_LONGEST = 5.0
-"""Seconds after the grace in which what goes on bearing others is pursued."""
-_QUIET = 3
-"""Looks in a row that find nobody new: nothing is borne any more. Where the kernel tells of births one would do."""
-_PAUSE = 0.005
-"""Seconds between them."""
-_LOOK_EVERY = 0.05
-"""Seconds between looks for what a dying session has borne, within the grace."""
-_SECOND_LOOKS = (0.02, 0.1, 0.5)
-"""Seconds before each further look at what nobody could tell of: a process that is just ending
-gives no answers (its /proc/PID/fd is closed to its own user), and shelters what hangs under it."""
 _CLIENT_LOOKS = (0.25, 5.0)
 """Seconds between looks at what works for somebody: at first, doubled each time, and at most. The
 kernel tells nobody that a stranger's connection has ended."""
@@ -72,11 +57,16 @@ class CleanUp:
         self._bus = bus
         self._ledger = ledger
         self._examiner = examiner
-        self._signaller = signaller
+        self._rounds = Rounds(
+            ledger=ledger,
+            examiner=examiner,
+            signaller=signaller,
+            policy=policy,
+            restraint=restraint,
+            catch_up=catch_up,
+        )
         self._leftovers = leftovers
         self._policy = policy
-        self._restraint = restraint
-        self._catch_up = catch_up
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         """What nobody waits for: clean-ups that are through but for what works for somebody, or that begin anew."""
@@ -105,7 +95,7 @@ class CleanUp:
         verdicts: tuple[ProcessVerdict, ...] = ()
         try:
             verdicts = self._examiner.left_by(record)
-            strike = self._strike(record, verdicts, looked, cause)
+            strike = self._rounds.strike(record, verdicts, looked, cause)
             self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         finally:  # what failed is told by the bus; the session is closed all the same
             work = self._guarded(record, strike, verdicts, began, cause)
@@ -128,8 +118,8 @@ class CleanUp:
         if record.death is None or not record.settled or key in self._in_use:
             return  # it will be answered; and what works for somebody is judged again and again anyway
         try:
-            self._catch_up()
-            condemned = [one.id.pid for one in self._examiner.left_by(record) if isinstance(one, Condemned)]
+            left, _ = self._rounds.look(record, ())
+            condemned = [one.id.pid for one in left if isinstance(one, Condemned)]
             if any(member.spared for member in map(self._ledger.member, condemned) if member is not None):
                 self._answer(record, record.death, cause)
         except Exception as error:  # noqa: BLE001 - nobody awaits this one: what it was is told
@@ -161,17 +151,6 @@ class CleanUp:
         while self._tasks:
             await asyncio.wait(self._tasks.values())
 
-    def _strike(
-        self, record: Record, verdicts: Collection[ProcessVerdict], seen: Glimpse, cause: int, *, no_grace: bool = False
-    ) -> Strike | None:
-        self._ledger.judged(verdicts)
-        action = plan_processes(record.session, verdicts, self._policy(), without_grace=no_grace)
-        if action is None:
-            return None
-        if why := self._restraint.refuses(record, len(action.targets)):
-            return Strike.held(action, why, time.monotonic())
-        return self._signaller.strike(action, cause, seen)
-
     async def _guarded(
         self, record: Record, strike: Strike | None, verdicts: tuple[ProcessVerdict, ...], began: float, cause: int
     ) -> None:
@@ -202,36 +181,28 @@ class CleanUp:
         session = record.session
         # What is held by a process that is about to end is judged again after its end.
         early = [o for o in self._leftovers.remove(session, self._policy()) if o.is_done]
-        known = {verdict.id for verdict in verdicts}  # whoever was born since has not been judged
-        spared = {v.id.pid for v in verdicts if isinstance(v, Spared) and not lacks_an_answer((v,))}
         async with asyncio.TaskGroup() as group:  # who is awaited must not wait for who gives no answer
-            finishing = group.create_task(self._finish(record, strike))
-            rounds = [finishing, group.create_task(self._late(record, verdicts, cause))]
-        strikes = [struck for struck, _ in map(asyncio.Task.result, rounds) if struck is not None]
-        outcomes = [outcome for _, ends in map(asyncio.Task.result, rounds) for outcome in ends]
+            awaited = group.create_task(self._rounds.finish(record, strike))
+            answered = group.create_task(self._late(record, verdicts, cause))
+        second, late_ends = answered.result()
+        outcomes = [*awaited.result(), *late_ends]
+        strikes = [one for one in (strike, second) if one is not None]
         intent = strikes[0].intent if strikes else 0
         if verdicts:
-            known.update(target.id for one in strikes for target in one.action.targets)
-            revivals = Revivals()
-            revivals.ended([target.facts for one in strikes for target in one.action.targets], time.monotonic())
             grace = began + (strikes[0].action.grace if strikes else 0.0)
-            outcomes += await self._pursue(record, known, spared, revivals, grace=grace, intent=intent)
+            pursuit = Pursuit(record, verdicts, strikes, bus=self._bus, ledger=self._ledger, rounds=self._rounds)
+            outcomes += await pursuit.run(grace, intent)
         late = self._leftovers.remove(session, self._policy(), [outcome.target for outcome in early])
         record.files_kept = not all(outcome.is_done for outcome in late)
         outcomes += [*early, *late]
         if outcomes:
             self._bus.publish(CleanedUp(session, tuple(outcomes), time.monotonic() - began, intent), cause)
 
-    async def _finish(self, record: Record, strike: Strike | None) -> tuple[Strike | None, tuple[Outcome, ...]]:
-        if strike is None:
-            return None, ()
-        look_again = partial(at_what_is_left, record, self._examiner, self._restraint, self._catch_up)
-        return strike, await self._signaller.finish(strike, look_again)
-
     async def _late(
         self, record: Record, verdicts: tuple[ProcessVerdict, ...], cause: int
     ) -> tuple[Strike | None, tuple[Outcome, ...]]:
-        return await self._finish(record, await self._look_again(record, verdicts, cause))
+        strike = await self._look_again(record, verdicts, cause)
+        return strike, await self._rounds.finish(record, strike)
 
     async def _until_unused(self, record: Record, left: tuple[ProcessVerdict, ...], cause: int) -> None:
         """Judge what works for somebody again and again: when nobody is left who needs it, it is ended."""
@@ -248,12 +219,11 @@ class CleanUp:
         while record.death is not None and is_in_use(left):
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
-            self._catch_up()
-            began, looked = time.monotonic(), Glimpse()
-            left = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in struck)
+            began = time.monotonic()
+            left, looked = self._rounds.look(record, struck)
             if prey := {verdict.id for verdict in left if isinstance(verdict, Condemned)}:
                 struck |= prey
-                strike = self._strike(record, left, looked, cause)
+                strike = self._rounds.strike(record, left, looked, cause)
                 self._bus.publish(SessionJudged(record.session, record.death, left), cause)
                 await self._see_through(record, strike, left, began, cause)
                 left, pause = self._examiner.left_by(record), _CLIENT_LOOKS[0]
@@ -264,83 +234,14 @@ class CleanUp:
         if death is None or not lacks_an_answer(verdicts):
             return None
         settled = {verdict.id for verdict in verdicts if not isinstance(verdict, Spared)}
-        for pause in _SECOND_LOOKS:
+        for pause in SECOND_LOOKS:
             await asyncio.sleep(pause)
-            self._catch_up()
-            looked = Glimpse()
-            verdicts = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in settled)
+            verdicts, looked = self._rounds.look(record, settled)
             if not lacks_an_answer(verdicts):
                 break
-        strike = self._strike(record, verdicts, looked, cause)
+        strike = self._rounds.strike(record, verdicts, looked, cause)
         self._bus.publish(SessionJudged(record.session, death, verdicts), cause)
         return strike
-
-    async def _pursue(
-        self, record: Record, known: set[ProcessId], spared: set[int], revivals: Revivals, *, grace: float, intent: int
-    ) -> list[Outcome]:
-        """Strike at what a dead session goes on bearing, until nobody new is found.
-
-        Of what forks and ends faster than it can be looked at, most are gone when they are
-        struck: only the others are told. The first to be struck have a grace of their own; a
-        thing that forks for ever has none.
-        """
-        outcomes: list[Outcome] = []
-        seen = set(known)
-        moving, quiet = False, 0
-        while quiet < _QUIET and time.monotonic() < grace + _LONGEST and not self._restraint.held():
-            newborn, looked = await self._newborn(record, known, grace)
-            fresh = {verdict.id for verdict in newborn} - seen
-            if not newborn and not moving:
-                break  # the common case: nobody was born
-            moving = True
-            known.update(verdict.id for verdict in newborn if not lacks_an_answer((verdict,)))
-            seen |= fresh
-            prey = [verdict for verdict in newborn if not self._is_of(verdict, spared)]
-            prey = [verdict for verdict in prey if not self._is_revived(record, verdict, spared, revivals)]
-            strike = self._strike(record, prey, looked, intent, no_grace=bool(outcomes))
-            if strike is not None:
-                _, done = await self._finish(record, strike)
-                revivals.ended([target.facts for target in strike.action.targets], time.monotonic())
-                outcomes += [outcome for outcome in done if outcome.result is not Result.GONE]
-            quiet = 0 if fresh else quiet + 1
-            await asyncio.sleep(0 if fresh else _SECOND_LOOKS[quiet - 1] if newborn else _PAUSE)
-        return outcomes
-
-    def _is_of(self, verdict: ProcessVerdict, spared: set[int]) -> bool:
-        """Whether it was born of one that is spared: then it is too, though that one may have ended since."""
-        member = self._ledger.member(verdict.id.pid)
-        if member is None or member.id != verdict.id or member.parent not in spared:
-            return False
-        spared.add(verdict.id.pid)
-        return True
-
-    def _is_revived(self, record: Record, verdict: ProcessVerdict, spared: set[int], revivals: Revivals) -> bool:
-        """Whether somebody who lives starts it again each time that it is ended; it is spared from then on."""
-        member = self._ledger.member(verdict.id.pid)
-        if member is None or member.id != verdict.id or not isinstance(verdict, Condemned):
-            return False
-        facts = verdict.facts
-        if not revivals.is_revived(facts, member.parent, member.since):
-            return False
-        spared.add(facts.id.pid)
-        by = processes.comm(facts.parent)
-        self._bus.publish(Supervised(record.session, facts.id, facts.name, facts.parent, by))
-        return True
-
-    async def _newborn(
-        self, record: Record, known: set[ProcessId], grace: float
-    ) -> tuple[tuple[ProcessVerdict, ...], Glimpse]:
-        """What was born since the death and is still there when the grace (monotonic seconds) is over, by which look.
-
-        A process that is asked to end may start others that put its things in order.
-        """
-        while True:
-            self._catch_up()
-            looked = Glimpse()
-            newborn = tuple(verdict for verdict in self._examiner.left_by(record) if verdict.id not in known)
-            if not any(isinstance(v, Condemned) for v in newborn) or time.monotonic() >= grace:
-                return newborn, looked
-            await asyncio.sleep(_LOOK_EVERY)
 
     def _close_if_empty(self, key: str) -> None:
         """Forget a dead session of which nothing is left, once it was cleaned up after."""

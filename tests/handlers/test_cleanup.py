@@ -31,7 +31,7 @@ from sentinel.core.ledger import Witness
 from sentinel.core.policy import Allowance, KindPolicy, Mode, Policy, Survivors
 from sentinel.core.sessions import Belongings, Kind, SocketMark
 from sentinel.core.verdicts import Condemned, Spared
-from sentinel.handlers import cleanup
+from sentinel.handlers import cleanup, pursuit
 from sentinel.handlers.cleanup import CleanUp
 from sentinel.handlers.halting import Halting
 from sentinel.handlers.leftovers import Leftovers
@@ -292,7 +292,7 @@ def test_one_that_is_told_right_after_the_judgement_is_judged_as_well(room, run)
 
 
 def test_what_forks_for_ever_gets_no_more_grace_and_is_given_up_some_time(room, run, idle, monkeypatch):
-    monkeypatch.setattr(cleanup, "_LONGEST", 0.5)
+    monkeypatch.setattr(pursuit, "_LONGEST", 0.5)
     room.policy = Policy(kinds={kind: _patient(wishes, 0.1) for kind, wishes in Policy().kinds.items()})
 
     async def scenario():
@@ -661,7 +661,7 @@ def test_what_nobody_could_tell_of_is_looked_at_again(room, run, monkeypatch):
 
 
 def test_who_was_struck_does_not_wait_for_the_answer_about_another(room, run, monkeypatch):
-    monkeypatch.setattr(cleanup, "_SECOND_LOOKS", (600.0,))
+    monkeypatch.setattr(cleanup, "SECOND_LOOKS", (600.0,))
     room.policy = Policy(kinds={kind: _patient(wishes, 0.05) for kind, wishes in Policy().kinds.items()})
     really = room.examiner.left_by
 
