@@ -23,6 +23,8 @@ _STATUS = re.compile(
 _ARGUMENTS, _ENVIRONMENT = "cmdline", "environ"
 _BOUNDS = {_ARGUMENTS: 45, _ENVIRONMENT: 47}
 """Where behind the name in /proc/PID/stat it stands where the arguments and the environment begin and end (proc(5))."""
+_END_OF_CODE = 24
+"""And where the program's code ends."""
 _ENOUGH = 8192
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -277,6 +279,8 @@ def ensure_no_environment(directory: str) -> None:
 
     Within execve(2) the kernel shows none for some 20 us, nor any arguments: the new image is there
     already, and what it was given is not (``environ_read`` and ``get_mm_cmdline`` of fs/proc/base.c).
+    The longer there is to count, the longer they begin and end at the same place. Only then
+    it is written down where the code ends (``load_elf_binary`` of fs/binfmt_elf.c).
 
     Args:
         directory: Of the process, or of one of its threads, below /proc.
@@ -291,7 +295,7 @@ def _ensure_empty(directory: str, name: str) -> None:
     raw = _read(f"{directory}/stat")
     fields = raw[raw.rindex(b")") + 2 :].split()
     start, end = fields[_BOUNDS[name]], fields[_BOUNDS[name] + 1]
-    if start != end or start == b"0":
+    if start != end or b"0" in (start, fields[_END_OF_CODE]):
         raise BlockingIOError(errno.EAGAIN, "it is replacing its program, or has ended")
 
 

@@ -6,14 +6,20 @@ import subprocess
 
 import pytest
 
+ENVIRONMENTS = {"few": {}, "many": {f"V{number}": "" for number in range(1500)}, "long": {"A": "a" * 100_000}}
 
-@pytest.fixture
-def restless(tmp_path):
-    """A process with SENTINEL_KEEP that only replaces its program: one look in ten meets it within execve(2)."""
+
+@pytest.fixture(params=ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def restless(tmp_path, request):
+    """A process with SENTINEL_KEEP that only replaces its program: one look in ten meets it within execve(2).
+
+    So does one in fifty of it with many variables where the kernel counts those, and of it with
+    a long one ahead between two pieces of 64 KiB.
+    """
     script = tmp_path / "restless"
     script.write_text('#!/bin/sh\nexec "$0"\n')
     script.chmod(0o755)
-    environ = {"SENTINEL_KEEP": "1"}
+    environ = {**request.param, "SENTINEL_KEEP": "1"}
     process = subprocess.Popen([script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environ)
     yield process
     process.kill()
