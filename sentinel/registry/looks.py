@@ -21,6 +21,8 @@ def ours(pid: int) -> ProcessId:
         NoSuchThing: There is none of that number, or nobody can tell.
         SentinelError: It is another user's.
     """
+    if pid == 1:
+        raise NoSuchThing("process 1 is nobody's: those fall to it that have lost their parent")
     now = processes.above(pid) if pid > 1 else Gone()
     if isinstance(now, Unknown):
         raise NoSuchThing(str(now))

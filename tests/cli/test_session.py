@@ -180,11 +180,11 @@ def test_what_the_agent_doubts_of_another_child_is_no_error_of_this_one(where, s
         (["end", "nobody"], 'no active session is registered as "nobody"'),
         (["child", "nobody", "2"], 'no active session is registered as "nobody"'),
         (["show", "nobody"], "no session is registered as nobody"),
-        (["register", "two\nlines"], "printable"),
-        (["register", "x" * 121], "1 to 120 characters"),
-        (["register", ""], "1 to 120 characters"),
-        (["register", "x", "--name", "n" * 201], "1 to 200 characters"),
-        (["register", "x", "--label", "a=" + "b" * 5000], "4096 characters at most"),
+        (["register", "--pid", os.getpid(), "two\nlines"], "printable"),
+        (["register", "--pid", os.getpid(), "x" * 121], "1 to 120 characters"),
+        (["register", "--pid", os.getpid(), ""], "1 to 120 characters"),
+        (["register", "--pid", os.getpid(), "x", "--name", "n" * 201], "1 to 200 characters"),
+        (["register", "--pid", os.getpid(), "x", "--label", "a=" + "b" * 5000], "4096 characters at most"),
         (["register", "x", "--pid", "4194305"], "there is no process 4194305"),
     ],
 )
@@ -192,6 +192,13 @@ def test_what_cannot_be_is_one_sentence(where, words, sentence):
     told = session(*words, fails=SentinelError)
     assert sentence in told
     assert "\n" not in told
+
+
+def test_who_has_lost_its_parent_has_to_say_whose_session_it_is(where, monkeypatch):
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert session("register", "x", fails=SentinelError) == (
+        "process 1 is nobody's: those fall to it that have lost their parent"
+    )
 
 
 @pytest.mark.parametrize(
