@@ -244,6 +244,16 @@ SPARED += [
     ("protected", "inside of one", {"names": ("%1", "gt-a-crew-b"), "world": world(protected=("gt-*-crew-*",))}),
     ("protected", "a program", {"facts": facts(name="vim"), "world": world(protected_programs=("vim", "emacs*"))}),
     (
+        "protected",
+        "a program of whose name the kernel keeps 15 letters",
+        {"facts": facts(name="a-very-long-pro"), "world": world(protected_programs=("a-very-long-program",))},
+    ),
+    (
+        "protected",
+        "one of which it keeps half a letter",
+        {"facts": facts(name="a-very-long-pr\udcc3"), "world": world(protected_programs=("a-very-long-pr\xe4fect",))},
+    ),
+    (
         "unit",
         "a service of its own",
         {"surroundings": around(cgroup="/user.slice/user@1000.service/app.slice/db.service")},
@@ -305,6 +315,11 @@ CONDEMNED = [
     ("kept", "another is kept", {"member": member(kept=False)}),
     ("protected", "no crew's", {"names": ("gt-rig-polecat",), "world": world(protected=("gt-*-crew-*",))}),
     ("protected", "a name that only begins alike", {"world": world(protected_programs=("nod",))}),
+    (
+        "protected",
+        "a shorter name than a pattern's first 15 letters",
+        {"facts": facts(name="a-very-long"), "world": world(protected_programs=("a-very-long-program",))},
+    ),
     ("unit", "the scope of its pane", {"surroundings": around(cgroup="/user.slice/tmux-spawn-1.scope")}),
     ("unit", "in the user's manager", {"surroundings": around(cgroup="/user.slice/user@1000.service/app.slice")}),
     (

@@ -10,6 +10,8 @@ from sentinel.core.ledger import Member
 from sentinel.core.policy import Daemons, Survivors
 from sentinel.core.sessions import Kind, Session
 
+_LONGEST_NAME = 15
+"""Bytes that the kernel keeps of a program's name (TASK_COMM_LEN, proc(5))."""
 CASCADE_SECONDS = 2.0
 """A session does not die in one instant: a shell that gets the hang-up ends a little before
 or after its terminal's owner. Parents that were *killed* within this time before the death
@@ -30,9 +32,18 @@ def protected(case: Case) -> str | None:
     for name in case.names:
         if _fits(name, case.world.protected):
             return f"{name} is a protected session (protect.sessions)"
-    if isinstance(case.facts, ProcessFacts) and _fits(case.facts.name, case.world.protected_programs):
+    if isinstance(case.facts, ProcessFacts) and _is_program(case.facts.name, case.world.protected_programs):
         return f"{case.facts.name} is a protected program (protect.programs)"
     return None
+
+
+def _is_program(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns means it, if need be by as much of its name as the kernel keeps."""
+    return _fits(name, patterns) or _fits(name, tuple(_cut(pattern) for pattern in patterns))
+
+
+def _cut(pattern: str) -> str:
+    return pattern.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "surrogateescape")
 
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:
