@@ -10,6 +10,7 @@ from sentinel import paths, wire
 from sentinel.cli import screen
 from sentinel.cli.switching import halting, switch
 from sentinel.clocks import day_and_time
+from sentinel.core.sanitise import clean
 
 
 @click.command("pause")
@@ -22,9 +23,12 @@ def command(*, span: str | None) -> None:
     """
     until = None if span is None else _end_of(span)
     answer = switch(paths.find(), wire.Pause(until), lambda bus, switches: halting(bus, switches).pause(until))
-    how_long = "until `sentinel resume`" if until is None else f"until {day_and_time(until)}"
+    ends = answer.get("held_until")
+    how_long = f"until {day_and_time(ends)}" if isinstance(ends, float) else "until `sentinel resume`"
     already = " already" if answer.get("already") else ""
     screen.say(f"Paused{already} {how_long}: nothing is ended.")
+    if until is not None and not isinstance(ends, float):
+        screen.say(f"It has no end of its own: {clean(str(answer.get('held', '')), 400)}.")
 
 
 def _end_of(span: str) -> float:

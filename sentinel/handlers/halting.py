@@ -33,7 +33,8 @@ class Halting:
     def pause(self, until: float | None) -> dict[str, object]:
         """Have nothing ended until then (wall-clock seconds), or until somebody says otherwise.
 
-        Somebody who has said so for good before changes nothing by it: ``already`` says so.
+        Somebody who has said so for good before changes nothing by it: ``already`` says so. What
+        holds because nobody can tell what was to be kept has no end that a clock brings.
 
         Raises:
             SentinelError: That is over.
@@ -44,7 +45,10 @@ class Halting:
         before = self._switches.now().pause
         if before is not None and before.until is None and before.why == PAUSED and until is None:
             return {**self.state(), "already": True}
-        halt = Halt.begin(self._switches.moment(), PAUSED, until)
+        why = PAUSED
+        if before is not None and before.until is None and before.why != PAUSED:
+            why, until = before.why, None
+        halt = Halt.begin(self._switches.moment(), why, until)
         self._switches.change(lambda switches: replace(switches, pause=halt))
         self._bus.publish(Paused(until))
         return self.state()

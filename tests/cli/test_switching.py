@@ -90,6 +90,15 @@ def test_a_pause_for_a_while_names_its_end(where):
     assert f"a person has paused Sentinel until {day_and_time(until)}." in run("status")
 
 
+def test_what_holds_for_want_of_knowledge_is_said_to_have_no_end(where):
+    where.switches.parent.mkdir(parents=True, exist_ok=True)
+    where.switches.write_text("{")
+    out = run("pause", "--for", "1m")
+    assert out.startswith("Paused until `sentinel resume`: nothing is ended.\n")
+    assert "It has no end of its own: nobody can tell what was to be kept" in out
+    assert board(where).now().pause.until is None
+
+
 @pytest.mark.parametrize("span", ["soon", "-1h", "0s", "1h ago", ""])
 def test_a_length_of_time_that_is_none_is_refused_and_nothing_is_paused(where, span):
     done = CliRunner().invoke(importlib.import_module("sentinel.cli.pause").command, ["--for", span])

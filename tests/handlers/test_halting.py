@@ -43,6 +43,17 @@ def test_to_pause_twice_is_told_once_and_a_pause_for_a_while_is_another_one(room
     assert room.told(Paused) == [Paused(None), Paused(until), Paused(None)]
 
 
+def test_mercy_no_pause_for_a_while_ends_what_holds_because_nobody_knows_what_was_kept(room, halting, where):
+    where.switches.write_text("{")
+    state = halting.pause(time.time() + 60)
+    assert state["held"].startswith("nobody can tell what was to be kept")
+    assert state["held_until"] is None
+    assert SwitchBoard(where.switches, "another boot").now().pause.until is None
+    assert room.told(Paused) == [Paused(None)]
+    assert halting.resume()["was"] == state["held"]
+    assert room.wishes().acts
+
+
 def test_a_pause_for_a_while_ends_by_itself(room, halting):
     until = time.time() + 1.0
     state = halting.pause(until)
