@@ -47,19 +47,21 @@ class HookFile:
     # -- what is asked of an integration ------------------------------------------------
 
     def install(self, host: Host, words: Sequence[str]) -> Change | None:
-        """An entry for each event; older ones of ours are replaced."""
+        """An entry for each event; older ones of ours are replaced, and what was before them is still known."""
         file = self._read(host)
         before = file.text or ""
+        found, origin = keepsake.of(host.state, self.name, before)
         try:
-            bare = self.without(before)
-            after = self.with_ours(bare, words)
+            if not found and file.text is not None:
+                origin = self.without(before)
+            after = self.with_ours(origin or "", words)
         except jsontext.NotJson as error:
             raise self._refusal(host, error) from error
         if after == before or self._commands(before) == self._commands(after):
             return None
 
         def make() -> None:
-            keepsake.leave(host.state, self.name, bare if file.text is not None else None, after, self.without(after))
+            keepsake.leave(host.state, self.name, origin, after, self.without(after))
             userfile.write(file, after)
 
         shown = self._shown(host, before, after)

@@ -151,6 +151,18 @@ def test_installed_twice_is_installed_once(host, file):
     assert file.read_text() == before
 
 
+@pytest.mark.parametrize("text", [None, "", "{}\n", '{"hooks": {}}', OTHERS])
+def test_what_two_sentinels_installed_can_be_taken_out_without_a_trace(host, file, text):
+    if text is not None:
+        file.write_text(text)
+    host.state.mkdir(0o700)
+    before = tree(host)
+    for words in (("/old/sentinel",), ("/older/sentinel",), WORDS):
+        install(host, words)
+    uninstall(host)
+    assert tree(host) == before
+
+
 def test_a_sentinel_that_has_moved_takes_the_place_of_the_old_one(host, file):
     file.write_text(OTHERS)
     install(host, ("/old/sentinel",))
