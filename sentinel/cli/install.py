@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from sentinel.errors import SentinelError
 from sentinel.integrations.plan import Change, Host
 from sentinel.service.command import ours
 from sentinel.service.footprint import Footprint
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _LINE = 400
 
@@ -35,6 +39,19 @@ class Names(click.ParamType[tuple[str, ...]]):
             if name not in NAMES:
                 self.fail(f'no step "{name}"; there are: {", ".join(NAMES)}', param, ctx)
         return names
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Those that are not named yet."""
+        from click.shell_completion import CompletionItem
+
+        named, comma, begun = incomplete.rpartition(",")
+        left = (name for name in NAMES if name not in named.split(","))
+        return [CompletionItem(f"{named}{comma}{name}") for name in left if name.startswith(begun)]
 
 
 DIFF = click.option("--diff", is_flag=True, help="Show each line that would change in your configuration.")

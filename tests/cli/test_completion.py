@@ -41,6 +41,20 @@ def test_the_shell_completes_a_verb(shell, tmp_path):
     assert (done.stdout, done.stderr) == ("uninstall\n", "")
 
 
+def test_fish_shows_all_of_a_verbs_help(tmp_path):
+    if not shutil.which("fish"):
+        pytest.skip("missing: fish")
+    script = tmp_path / "script"
+    script.write_text(completion.script("fish"))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    asked = ["fish", "-c", 'source $argv[1]; complete -C "sentinel service restar"; complete -C "sentinel ser"', script]
+    environ = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout == (
+        "restart\tEnd the agent and start it anew.\nservice\tStart, stop and look at the installed agent.\n"
+    )
+
+
 def test_another_shell_is_refused():
     with pytest.raises(ValueError, match="tcsh"):
         completion.script("tcsh")
@@ -82,3 +96,11 @@ def test_options_of_a_verb_are_offered():
     offered, imported = ask("sentinel install --", 2)
     assert {"--only", "--dry-run", "--yes"} <= set(offered)
     assert "sentinel.app" not in imported
+
+
+def test_the_steps_of_install_are_offered_each_once():
+    assert ask("sentinel install --only ", 3)[0] == ["service", "shell", "claude", "codex", "tmux"]
+    assert ask("sentinel uninstall --only c", 3)[0] == ["claude", "codex"]
+    assert ask("sentinel install --only claude,tmux,", 3)[0] == [
+        f"claude,tmux,{name}" for name in ("service", "shell", "codex")
+    ]
