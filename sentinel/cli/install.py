@@ -86,7 +86,10 @@ def command(*, only: tuple[str, ...] | None, dry_run: bool, diff: bool, yes: boo
         return
     if not agreed("Do this?", yes=yes):
         raise click.exceptions.Exit(1)
-    footprint.making(host.state)
+    try:
+        footprint.making(host.state)
+    except OSError as error:
+        raise SentinelError(f"{host.show(host.state)} cannot be made: {error.strerror}") from error
     failed = [name for name, change in changes if not _done(name, change)]
     for name, change in changes:
         if change.hint and name not in failed:

@@ -24,7 +24,7 @@ def command() -> None:
     """Have systemd or launchd keep the agent running.
 
     Exit status of each: 0 done (status: it runs), 1 not done, 3 it does not run (status), 4 nobody here keeps
-    services for you, 78 the configuration is wrong (reload).
+    services for you, 78 the configuration is wrong (start, restart, reload).
     """
 
 
@@ -48,8 +48,8 @@ def uninstall_service(context: click.Context) -> None:
 
 @command.command("start")
 def start() -> None:
-    """Start the agent; returns when everything is watched."""
-    _manager().tell("start")
+    """Start the agent; returns when everything is watched. With a wrong configuration it is not tried (status 78)."""
+    _tell_readable("start")
 
 
 @command.command("stop")
@@ -60,15 +60,23 @@ def stop() -> None:
 
 @command.command("restart")
 def restart() -> None:
-    """End the agent and start it anew. What is watched stays watched."""
-    _manager().tell("restart")
+    """End the agent and start it anew. What is watched stays watched.
+
+    With a wrong configuration (status 78) the agent stays as it is.
+    """
+    _tell_readable("restart")
 
 
 @command.command("reload")
 def reload() -> None:
     """Have the agent read its configuration again. A wrong one is refused here (status 78), and changes nothing."""
+    _tell_readable("reload")
+
+
+def _tell_readable(verb: str) -> None:
+    """Have it done if the configuration can be used: who mistyped it is here, and a failed start names no line."""
     config.load(paths.find().config_file)
-    _manager().tell("reload")
+    _manager().tell(verb)
 
 
 @command.command("status")

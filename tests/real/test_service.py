@@ -153,12 +153,16 @@ def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(service):
     assert (told["mode"], told["refused"], pid_of(service)) == ("act", "", agent)
     assert service.show("ActiveState") == "active"
     wish(service, "mode = 7\n")
-    assert service.sentinel("service", "restart").returncode == 1
+    refused = service.sentinel("service", "restart")
+    assert (refused.returncode, ":1:" in refused.stderr, pid_of(service)) == (78, True, agent)
+    assert service.control("restart", "sentinel.service").returncode == 1
     time.sleep(1.2)  # RestartSec: a wrong configuration does not become right by starting again
     assert (service.show("ActiveState"), service.show("NRestarts")) == ("failed", "0")
     shown = service.sentinel("service", "status")
     assert "It has failed (exit-code)" in shown.stdout
     assert shown.returncode == 3
+    refused = service.sentinel("service", "start")
+    assert (refused.returncode, ":1:" in refused.stderr) == (78, True)
 
 
 def test_an_agent_that_stands_still_is_started_anew(service):
