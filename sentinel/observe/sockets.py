@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from sentinel.core.facts import Gone, SocketFacts, Unknown
 from sentinel.core.sessions import SocketMark
+from sentinel.observe.descriptors import descriptors
 from sentinel.observe.sock_diag import ANY, LISTEN, UNIX_ANSWER, UNIX_REQUEST, attributes, dump
 
 _SHOW_NAME_AND_FILE = 3  # UDIAG_SHOW_NAME | UDIAG_SHOW_VFS
@@ -255,11 +256,6 @@ def sockets_of(pid: int) -> Iterator[int]:
     Raises:
         OSError: It is gone, or not ours to look at.
     """
-    directory = f"/proc/{pid}/fd"
-    for fd in os.listdir(directory):
-        try:
-            target = os.readlink(f"{directory}/{fd}")
-        except FileNotFoundError:
-            continue  # closed since
+    for target in descriptors(f"/proc/{pid}").values():
         if target.startswith("socket:["):
             yield int(target[8:-1])

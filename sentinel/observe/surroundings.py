@@ -11,21 +11,19 @@ import select
 import stat
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 from sentinel.core.facts import Surroundings, Unknown
 from sentinel.observe import cgroups
 from sentinel.observe.connections import Connections
+from sentinel.observe.descriptors import descriptors
 from sentinel.observe.procfs import ensure_no_environment
 
 _KEEP = (b"SENTINEL_KEEP=", b"SENTINEL_PROTECT=")
 _NOT_KEPT = frozenset({b"", b"0"})
 _SYSTEMD = "/run/systemd/system"  # what sd_booted(3) asks for
 _PIECE = 1 << 16
-_FEW = 8
-"""Descriptors that are asked for by number before it is asked which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,24 +164,9 @@ def _hold_by(directory: str) -> _Held:
         ensure_no_environment(directory)
     program = os.readlink(f"{directory}/exe").removesuffix(" (deleted)")
     cgroup = cgroups.told_by(_read(f"{directory}/cgroup")) if _has_systemd() else ""
-    descriptors = _descriptors(f"{directory}/fd")
-    sockets = frozenset(_number(where) for where in descriptors.values() if where.startswith("socket:["))
-    return _Held(cgroup, program, _is_kept(environment), descriptors, sockets)
-
-
-def _descriptors(directory: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    # How many there are costs less than which (Linux 6.2; before, it says 0), and mostly they are the first ones.
-    count = os.stat(directory).st_size
-    with suppress(FileNotFoundError):
-        for name in map(str, range(count if count <= _FEW else 0)):
-            found[name] = os.readlink(f"{directory}/{name}")
-    if len(found) == count > 0:
-        return found
-    for name in set(os.listdir(directory)).difference(found):
-        with suppress(FileNotFoundError):  # closed since
-            found[name] = os.readlink(f"{directory}/{name}")
-    return found
+    opened = descriptors(directory)
+    sockets = frozenset(_number(where) for where in opened.values() if where.startswith("socket:["))
+    return _Held(cgroup, program, _is_kept(environment), opened, sockets)
 
 
 def _read(path: str) -> bytes:
