@@ -14,7 +14,6 @@ if sys.platform == "linux":
         above,
         boot_id,
         catches,
-        children,
         comm,
         environment,
         everyone,
@@ -31,6 +30,7 @@ if sys.platform == "linux":
         variables,
         working_directory,
     )
+    from sentinel.observe.threads import children
 else:
     from sentinel.observe.portable import (
         above,

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from functools import cache
 
 from sentinel.core.facts import SIGHUP_BIT, Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
+from sentinel.observe.threads import state_of_others
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 _FORKED_ONLY = 0x00000040  # PF_FORKNOEXEC of the same
@@ -25,6 +26,9 @@ _BOUNDS = {_ARGUMENTS: 45, _ENVIRONMENT: 47}
 """Where behind the name in /proc/PID/stat it stands where the arguments and the environment begin and end (proc(5))."""
 _END_OF_CODE = 24
 """And where the program's code ends."""
+_LOOKS = 3
+"""At one that shows no thread at all. Where another than the first replaces the program (execve(2)), it takes the first
+one's number; who asks just then reads of that one, which is no process any more and has no parent and no signals."""
 _ENOUGH = 8192
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -87,7 +91,11 @@ def identify(pid: int) -> ProcessId | Gone | Unknown:
 
 def _stat(pid: int) -> _Stat | Gone | Unknown:
     try:
-        return _Stat(_read(f"/proc/{pid}/stat"))
+        for _ in range(_LOOKS):
+            stat = _Stat(_read(f"/proc/{pid}/stat"))
+            if stat.threads:
+                return stat
+        return Unknown(f"what process {pid} is", "it is handed from one of its threads to another")
     except (FileNotFoundError, ProcessLookupError):
         return Gone() if os.path.exists("/proc/self") else Unknown(f"what process {pid} is", "/proc is not there")
     except (OSError, ValueError, IndexError) as error:
@@ -104,17 +112,20 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
     if not isinstance(stat, _Stat):
         return stat
     try:
-        raw = _read(f"/proc/{pid}/status")
+        raw = _status(pid)
     except (FileNotFoundError, ProcessLookupError):
         return Gone()
     except OSError as error:
         return Unknown(f"what process {pid} is", str(error))
     try:
+        tracer = int(_field(raw, b"TracerPid"))
+        if stat.state in "ZX" and stat.threads > 1 and (others := state_of_others(pid)) is not None:
+            stat.state, tracer = others
         return _facts(
             pid,
             stat,
             uid=int(_field(raw, b"Uid").split()[1]),
-            tracer=int(_field(raw, b"TracerPid")),
+            tracer=tracer,
             ignored=bool(int(_field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
             caught=bool(int(_field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
             pending=bool(int(_field(raw, b"ShdPnd"), 16) & ~int(_field(raw, b"SigBlk"), 16) & SIGHUP_BIT),
@@ -126,6 +137,14 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
         return Unknown(f"what process {pid} is", "its status file has another form")
 
 
+def _status(pid: int) -> bytes:
+    for _ in range(_LOOKS):
+        raw = _read(f"/proc/{pid}/status")
+        if b"\nThreads:\t0\n" not in raw:
+            return raw
+    raise BlockingIOError(errno.EAGAIN, "it is handed from one of its threads to another")
+
+
 def _field(status: bytes, name: bytes) -> bytes:
     """The value of a line of /proc/PID/status. The name of the process, its first line, is escaped there."""
     start = status.index(b"\n" + name + b":\t") + len(name) + 3
@@ -135,7 +154,7 @@ def _field(status: bytes, name: bytes) -> bytes:
 def catches(pid: int, number: int) -> bool | Unknown:
     """Whether it has a handler for a signal."""
     try:
-        return bool(int(_field(_read(f"/proc/{pid}/status"), b"SigCgt"), 16) >> (number - 1) & 1)
+        return bool(int(_field(_status(pid), b"SigCgt"), 16) >> (number - 1) & 1)
     except (OSError, ValueError) as error:
         return Unknown(f"which signals process {pid} catches", str(error))
 
@@ -177,17 +196,6 @@ def above(pid: int) -> Above | Gone | Unknown:
         return stat
     dead = stat.state in "ZX" and stat.threads <= 1  # else its first thread has ended, and others go on
     return Above(ProcessId(pid, stat.start), stat.parent, stat.name, dead)
-
-
-def children(pid: int) -> list[int] | Unknown:
-    """The pids of its children now, of all its threads (CONFIG_PROC_CHILDREN, which distributions set)."""
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, _read(f"/proc/{pid}/task/{thread}/children", 1 << 16).split())
-    except (OSError, ValueError) as error:
-        return Unknown(f"which children process {pid} has", str(error))
-    return found
 
 
 def stdio(pid: int) -> Stdio | Unknown:

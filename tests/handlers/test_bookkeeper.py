@@ -488,7 +488,7 @@ FIRST_THREAD_ENDS = (
 def lose_first_thread(puppet):
     """Have a process end its first thread alone."""
     assert puppet.do(FIRST_THREAD_ENDS) == "gone"
-    until(lambda: processes.look(puppet.pid).state == "Z")
+    until(lambda: not processes.working_directory(puppet.pid))
     assert puppet.poll() is None
 
 

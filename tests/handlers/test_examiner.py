@@ -206,6 +206,26 @@ def test_who_is_not_known_to_be_the_same_is_spared(room, orphan, monkeypatch):
     assert verdict.guard == "unknown"
 
 
+def test_mercy_one_that_is_stopped_is_so_also_when_its_first_thread_has_ended(room):
+    room.keep_books()
+    agent = room.start()
+    room.open(agent.pid)
+    script = (
+        "threading.Thread(target=time.sleep, args=(60,)).start(); __import__('ctypes').CDLL(None).pthread_exit(None)"
+    )
+    child = room.forked(agent.pid, agent.do(f"bear({script!r})"))
+    until(lambda: not processes.working_directory(child))  # the kernel shows none of a thread that has ended
+    agent.end()
+    room.bus.publish(ProcessExited(agent.pid, killed()))
+    who = room.ledger.member(child).id
+    until(lambda: isinstance(room.examiner.verdict(who), Condemned))
+    os.kill(child, signal.SIGSTOP)
+    until(lambda: processes.look(child).state == "T")
+    verdict = room.examiner.verdict(who)
+    assert isinstance(verdict, Spared)
+    assert verdict.guard == "stopped"
+
+
 def test_who_has_a_stopped_job_is_spared_since_the_kernel_would_hang_up_on_that(room):
     """The stopped one is in a group of its own, as shells make it for each job."""
     room.keep_books()

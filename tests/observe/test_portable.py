@@ -11,7 +11,7 @@ import time
 import pytest
 
 from sentinel.core.facts import Above, Gone, ProcessFacts, ProcessId, Unknown
-from sentinel.observe import portable, procfs
+from sentinel.observe import portable, procfs, threads
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
 
@@ -152,4 +152,4 @@ def test_it_sees_everyone_and_their_children(start):
 def test_it_knows_the_children_of_a_process(start):
     children = {start().pid for _ in range(3)}
     assert children <= set(portable.children(os.getpid()))
-    assert children <= set(procfs.children(os.getpid()))
+    assert children <= set(threads.children(os.getpid()))

@@ -80,13 +80,65 @@ def test_one_whose_first_thread_has_ended_goes_on_until_the_last_has():
     )
     child = subprocess.Popen([sys.executable, "-I", "-S", "-c", script], stdin=subprocess.PIPE)
     who = processes.identify(child.pid)
-    until(lambda: processes.look(child.pid).state == "Z")
+    until(lambda: procfs._stat(child.pid).state == "Z")
     assert processes.ended(who) is False
+    until(lambda: processes.look(child.pid).state == "S")  # as the others
+    os.kill(child.pid, signal.SIGSTOP)
+    until(lambda: processes.look(child.pid).state == "T")
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert processes.ended(who) is True
     child.stdin.close()
     child.wait()
+
+
+RELEASED = {
+    "stat": b"%d (exe) X 0 -1 -1 0 -1 4228108 4381 0 1 0 3 3 0 0 30 10 0 0 %d 0 0" + b" 0" * 29 + b"\n",
+    "status": b"Name:\texe\nState:\tX (dead)\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nNSpid:\t0\nThreads:\t0\n"
+    b"ShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t0\nCapInh:\t0\n",
+}
+
+
+@pytest.fixture
+def handed_on(monkeypatch, child):
+    """``child``, some looks at which show the first thread that it had until just now.
+
+    Stands in for some microseconds of an execve(2) by another thread: what the kernel showed then
+    was copied from it.
+    """
+    who, read = processes.identify(child.pid), procfs._read
+
+    def several_times(path, limit=procfs._ENOUGH):
+        name = path.rpartition("/")[2]
+        if path.startswith(f"/proc/{child.pid}/") and left.get(name, 0):
+            left[name] -= 1
+            return RELEASED[name] % who if name == "stat" else RELEASED[name]
+        return read(path, limit)
+
+    left = {}
+    monkeypatch.setattr(procfs, "_read", several_times)
+    return who, left
+
+
+@pytest.mark.parametrize("file", RELEASED)
+def test_one_whose_program_another_thread_replaces_is_no_dead_one_without_a_parent(handed_on, file):
+    who, left = handed_on
+    for look in (processes.identify, processes.above, processes.look, lambda pid: processes.catches(pid, 15)):
+        true = look(who.pid)
+        left[file] = 2
+        assert look(who.pid) == true
+    assert processes.ended(who) is False
+
+
+def test_who_shows_no_thread_again_and_again_is_unknown(handed_on):
+    who, left = handed_on
+    left["status"] = 99
+    assert isinstance(processes.look(who.pid), Unknown)
+    assert isinstance(processes.catches(who.pid, signal.SIGTERM), Unknown)
+    left["stat"] = 99
+    assert isinstance(processes.look(who.pid), Unknown)
+    assert isinstance(processes.ended(who), Unknown)
+    assert isinstance(processes.chain(who.pid), Unknown)
 
 
 def test_identity_has_a_start_time_that_a_later_process_does_not_share(child):

@@ -1,0 +1,64 @@
+"""What all the threads of a process tell together (Linux): its children, and what it does when its first has ended."""
+
+from __future__ import annotations
+
+import os
+
+from sentinel.core.facts import Unknown
+
+_LOOKS = 4
+"""At children, while threads end: each hands its children on to another, which may have been asked before."""
+
+
+def children(pid: int) -> list[int] | Unknown:
+    """The pids of its children now, of all its threads (CONFIG_PROC_CHILDREN, which distributions set)."""
+    question = f"which children process {pid} has"
+    found: dict[int, None] = {}
+    for _ in range(_LOOKS):
+        ended = ""
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                try:
+                    found.update(dict.fromkeys(map(int, _read(f"/proc/{pid}/task/{thread}/children").split())))
+                except (FileNotFoundError, ProcessLookupError) as error:
+                    ended = str(error)
+        except (OSError, ValueError) as error:
+            return Unknown(question, str(error))
+        if not ended:
+            return list(found)
+    return Unknown(question, ended)
+
+
+def state_of_others(pid: int) -> tuple[str, int] | None:
+    """What a process does whose first thread has ended, and who traces it: the kernel's letter, and a pid or 0.
+
+    None when none of the other threads lives that could be read. One that is stopped or traced
+    speaks for all.
+    """
+    found: tuple[str, int] | None = None
+    try:
+        others = [thread for thread in os.listdir(f"/proc/{pid}/task") if thread != str(pid)]
+    except OSError:
+        return None
+    for thread in others:
+        try:
+            status = _read(f"/proc/{pid}/task/{thread}/status")
+            state, tracer = _word(status, b"State"), int(_word(status, b"TracerPid"))
+        except (OSError, ValueError):
+            continue
+        if state in "Tt" or tracer:
+            return state, tracer
+        if state not in "ZX":
+            found = state, tracer
+    return found
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _word(status: bytes, name: bytes) -> str:
+    """The first word of a line of /proc/PID/status."""
+    start = status.index(b"\n" + name + b":\t") + len(name) + 3
+    return status[start : status.index(b"\n", start)].split()[0].decode("ascii")
