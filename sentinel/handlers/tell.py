@@ -46,12 +46,12 @@ class _Judgement:
         self.spared: dict[str, Spared] = {}
 
     def add(self, event: SessionJudged) -> None:
-        """Take in what was found. Who was spared at first and is not any more is not left alone."""
+        """Take in what was found. Who was spared at first, and is not any more or has ended, is not left alone."""
+        self.spared.clear()
         for verdict in event.processes:
             if isinstance(verdict, Condemned):
                 evidence = verdict.evidence[0] if verdict.evidence else ""
                 self.held[str(verdict.id)] = Holdings(verdict.facts.memory, verdict.ports, verdict.facts.name, evidence)
-                self.spared.pop(str(verdict.id), None)
             elif isinstance(verdict, Spared):
                 self.spared[str(verdict.id)] = verdict
 

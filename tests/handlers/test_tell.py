@@ -126,6 +126,14 @@ def test_one_that_was_spared_for_a_while_only_was_not_left_alone():
     assert "left alone" not in shelf.bodies[0]
 
 
+def test_one_that_ended_by_itself_before_the_second_look_was_not_left_alone():
+    shelf = Shelf()
+    dying, staying = Spared(ProcessId(8, 1), "unreadable", "permission denied"), Spared(ProcessId(9, 1), "nohup", "so")
+    looks = SessionJudged(CLAUDE, KILLED, (condemned(0), dying, staying)), SessionJudged(CLAUDE, KILLED, (staying,))
+    tell(*looks, cleaned(), shelf=shelf)
+    assert "1 process ended, 1 left alone" in shelf.bodies[0]
+
+
 def test_what_comes_together_is_told_together():
     codex = Session(Kind.AGENT, "codex", ProcessId(5, 7))
     shelf = Shelf()
