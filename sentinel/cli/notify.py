@@ -49,13 +49,19 @@ def _servers() -> Iterable[SocketMark]:
     """The user's tmux servers: those in the usual place, and the one that we are in."""
     import os
 
+    from sentinel.core.facts import SocketFacts
     from sentinel.core.sessions import SocketMark
+    from sentinel.observe.sockets import bound_inodes, look_at_socket
     from sentinel.observe.tmux import socket_directory
 
     directory = socket_directory()
     found = [entry.path for entry in os.scandir(directory)] if os.path.isdir(directory) else []
     here = os.environ.get("TMUX", "").partition(",")[0]
-    return [SocketMark(path) for path in dict.fromkeys([*found, *([here] if here else [])])]
+    bound = bound_inodes()
+    seen = {path: look_at_socket(path, bound) for path in [*found, *([here] if here else [])]}
+    # tmux leaves its socket behind when it ends: why nobody answers there is no news.
+    dead = {path for path, facts in seen.items() if isinstance(facts, SocketFacts) and facts.bound is False}
+    return [SocketMark(path) for path in seen if path not in dead]
 
 
 def _look(ways: list[Way]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 
 import pytest
@@ -44,6 +46,17 @@ def with_notify_send(tmp_path, monkeypatch, status):
 def test_where_nothing_works_it_says_why_of_each(place):
     lines = [f"desktop   not delivered: {NO_BUS}", "tmux      not delivered: no tmux server runs"]
     assert notify("--test") == (1, [*lines, f"terminal  not delivered: {NO_TERMINAL}"])
+
+
+def test_what_a_dead_tmux_server_has_left_is_none(place, tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("missing: Linux")
+    directory = tmp_path / f"tmux-{os.getuid()}"
+    directory.mkdir(0o700)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(directory / "gone"))
+    assert notify("--test")[1][1] == "tmux      not delivered: no tmux server runs"
+    assert notify()[1][1] == "tmux      no tmux server runs"
 
 
 def test_without_a_trial_nobody_is_asked(place, tmp_path, monkeypatch):
