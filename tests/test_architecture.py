@@ -99,6 +99,7 @@ UNTESTED = {
     "core/guards/programs.py": "test_guards",
     "core/guards/whose.py": "test_guards",
     "core/guards/wishes.py": "test_guards",
+    "core/members.py": "test_ledger",
     "doctor/findings.py": "real/test_doctor",
     "doctor/leftovers.py": "real/test_clean",
     "doctor/of_tmux.py": "real/test_doctor",

@@ -49,6 +49,11 @@ class Ledger:
         """The entry of ``pid``; the caller compares identities before believing it."""
         return self._by_pid.get(pid)
 
+    def entry(self, who: ProcessId) -> Member | None:
+        """The entry of that very process; None when there is none, or its number is another's in the book."""
+        member = self._by_pid.get(who.pid)
+        return member if member is not None and member.id == who else None
+
     def record(self, key: str) -> Record | None:
         """The session of that key, living or dead with something left."""
         return self._records.get(key)
@@ -91,7 +96,7 @@ class Ledger:
         doubted = root.unread
         for member in list(self._below(root)):
             self._hand_over(member, session.key)
-            _believe(member, doubted)  # what it is, is told now
+            member.believe(doubted)  # what it is, is told now
         self.on_change()
         return record
 
@@ -214,16 +219,13 @@ class Ledger:
     def doubt(self, member: Member) -> None:
         """Nobody could tell what ``member`` is. It may be a session of its own, with all that it bears."""
         for below in self._below(member):
-            if below.unread is None:
-                below.unread = member.id
-            elif member.id not in {below.unread, *below.also_unread}:
-                below.also_unread += (member.id,)
+            below.doubt(member.id)
         self.on_change()
 
     def trust(self, who: ProcessId) -> None:
         """What ``who`` is could be told after all, or it has ended and is no session that lives."""
         for member in self._by_pid.values():
-            _believe(member, who)
+            member.believe(who)
         self.on_change()
 
     def manages(self, member: Member) -> None:
@@ -304,8 +306,7 @@ class Ledger:
     def judged(self, verdicts: Iterable[ProcessVerdict]) -> None:
         """What a dead session left was judged: whoever was spared stays, and what it bears is at work for it."""
         for verdict in verdicts:
-            member = self._by_pid.get(verdict.id.pid)
-            if member is not None and member.id == verdict.id and not isinstance(verdict, Absent):
+            if (member := self.entry(verdict.id)) is not None and not isinstance(verdict, Absent):
                 member.spared = verdict.origin if isinstance(verdict, Spared) else ""
         self.on_change()
 
@@ -337,13 +338,6 @@ class Ledger:
         if (parent := self._by_pid.get(member.parent)) is not None:
             parent.children.discard(pid)
         self.on_change()
-
-
-def _believe(member: Member, who: ProcessId | None) -> None:
-    """``who`` is no reason to doubt what ``member`` is; others may be."""
-    doubts = [one for one in (member.unread, *member.also_unread) if one is not None and one != who]
-    member.unread = doubts[0] if doubts else None
-    member.also_unread = tuple(doubts[1:])
 
 
 def _nobody_asked() -> None:

@@ -56,6 +56,19 @@ class Member:
     """The same of what bore it, which has ended since; empty while that lives, or was to be ended."""
     children: set[int] = field(default_factory=set)
 
+    def doubt(self, who: ProcessId) -> None:
+        """``who`` is a reason to doubt what it is, and perhaps not the only one."""
+        if self.unread is None:
+            self.unread = who
+        elif who not in {self.unread, *self.also_unread}:
+            self.also_unread += (who,)
+
+    def believe(self, who: ProcessId | None) -> None:
+        """``who`` is no reason to doubt what it is; others may be."""
+        doubts = [one for one in (self.unread, *self.also_unread) if one is not None and one != who]
+        self.unread = doubts[0] if doubts else None
+        self.also_unread = tuple(doubts[1:])
+
 
 @dataclass(slots=True)
 class Record:

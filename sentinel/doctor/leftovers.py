@@ -197,7 +197,7 @@ class Leftovers:
 
     def _records_of(self, candidates: Candidates) -> list[Record]:
         """The dead sessions that own them."""
-        owners = {member.owner for who in candidates if (member := self._ledger.member(who.pid)) and member.id == who}
+        owners = {member.owner for who in candidates if (member := self._ledger.entry(who)) is not None}
         records = [self._ledger.record(key) for key in sorted(owners)]
         return [record for record in records if record is not None and record.death is not None]
 

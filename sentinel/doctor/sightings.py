@@ -106,8 +106,7 @@ class Look:
         """
         if facts.id in self._owned or facts.name == TMUX_SERVER or facts.id in self._above_us:
             return True
-        member = self._ledger.member(facts.id.pid)
-        if member is None or member.id != facts.id:
+        if (member := self._ledger.entry(facts.id)) is None:
             return False
         record = self._ledger.record(member.owner)
         return record is None or (record.death is None and record.session.root.pid not in self.orphaned_agents)

@@ -144,7 +144,7 @@ class Ending:
         now = time.monotonic()
         self._ledger.open(self.session, now)
         for who in roots:
-            if (member := self._ledger.member(who.pid)) is not None and member.id == who:
+            if self._ledger.entry(who) is not None:
                 self._ledger.exited(who.pid, Death(now))
         for who in self._claims:
             self.core.handles.take(who.pid)

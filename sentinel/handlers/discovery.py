@@ -84,8 +84,7 @@ class Discovery:
             self._later(_SECOND_LOOKS[0], self._recognise_later, member.id, _SECOND_LOOKS[1:])
 
     def _recognise_later(self, who: ProcessId, looks: tuple[float, ...]) -> None:
-        member = self._ledger.member(who.pid)
-        if member is None or member.id != who:
+        if self._ledger.entry(who) is None:
             if who.start:  # it has ended; of one whose birth nobody could read that is not known
                 self._ledger.trust(who)
             return
@@ -179,8 +178,8 @@ class Discovery:
             return copy
         if found.kind is Kind.AGENT:
             return True  # whosever copy it is: what an agent forks of itself is no agent
-        member = self._ledger.member(pid)
-        owner = self._ledger.record(member.owner) if member is not None and member.id == facts.id else None
+        member = self._ledger.entry(facts.id)
+        owner = self._ledger.record(member.owner) if member is not None else None
         return owner is not None and _is(owner.session, found)
 
     def _alive_at(self, pid: int) -> Session | None:
@@ -204,8 +203,8 @@ class Discovery:
             self._openings.let_go(who)
             return False
         self._unwatched.pop(who, None)
-        member = self._ledger.member(pid)
-        owner = self._ledger.record(member.owner) if member is not None and member.id == who else None
+        member = self._ledger.entry(who)
+        owner = self._ledger.record(member.owner) if member is not None else None
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
             self._manage(member, owner.session, about)
         elif about.is_overminds:
@@ -230,8 +229,8 @@ class Discovery:
 
     def _open_server(self, who: ProcessId, about: tmux.TmuxServer, how: str) -> None:
         belongings = Belongings((about.socket,) if about.socket else ())
-        member = self._ledger.member(who.pid)
-        looked_at = list(member.children) if member is not None and member.id == who else []
+        member = self._ledger.entry(who)
+        looked_at = list(member.children) if member is not None else []
         self._openings.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
         for pid in looked_at:  # a pane among them was no server's child yet when it ran its program
             self.consider(pid, FOUND)

@@ -210,13 +210,13 @@ class Examiner:
 
     def case(self, who: ProcessId) -> Case:
         """All that is known of a process, whether it is in the ledger or not."""
-        member = self._ledger.member(who.pid)
-        record = self._ledger.record(member.owner) if member is not None and member.id == who else None
+        member = self._ledger.entry(who)
+        record = self._ledger.record(member.owner) if member is not None else None
         if record is not None and record.death is not None and who != record.session.root:
             look = self._look_at(record)
         else:
             look = self._begin(record)
-            look.add(self._case(who, member if record is not None else None, record, look))
+            look.add(self._case(who, member, record, look))
         case = look.cases[who]
         if case.surroundings is None and isinstance(case.facts, ProcessFacts) and case.facts.id == who:
             with contextlib.closing(Neighbourhood()) as neighbourhood:

@@ -153,9 +153,7 @@ class Keeping:
         return wishes
 
     def _members(self, keeps: Iterable[Keep]) -> list[Member]:
-        found = [self._ledger.member(keep.id.pid) for keep in keeps]
-        ids = {keep.id for keep in keeps}
-        return [member for member in found if member is not None and member.id in ids]
+        return [member for keep in keeps if (member := self._ledger.entry(keep.id)) is not None]
 
 
 def _kept(who: ProcessId, session: str = "") -> Keep:

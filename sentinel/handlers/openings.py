@@ -50,8 +50,7 @@ class Openings:
 
     def let_go(self, who: ProcessId) -> None:
         """Drop the handle on a process that came to nothing."""
-        member = self._ledger.member(who.pid)
-        if member is None or member.id != who:
+        if self._ledger.entry(who) is None:
             self._handles.drop(who)
 
     def open(self, session: Session, how: str) -> Session:

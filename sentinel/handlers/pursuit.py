@@ -108,16 +108,16 @@ class Pursuit:
 
     def _is_of_a_spared_one(self, verdict: ProcessVerdict) -> bool:
         """Whether it was born of one that is spared: then it is too, though that one may have ended since."""
-        member = self._ledger.member(verdict.id.pid)
-        if member is None or member.id != verdict.id or member.parent not in self._spared:
+        member = self._ledger.entry(verdict.id)
+        if member is None or member.parent not in self._spared:
             return False
         self._spared.add(verdict.id.pid)
         return True
 
     def _is_revived(self, verdict: ProcessVerdict) -> bool:
         """Whether somebody who lives starts it again each time that it is ended."""
-        member = self._ledger.member(verdict.id.pid)
-        if member is None or member.id != verdict.id or not isinstance(verdict, Condemned):
+        member = self._ledger.entry(verdict.id)
+        if member is None or not isinstance(verdict, Condemned):
             return False
         facts = verdict.facts
         if not self._revivals.is_revived(facts, member.parent, member.since):

@@ -31,6 +31,7 @@ _CPU, _TIMES = 2, 3
 """Seconds of computing, and times those of the tests themselves, after which a mutant that does
 not come to an end counts as dead."""
 _GUARDS = ("core/test_guards.py", "core/test_guard_edges.py", "core/test_judge.py", "core/test_corpus.py")
+_LEDGER = ("core/test_ledger.py", "core/test_snapshot.py", "core/test_ledger_model.py")
 TESTS = {
     **{f"guards/{name}.py": _GUARDS for name in ("around", "case", "known", "living", "whose", "wishes")},
     "guards/programs.py": ("core/test_guards.py", "core/test_guard_edges.py"),
@@ -42,7 +43,7 @@ TESTS = {
     "budget.py": ("core/test_budget.py",),
     "supervision.py": ("core/test_supervision.py",),
     "snapshot.py": ("core/test_snapshot.py",),
-    "ledger.py": ("core/test_ledger.py", "core/test_snapshot.py", "core/test_ledger_model.py"),
+    **dict.fromkeys(("ledger.py", "members.py"), _LEDGER),
 }
 """Which tests a module of the core answers to; those of each rule have its name."""
 
