@@ -111,7 +111,7 @@ async def _is_pressed(popup: Popup) -> bool:
 def _abilities(delivery: Delivery) -> str:
     if delivery.mark:
         return "one popup can take the place of another"
-    return "popups stack, since this way cannot replace one (pip install 'session-sentinel[notify]')"
+    return f"popups stack, since this way cannot replace one ({_how_to_have_dbus()})"
 
 
 def _buttons(delivery: Delivery, *, wanted: bool) -> str:
@@ -121,7 +121,19 @@ def _buttons(delivery: Delivery, *, wanted: bool) -> str:
         return "popups have buttons"
     if delivery.mark:
         return "no buttons: the service that shows popups here has none"
-    return "no buttons: only D-Bus itself has them (pip install 'session-sentinel[notify]')"
+    return f"no buttons: only D-Bus itself has them ({_how_to_have_dbus()})"
+
+
+def _how_to_have_dbus(prefix: str = sys.prefix) -> str:
+    """What puts jeepney beside this Sentinel: a bare ``pip`` is another Python's, where pipx or uv made ours."""
+    import os
+    import shlex
+
+    if os.path.exists(f"{prefix}/pipx_metadata.json"):
+        return "pipx inject session-sentinel jeepney"
+    if os.path.exists(f"{prefix}/uv-receipt.toml"):
+        return "uv tool install --with jeepney session-sentinel"
+    return f"{shlex.quote(f'{prefix}/bin/python')} -m pip install jeepney"
 
 
 def _of_the_agent(wishes: Notify) -> Iterable[str]:

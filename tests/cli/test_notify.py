@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from sentinel.cli.notify import command
+from sentinel.cli.notify import _how_to_have_dbus, command
 from sentinel.notify import session_bus
 from tests.lab.absent import without
 
@@ -71,6 +71,7 @@ def test_one_way_that_works_is_enough(place, tmp_path, monkeypatch):
     status, lines = notify("--test")
     assert (status, lines[0]) == (0, "desktop   shown by desktop (notify-send)")
     assert "popups stack" in lines[1]
+    assert lines[1].endswith(f"({sys.prefix}/bin/python -m pip install jeepney)")
     assert "no buttons: only D-Bus itself has them" in lines[2]
     assert len(lines) == 5
     (place.config / "sentinel.toml").write_text("[notify]\nbuttons = false\n")
@@ -105,3 +106,18 @@ def test_wishes_that_keep_it_quiet_are_said(place):
     assert notify()[1][-1] == "You are told nothing: notify.enabled is false."
     place.config_file.write_text("[notify]\nways = []\n")
     assert notify("--test") == (1, ["You are told nothing: notify.ways is empty."])
+
+
+@pytest.mark.parametrize(
+    ("note", "how"),
+    [
+        ("pipx_metadata.json", "pipx inject session-sentinel jeepney"),
+        ("uv-receipt.toml", "uv tool install --with jeepney session-sentinel"),
+        ("nothing", "'{}/bin/python' -m pip install jeepney"),
+    ],
+)
+def test_what_is_missing_is_put_where_this_sentinel_looks(tmp_path, note, how):
+    prefix = tmp_path / "an environment"
+    prefix.mkdir()
+    (prefix / note).touch()
+    assert _how_to_have_dbus(str(prefix)) == how.format(prefix)
