@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sentinel import wire
 from sentinel.bus import Bus
+from sentinel.core.actions import Result
 from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
@@ -29,7 +30,7 @@ class Condition:
     since: float = 0.0
     """Wall-clock seconds since the epoch."""
     cleaned: int = 0
-    """Clean-ups since then."""
+    """Clean-ups since then. What was only to be ended, while paused, is none."""
     safe: str = ""
     """Why it is in safe mode; empty when it is not."""
     refused: str = ""
@@ -40,8 +41,8 @@ class Condition:
         bus.subscribe(CleanedUp, self._count)
         bus.subscribe(ConfigurationRead, self._refuse)
 
-    def _count(self, _: CleanedUp) -> None:
-        self.cleaned += 1
+    def _count(self, event: CleanedUp) -> None:
+        self.cleaned += any(outcome.result is not Result.HELD for outcome in event.outcomes)
 
     def _refuse(self, event: ConfigurationRead) -> None:
         self.refused = event.trouble

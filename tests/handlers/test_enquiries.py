@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from sentinel import wire
+from sentinel.core.actions import Outcome, Result
 from sentinel.core.events import CleanedUp, ConfigurationRead
 from sentinel.core.facts import ProcessId
 from sentinel.core.hooks import HookCall
@@ -84,7 +85,9 @@ def test_how_the_agent_is(room, enquiries, condition):
     room.forked(agent.pid, agent.do("bear()"))
     room.ledger.exited(agent.pid, killed())
     condition.follow(room.bus)
-    room.bus.publish(CleanedUp(SESSION, (), 0.1))
+    ended, held = Outcome("7@1", Result.ENDED), Outcome("8@1", Result.HELD, "a person has paused Sentinel")
+    room.bus.publish(CleanedUp(SESSION, (ended, held), 0.1))
+    room.bus.publish(CleanedUp(SESSION, (held,), 0.1))
     room.bus.publish(ConfigurationRead("sentinel.toml:3: no such key"))
     assert enquiries(wire.Status(), 1) == {
         "version": "1.2.3",
