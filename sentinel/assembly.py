@@ -125,7 +125,9 @@ def build(
     switches = SwitchBoard(paths.switches, processes.boot_id())
 
     def policy() -> Policy:
-        return keeping.heeded(switches.applied_to(wishes()))
+        applied = switches.applied_to(wishes())
+        keeping.apply()  # whom a person wants kept counts as soon: `keep` may have found no agent that answers
+        return applied
 
     catch_up, sampled = (births.drain, births.sampled) if births is not None else (_nothing, True)
     exits = _open_exits(bus, handles, catch_up, _REAPED_BY_THEN if sampled else _SECOND_WORD)
@@ -143,10 +145,6 @@ def build(
     runs = RunSessions(bus, ledger, bookkeeper=bookkeeper, openings=openings, runtime=paths.runtime, catch_up=catch_up)
     restraint = Restraint(bus, ledger, policy, switches, us.uid)
 
-    def catch_up_with_all() -> None:
-        catch_up()
-        runs.meet()
-
     clean_up = CleanUp(
         bus,
         ledger=ledger,
@@ -155,7 +153,7 @@ def build(
         leftovers=leftovers,
         policy=policy,
         restraint=restraint,
-        catch_up=catch_up_with_all,
+        catch_up=runs.catch_up,
     )
     LastResort(
         bus,
@@ -165,7 +163,7 @@ def build(
         restraint=restraint,
         journal=journal,
         policy=policy,
-        catch_up=catch_up_with_all,
+        catch_up=runs.catch_up,
         later=later,
     )
 

@@ -8,7 +8,6 @@ from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, KeepSaid, LookDue, ProcessExited, SessionDied, Woke
 from sentinel.core.facts import Gone, ProcessId, Unknown
 from sentinel.core.ledger import Ledger, Member
-from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.switches import Keep
 from sentinel.errors import NoSuchThing, SentinelError
@@ -146,11 +145,6 @@ class Keeping:
         self._ledger.wanted = frozenset(keep.id for keep in kept)
         for member in self._members(kept):
             self._ledger.keep(member)
-
-    def heeded(self, wishes: Policy) -> Policy:
-        """The same wishes, when the ledger knows whom the list names: `keep` may have found no agent that answers."""
-        self.apply()
-        return wishes
 
     def _members(self, keeps: Iterable[Keep]) -> list[Member]:
         return [member for keep in keeps if (member := self._ledger.entry(keep.id)) is not None]

@@ -48,6 +48,11 @@ class RunSessions:
         self._runtime = runtime
         bus.subscribe(SessionDied, lambda _: self.meet())
 
+    def catch_up(self) -> None:
+        """Publish what the kernel has told up to now, and ``meet`` whom it has told of."""
+        self._catch_up()
+        self.meet()
+
     def meet(self) -> None:
         """Open the sessions of the wrappers in the ledger that have left a mark and were not heard yet.
 
