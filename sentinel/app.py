@@ -124,7 +124,7 @@ class Agent:
             signaller=core.signaller,
             policy=core.policy,
             later=loop.call_later,
-            look_for_sockets=core.discovery.look_for_sockets,
+            look_for_sockets=core.discovery.sockets.look,
         )
         tell = Tell(bus, notifier, lambda: wishes.now.notify.manner, Buttons(bus, core.halting, self._paths.quarantine))
         condition.follow(bus)

@@ -18,7 +18,6 @@ from sentinel.core.events import (
     ProcessExecuted,
     ProcessRenamed,
     SessionOpened,
-    SocketsFound,
     SourceDegraded,
 )
 from sentinel.core.facts import Above, ProcessFacts, ProcessId, Unknown
@@ -26,19 +25,17 @@ from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger, Member, Witness
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
 from sentinel.handlers.bookkeeper import Bookkeeper
+from sentinel.handlers.bound_sockets import BoundSockets
 from sentinel.handlers.later import Later
 from sentinel.handlers.openings import Openings
 from sentinel.handlers.recognition import recognise_process
-from sentinel.observe import overmind, processes, sockets, tmux
+from sentinel.observe import overmind, processes, tmux
 from sentinel.observe.handles import Handles
-
-_SOCKET_LOOKS = (0.05, 0.5, 3.0)
-"""Seconds after a session's birth at which its sockets are looked for: they are bound a little
-after the program is recognised."""
 
 _SECOND_LOOKS = (0.05, 0.5, 3.0)
 """Seconds before each further look at what nobody could tell of."""
 _NOHUP = "nohup"
+_TMUX = "tmux"
 
 
 class Discovery:
@@ -62,6 +59,7 @@ class Discovery:
         self._later = later
         self._unwatched: dict[ProcessId, str] = {}
         """tmux servers that are no session since nobody can tell whose they are, and what was said of it."""
+        self.sockets = BoundSockets(bus, ledger, later)
         openings.on_found = self.consider
         bus.subscribe(ProcessExecuted, lambda event: self.consider(event.pid, BORN))
         bus.subscribe(ProcessRenamed, lambda event: self.consider(event.pid, BORN))
@@ -140,7 +138,7 @@ class Discovery:
             return continues is True
         self._openings.open(session, how)
         if session.kind is Kind.OVERMIND:
-            self._look_later(pid)
+            self.sockets.look_later(pid)
         return True
 
     def _replaced(self, pane: Session, how: str) -> None:
@@ -161,7 +159,7 @@ class Discovery:
         )
         self._bus.publish(SessionOpened(self._ledger.become(pane.key, session), how))
         if session.kind is Kind.OVERMIND:
-            self._look_later(session.root.pid)
+            self.sockets.look_later(session.root.pid)
 
     def _continues(self, pid: int, found: Recognised) -> bool | Unknown:
         """Whether it is part of a session of the same program.
@@ -208,7 +206,7 @@ class Discovery:
         if member is not None and owner is not None and owner.session.kind is Kind.OVERMIND and about.is_overminds:
             self._manage(member, owner.session, about)
         elif about.is_overminds:
-            self._claim(who, about, how, _SOCKET_LOOKS)
+            self._claim(who, about, how, _SECOND_LOOKS)
         else:
             self._open_server(who, about, how)
         return True
@@ -234,12 +232,12 @@ class Discovery:
         self._openings.open(Session(Kind.TMUX, os.path.basename(about.label), who, belongings=belongings), how)
         for pid in looked_at:  # a pane among them was no server's child yet when it ran its program
             self.consider(pid, FOUND)
-        self._look_later(who.pid)
+        self.sockets.look_later(who.pid)
 
     def _manage(self, server: Member, session: Session, about: tmux.TmuxServer) -> None:
         self._ledger.manages(server)
-        self._add_to_overmind(session, about)
-        self._look_later(server.id.pid)
+        self.sockets.add_server(session, about)
+        self.sockets.look_later(server.id.pid)
 
     def _claim(self, who: ProcessId, about: tmux.TmuxServer, how: str, looks: tuple[float, ...]) -> None:
         """Find the Overmind of a tmux server whose birth was not seen under it.
@@ -251,6 +249,8 @@ class Discovery:
         if self._handles.ended(who) is not False or self._ledger.member(who.pid) is not None:
             self._openings.let_go(who)
             return
+        if not looks:
+            self._find_overmind(about.label)
         if (client := self._client_of(about.label)) is not None:
             server = self._bookkeeper.enter(who, client.id.pid, time.monotonic(), Witness.CLIENT)
             owner = self._ledger.record(client.owner)
@@ -269,12 +269,22 @@ class Discovery:
             if record.session.kind is not Kind.OVERMIND or record.death is not None:
                 continue
             for member in self._ledger.members(record.session.key):
-                if member.parent != record.session.root.pid:
-                    continue
-                program = processes.program(member.id.pid)
-                if not isinstance(program, Unknown) and program[1][1:4] == ("-C", "-L", label):
+                if member.parent == record.session.root.pid and _speaks_to(member.id.pid, label):
                     return member
         return None
+
+    def _find_overmind(self, label: str) -> None:
+        """Consider whoever bore such a client: a copy that Overmind made of itself is seen by nobody who saw no exec.
+
+        Its server would else be taken for a person's, and what daemonises in a pane there for
+        what that pane leaves behind.
+        """
+        everyone = processes.everyone()
+        for pid in everyone if not isinstance(everyone, Unknown) else ():
+            if processes.comm(pid).startswith(_TMUX) and self._openings.is_ours(pid) and _speaks_to(pid, label):
+                client = processes.above(pid)
+                if isinstance(client, Above):
+                    self.consider(client.parent, FOUND)
 
     def _pane(self, member: Member, how: str, *, last: bool) -> bool:
         """A tmux server's child with a terminal and a session of its own is a pane."""
@@ -295,33 +305,11 @@ class Discovery:
         )
         return True
 
-    # -- sockets ---------------------------------------------------------------------
 
-    def _look_later(self, pid: int) -> None:
-        for delay in _SOCKET_LOOKS:
-            self._later(delay, self.look_for_sockets, pid)
-
-    def look_for_sockets(self, pid: int) -> None:
-        """Learn which socket files a session's root or an Overmind's tmux server is bound to."""
-        member = self._ledger.member(pid)
-        record = self._ledger.record(member.owner) if member is not None else None
-        marks = sockets.listening_sockets_of(pid)
-        if record is None or record.death is not None or isinstance(marks, Unknown):
-            return
-        had = record.session.belongings
-        known = {mark.path: mark for mark in (*had.sockets, *marks)}
-        if tuple(known.values()) != had.sockets:
-            self._ledger.amend(replace(record.session, belongings=replace(had, sockets=tuple(known.values()))))
-            self._bus.publish(SocketsFound(record.session.key))
-
-    def _add_to_overmind(self, session: Session, server: tmux.TmuxServer) -> None:
-        """Its instance's name, which its script directory has too. Of the socket: the path at least."""
-        had = session.belongings
-        directory = f"{had.script_root}/{server.label}"
-        marks = {mark.path: mark for mark in (*had.sockets, *([server.socket] if server.socket else []))}
-        belongings = replace(had, sockets=tuple(marks.values()), directories=(*had.directories, directory))
-        self._ledger.amend(replace(session, belongings=belongings))
-        self._bus.publish(SocketsFound(session.key))
+def _speaks_to(pid: int, label: str) -> bool:
+    """Whether it is a tmux client as Overmind starts one, of the server of this label."""
+    program = processes.program(pid)
+    return not isinstance(program, Unknown) and program[1][1:4] == ("-C", "-L", label)
 
 
 def _is(session: Session | None, found: Recognised) -> bool:

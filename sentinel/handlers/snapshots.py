@@ -123,7 +123,7 @@ class Snapshots:
         for record in records:
             self._go_on(record, inferred=record.session.key in inferred)
         for server in self._ledger.manager_servers:
-            self._discovery.look_for_sockets(server.pid)
+            self._discovery.sockets.look(server.pid)
 
     def _go_on(self, record: Record, *, inferred: bool) -> None:
         self._bookkeeper.resume(record)
@@ -132,7 +132,7 @@ class Snapshots:
         session = record.session
         if record.death is None:
             self._bus.publish(SessionOpened(session, TAKEN_OVER))
-            self._discovery.look_for_sockets(session.root.pid)  # it may have died before all were known
+            self._discovery.sockets.look(session.root.pid)  # it may have died before all were known
         elif not record.settled:
             pause = max(_SECOND_LOOK, self._policy().of(session.kind, session.directory).grace)
             self._later(pause, self._act_on, session.key)

@@ -376,25 +376,6 @@ def test_an_overmind_is_watched_with_what_it_will_leave_behind(room, program, di
     assert mark.inode == os.lstat(tmp_path / "o.sock").st_ino
 
 
-def test_a_socket_that_nobody_announced_is_learnt_by_the_look(room, program, discovery, later, tmp_path):
-    manager = start(room, program, "overmind", "start", "-s", str(tmp_path / "told.sock"))
-    other = str(tmp_path / "other.sock")
-    manager.do(f"(it := __import__('socket').socket(1), it.bind({other!r}), it.listen(), 1)[-1]")
-    discovery.look_for_sockets(manager.pid)
-    paths = [mark.path for mark in room.ledger.record(opened(room)[0].key).session.belongings.sockets]
-    assert paths == [str(tmp_path / "told.sock"), other]
-
-
-def test_a_look_for_sockets_of_one_that_is_gone_does_nothing(room, program, discovery):
-    manager = start(room, program, "overmind", "start")
-    session = opened(room)[0]
-    manager.end()
-    discovery.look_for_sockets(manager.pid)
-    room.bookkeeper.look_after()
-    discovery.look_for_sockets(manager.pid)
-    assert room.ledger.record(session.key).session.belongings == session.belongings
-
-
 def test_an_overmind_that_cannot_be_described_is_let_go(room, program, discovery, monkeypatch):
     monkeypatch.setattr(overmind, "describe", lambda _: Unknown("where it works", "a test says so"))
     start(room, program, "overmind", "start")
@@ -650,9 +631,9 @@ def overminds_server(room, discovery, tmux, tmp_path):
     return server_pid()
 
 
-def an_overmind_with_its_client(room, program, directory):
+def an_overmind_with_its_client(room, program, directory, *, tell=True):
     """The client speaks to the server of that name in control mode, as long as its Overmind lives."""
-    manager = start(room, program, "overmind", "start", "-w", "shop")
+    manager = start(room, program, "overmind", "start", "-w", "shop", tell=tell)
     command, environ = ["tmux", "-C", "-L", OVERMINDS, "attach"], {**ENVIRON, "TMUX_TMPDIR": str(directory)}
     client = manager.do(
         f"subprocess.Popen({command}, env={environ}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).pid"
@@ -670,6 +651,25 @@ def test_an_overminds_server_is_its_own_by_the_client_that_it_keeps(
     assert (member.manager_server, member.owner) == (True, opened(room)[0].key)
     pane = [link.id.pid for link in processes.tree()[overminds_server]]
     assert [room.owner(pid) for pid in pane] == [opened(room)[0].key]
+
+
+@pytest.fixture
+def unknown_overmind(room, program, overminds_server, tmp_path):
+    """An Overmind that lives, and of which nobody was told; the pid of its server."""
+    an_overmind_with_its_client(room, program, tmp_path, tell=False)
+    return overminds_server
+
+
+@pytest.mark.usefixtures("discovery")
+def test_mercy_an_overmind_that_nobody_knew_is_found_by_the_client_of_its_server(room, unknown_overmind, later):
+    """What put itself into the background by a mere fork, of a parent that was gone before anybody looked, has no exec.
+
+    Its server would be a person's, and each pane of it a session: what daemonises there would end with that.
+    """
+    room.bus.publish(ProcessRenamed(unknown_overmind))
+    comes(later)
+    assert [(session.kind, session.name) for session in opened(room)] == [(Kind.OVERMIND, "shop")]
+    assert room.ledger.member(unknown_overmind).manager_server
 
 
 def test_what_lives_in_an_overminds_server_when_that_is_found_is_inside_of_the_overmind(
