@@ -104,8 +104,8 @@ class Leftovers:
             return
         found = overmind.script_directories(had.title, had.script_root)
         living = self._living_names(session)
-        now = time.time() + _SLACK
-        lifetime = (session.born - _SLACK, min(now, self._end_of(session)))
+        latest = time.time() + _SLACK
+        lifetime = (session.born - _SLACK, min(latest, self._end_of(session)))
         rivals = self._rivals(session)
         for facts in found if isinstance(found, list) else ():
             own = facts.path in had.directories
@@ -113,7 +113,7 @@ class Leftovers:
                 facts,
                 path=facts.path,
                 uid=self._uid,
-                lifetime=lifetime if not own else (0.0, now),
+                lifetime=lifetime if not own else (0.0, latest),
                 living=living,
                 rivals=rivals and not own,
                 owner=self._owner(session),
