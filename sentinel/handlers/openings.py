@@ -57,6 +57,7 @@ class Openings:
         """Watch a session from now on."""
         if (known := self._ledger.record(session.key)) is not None:
             return known.session
+        self._bookkeeper.make_way(session.root)
         outer = self._ledger.member(session.root.pid)
         root = processes.look(session.root.pid)
         session = replace(
@@ -67,7 +68,6 @@ class Openings:
             cgroup=cgroup_of(session.root.pid),
             input=input_of(session.root.pid),
         )
-        self._bookkeeper.make_way(session.root)
         record = self._ledger.open(session, time.monotonic())
         if outer is None and self._is_below_a_kept_one(session.root.pid):
             self._ledger.keep(record.members[session.root.pid])

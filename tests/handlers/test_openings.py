@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from sentinel.core.events import BORN, FOUND, REGISTERED, SessionOpened
+from sentinel.core.facts import ProcessId
 from sentinel.core.sessions import Kind, Session
 from sentinel.observe import processes
 from tests.handlers.room import until
@@ -65,6 +66,15 @@ def test_one_that_was_found_before_is_inside_of_what_is_inside_of_another(room, 
     between = openings.open(session_of(openings, middle.pid), REGISTERED)
     assert between.outer == around.key
     assert room.ledger.record(within.key).session.outer == between.key
+
+
+def test_one_that_has_the_number_of_a_member_that_ended_unheard_is_not_inside_of_that_ones_session(room, openings):
+    outer, root = room.start(), room.start()
+    around = openings.open(session_of(openings, outer.pid), REGISTERED)
+    before = ProcessId(root.pid, root.who.start - 1)
+    room.ledger.enter(before, outer.pid, 0.0)
+    assert openings.open(session_of(openings, root.pid), REGISTERED).outer == ""
+    assert before not in [member.id for member in room.ledger.members(around.key)]
 
 
 @pytest.mark.parametrize(("how", "then"), [(BORN, BORN), (REGISTERED, FOUND)])
