@@ -14,6 +14,7 @@ from sentinel.core.scopes import is_of
 from sentinel.handlers.examiner import Examiner
 from sentinel.handlers.later import Later
 from sentinel.handlers.restraint import Restraint
+from sentinel.handlers.rounds import SECOND_LOOKS
 from sentinel.handlers.scopes import Scopes
 from sentinel.handlers.second_look import at_what_is_left
 from sentinel.journal import Journal
@@ -62,8 +63,12 @@ class LastResort:
             grace = self._policy().of(session.kind, session.directory).grace
             self._later(grace + _AFTER_THE_GRACE, self.look, session.key, self._bus.current)
 
-    def look(self, key: str, cause: int) -> None:
-        """Kill the group if it is still lived in, and nothing speaks for anybody there."""
+    def look(self, key: str, cause: int, again: tuple[float, ...] = SECOND_LOOKS) -> None:
+        """Kill the group if it is still lived in, and nothing speaks for anybody there.
+
+        Of one that is replacing its program just then nobody can tell, and where things fork without
+        end there is often such a one: so the group is looked at ``again``, after so many seconds each.
+        """
         record = self._ledger.record(key)
         if record is None or record.death is None or self._restraint.held():
             return
@@ -79,3 +84,5 @@ class LastResort:
         )
         if outcomes:
             self._bus.publish(CleanedUp(record.session, outcomes, time.monotonic() - began, intent), cause)
+        elif again:
+            self._later(again[0], self.look, key, cause, again[1:])

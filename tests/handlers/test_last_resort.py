@@ -14,6 +14,7 @@ from sentinel.core.ledger import Witness
 from sentinel.core.policy import KindPolicy, Policy
 from sentinel.core.scopes import name_for
 from sentinel.core.sessions import Kind
+from sentinel.core.verdicts import Spared
 from sentinel.handlers.last_resort import LastResort
 from sentinel.handlers.scopes import Scopes
 from tests.handlers.room import HANG, becomes, dead, killed, until
@@ -137,13 +138,31 @@ def test_one_that_is_in_the_group_and_was_not_seen_at_the_death_is_found_before_
     stranger.stdout.close()
 
 
+def test_where_nobody_could_tell_of_one_the_group_is_looked_at_again(room, groups, wrapper, later, monkeypatch):
+    """A stand-in: one that is just replacing its program gives no answer for some 20 us."""
+    child = bear(room, groups, wrapper)
+    die(room, wrapper)
+    really, answers = room.examiner.left_by, [lambda verdict: Spared(verdict.id, "unknown", "no answer")]
+
+    def left_by(record):
+        return tuple(map(answers.pop(), really(record))) if answers else really(record)
+
+    monkeypatch.setattr(room.examiner, "left_by", left_by)
+    fire(later)
+    assert answers == []
+    assert not dead(child)
+    fire(later)
+    until(lambda: dead(child), "its end")
+
+
 def test_one_that_is_to_stay_keeps_the_group(room, groups, wrapper, later):
     child = bear(room, groups, wrapper)
     become_quiet = "null = os.open(os.devnull, os.O_RDWR); [os.dup2(null, fd) for fd in range(3)]; "
     quiet = bear(room, groups, wrapper, become_quiet + SLEEP)
     room.ledger.ran_nohup(quiet)
     die(room, wrapper)
-    fire(later)
+    while later:
+        fire(later)
     assert not any(map(dead, (child, quiet)))
     assert room.told(CleanedUp) == []
 
