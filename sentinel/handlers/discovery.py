@@ -173,7 +173,9 @@ class Discovery:
         if _is(self._alive_at(facts.parent), found):
             return True
         if (copy := processes.only_forked(pid)) is not True:
-            return copy
+            # A copy that has replaced its program since it was recognised is what it runs now.
+            same = copy is not False or recognise_process(pid, processes.comm(pid)) == found
+            return copy if same else Unknown(f"what process {pid} runs", "it replaced its program just now")
         if found.kind is Kind.AGENT:
             return True  # whosever copy it is: what an agent forks of itself is no agent
         member = self._ledger.entry(facts.id)

@@ -189,6 +189,32 @@ def test_a_copy_of_an_agent_that_nobody_watches_is_not_taken_for_one(room, progr
     assert [session.root for session in opened(room)] == [agent.who]
 
 
+def test_a_copy_of_an_agent_that_replaces_its_program_while_it_is_looked_at_is_no_agent(
+    room, program, discovery, later, monkeypatch
+):
+    """Of 200 copies that are met as they are about to run a tool, one does between two looks."""
+    agent = start(room, program)
+    shell = room.forked(agent.pid, agent.do("bear()"))
+    copy = room.forked(agent.pid, agent.do("subprocess.Popen(['sleep', '60']).pid"))
+    becomes(copy, "sleep")
+    with monkeypatch.context() as before:
+        real, looks = processes.program, []
+
+        def program_of(pid):
+            looks.append(pid)
+            return real(agent.pid if len(looks) == 1 else pid)
+
+        before.setattr(processes, "program", program_of)
+        above = processes.look(copy)
+        before.setattr(processes, "look", lambda _: replace(above, parent=shell))
+        discovery.consider(copy, FOUND)
+    assert len(opened(room)) == 1
+    assert room.ledger.member(copy).unread is not None
+    comes(later)
+    assert len(opened(room)) == 1
+    assert room.ledger.member(copy).unread is None
+
+
 CANNOT_TELL = Unknown("it", "a test says so")
 
 
