@@ -57,7 +57,7 @@ def set_aside(path: Path) -> None:
     os.replace(path, path.with_suffix(".damaged"))
 
 
-def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600) -> None:
+def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600, mark: str = "new") -> None:
     """Put ``content`` in the place of what lies at ``path``, readable by its owner alone unless ``mode`` says more.
 
     Args:
@@ -65,11 +65,12 @@ def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 
         content: All of it.
         sync: Have it survive a power cut (0.1 to 10 ms).
         mode: Its permissions.
+        mark: How the name of the new one ends until it has its place. It stays where its writer is killed.
 
     Raises:
         OSError: It is as it was before.
     """
-    fresh = f"{path}.{os.getpid()}.new"
+    fresh = f"{path}.{os.getpid()}.{mark}"
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:

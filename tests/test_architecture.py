@@ -61,7 +61,7 @@ REMOVERS = {
     "hook.py": "calls in its own spool, beyond what that may hold",
     "integrations/keepsake.py": "what it has kept",
     "integrations/tmux_everywhere.py": "its own file, which says that the hooks are wanted",
-    "integrations/userfile.py": "a file that was not there before, when the person takes the hooks out",
+    "integrations/userfile.py": "a file that was not there before, and what it left beside one when it was killed",
     "sources/spool.py": "calls that it has read, and what is none, in its own spool",
     "service/footprint.py": "what its manifest says it wrote and nobody has changed since",
     "registry/logs.py": "the logs of sessions that are over, in a directory of its own",

@@ -7,16 +7,20 @@ leads to is replaced, and the link stays.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.atomic import replace_file
+from sentinel.core.facts import Gone
 from sentinel.errors import SentinelError
+from sentinel.observe import processes
 
 _LARGEST = 1 << 20
 """Bytes. Beyond that it is no configuration."""
 _NEW = 0o600
+_MARK = "sentinel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,22 @@ def write(file: UserFile, text: str | None) -> None:
     try:
         if _stamp_of(file.path) != file.stamp:
             raise SentinelError(f"{file.path} was changed just now by somebody else; nothing was written")
+        _drop_halves(file.path)
         if text is None:
             os.unlink(file.path)
         else:
-            replace_file(file.path, text.encode(), mode=file.mode, sync=True)
+            replace_file(file.path, text.encode(), mode=file.mode, sync=True, mark=_MARK)
     except OSError as error:
         raise SentinelError(f"{file.path} cannot be written: {error.strerror}") from error
+
+
+def _drop_halves(path: Path) -> None:
+    """Take away what one of us that was killed left beside a file: the text that it was about to put in its place."""
+    ours = re.compile(rf"{re.escape(path.name)}\.(?P<pid>\d{{1,10}})\.{_MARK}")
+    for entry in os.listdir(path.parent):
+        half = ours.fullmatch(entry)
+        if half is not None and isinstance(processes.identify(int(half["pid"])), Gone):
+            os.unlink(path.parent / entry)
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

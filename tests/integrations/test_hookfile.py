@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -252,6 +254,37 @@ def test_a_file_that_changes_between_look_and_deed_is_not_written_over(host, fil
     with pytest.raises(SentinelError, match="was changed just now by somebody else; nothing was written"):
         change.make()
     assert file.read_text() == "{}"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sentinel.integrations.claude import integration
+from sentinel.integrations.plan import Host
+
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+home = Path(sys.argv[1])
+getattr(integration, sys.argv[2])(Host(home, home / "state", {}), *sys.argv[3:] and [sys.argv[3:]]).make()
+"""
+
+
+def test_what_a_killed_one_left_beside_the_file_goes_with_the_next_that_writes_it(host, file, tmp_path):
+    repository = tmp_path / "dotfiles"
+    repository.mkdir()
+    (repository / "settings.json").write_text(OTHERS)
+    file.symlink_to(repository / "settings.json")
+    before = tree(host)
+    living = repository / f"settings.json.{os.getppid()}.sentinel"
+    for others in (repository / "settings.json.4194999.new", repository / "my-settings.json.4194999.sentinel", living):
+        others.write_text("another's")
+    for verb, words, again in (("install", WORDS, install), ("uninstall", (), uninstall)):
+        there = set(os.listdir(repository))
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), verb, *words], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert len(set(os.listdir(repository)) - there) == 1
+        again(host)
+        assert set(os.listdir(repository)) == there
+    assert before.items() <= tree(host).items()
 
 
 def test_sentinels_state_directory_is_for_its_user_alone(host):
