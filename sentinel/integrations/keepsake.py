@@ -23,20 +23,25 @@ class _Kept(msgspec.Struct):
     after: str
     """SHA-256 of the text that we left."""
     before: str | None
+    now: str = ""
+    """SHA-256 of the text of ours that this one replaces: whoever is killed in between has left that."""
 
 
-def leave(state: Path, name: str, before: str | None, after: str, without: str) -> None:
+def leave(state: Path, name: str, before: str | None, after: str, without: str, now: str) -> None:
     """Keep ``before`` (None: there was no file), unless ``without`` our entries ``after`` says the same.
+
+    ``now`` is what the file still says, with older entries of ours if it is not what was before.
 
     Raises:
         SentinelError: It cannot be kept.
     """
-    drop(state, name)
     if without == before:
+        drop(state, name)
         return
+    kept = _Kept(_digest(after), before, _digest(now) if now != (before or "") else "")
     try:
         _make(_file(state, name).parent)
-        atomic.replace_file(_file(state, name), msgspec.json.encode(_Kept(_digest(after), before)))
+        atomic.replace_file(_file(state, name), msgspec.json.encode(kept))
     except OSError as error:
         raise SentinelError(f"{_file(state, name)} cannot be written: {error.strerror}") from error
 
@@ -47,7 +52,7 @@ def of(state: Path, name: str, now: str) -> tuple[bool, str | None]:
         kept = msgspec.json.decode(atomic.read_file(_file(state, name), _LARGEST), type=_Kept)
     except (OSError, msgspec.MsgspecError):
         return False, None
-    return (True, kept.before) if kept.after == _digest(now) else (False, None)
+    return (True, kept.before) if _digest(now) in {kept.after, kept.now} else (False, None)
 
 
 def drop(state: Path, name: str) -> None:

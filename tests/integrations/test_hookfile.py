@@ -267,6 +267,11 @@ home = Path(sys.argv[1])
 getattr(integration, sys.argv[2])(Host(home, home / "state", {}), *sys.argv[3:] and [sys.argv[3:]]).make()
 """
 
+KILLED_AT_THE_FILE = KILLED.replace(
+    "lambda *_: os", "lambda *paths, real=os.replace: real(*paths) if 'settings' not in str(paths) else os"
+)
+"""What is kept of the file has been kept by then."""
+
 
 def test_what_a_killed_one_left_beside_the_file_goes_with_the_next_that_writes_it(host, file, tmp_path):
     repository = tmp_path / "dotfiles"
@@ -285,6 +290,18 @@ def test_what_a_killed_one_left_beside_the_file_goes_with_the_next_that_writes_i
         again(host)
         assert set(os.listdir(repository)) == there
     assert before.items() <= tree(host).items()
+
+
+@pytest.mark.parametrize("there", [None, "", "{}\n"])
+def test_an_upgrade_that_is_killed_forgets_nothing_of_what_was_there_before(host, file, tmp_path, there):
+    if there is not None:
+        file.write_text(there)
+    install(host, ("/old/sentinel", "-m", "sentinel"))
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT_THE_FILE, str(tmp_path), "install", *WORDS], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    install(host)
+    uninstall(host)
+    assert (file.read_text() if file.exists() else None) == there
 
 
 def test_sentinels_state_directory_is_for_its_user_alone(host):
