@@ -61,7 +61,7 @@ class HookFile:
             return None
 
         def make() -> None:
-            keepsake.leave(host.state, self.name, origin, after, self.without(after), before)
+            keepsake.leave(host.state, self.name, origin, after, without=self.without(after), now=before)
             userfile.write(file, after)
 
         shown = self._shown(host, before, after)

@@ -27,7 +27,7 @@ class _Kept(msgspec.Struct):
     """SHA-256 of the text of ours that this one replaces: whoever is killed in between has left that."""
 
 
-def leave(state: Path, name: str, before: str | None, after: str, without: str, now: str) -> None:
+def leave(state: Path, name: str, before: str | None, after: str, *, without: str, now: str) -> None:
     """Keep ``before`` (None: there was no file), unless ``without`` our entries ``after`` says the same.
 
     ``now`` is what the file still says, with older entries of ours if it is not what was before.
