@@ -318,10 +318,9 @@ class Ledger:
     def close(self, key: str) -> None:
         """Forget a session that is dead and has nothing left. Those inside of it are inside of what was around it."""
         record = self._records.pop(key)
-        names = (record.session.name, *record.session.forgotten)
         for other in self._records.values():
             if other.session.outer == key:
-                forgotten = (*other.session.forgotten, *names)
+                forgotten = (*other.session.forgotten, *record.session.names)
                 other.session = replace(other.session, outer=record.session.outer, forgotten=forgotten)
         if self._by_root.get(record.session.root.pid) == key:
             del self._by_root[record.session.root.pid]

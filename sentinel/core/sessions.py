@@ -63,6 +63,8 @@ class Session:
     root: ProcessId
     outer: str = ""
     """Key of the session it was born in, which it shadows."""
+    registered: tuple[str, ...] = ()
+    """Its ids in the registry, which people may use beside its name."""
     forgotten: tuple[str, ...] = ()
     """Names of the sessions that were around it at its birth, and are dead and in no book any more."""
     directory: str = ""
@@ -96,6 +98,11 @@ class Session:
     def key(self) -> str:
         """The id and its generation: never reused."""
         return f"{self.id}@{self.root.start}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What people call it, and called the sessions that were around it: what a wish may name it by."""
+        return (self.name, *self.registered, *self.forgotten)
 
     @property
     def title(self) -> str:

@@ -150,6 +150,7 @@ class Discovery:
         session = replace(
             session,
             outer=pane.outer,
+            registered=pane.registered,
             forgotten=pane.forgotten,
             born=pane.born,
             sid=pane.sid,

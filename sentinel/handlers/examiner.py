@@ -293,7 +293,7 @@ class Examiner:
         """What a session is called, and those around it."""
         names: list[str] = []
         while record is not None and len(names) < _DEEPEST:
-            names += [record.session.name, *record.session.forgotten]
+            names += record.session.names
             record = self._ledger.record(record.session.outer)
         return tuple(names)
 

@@ -16,9 +16,13 @@ def is_pid(what: str) -> bool:
 
 
 def sessions_called(ledger: Ledger, name: str) -> list[Record]:
-    """Sessions by key, id or name, the most exact first."""
-    for attribute in ("key", "id", "name"):
-        if found := [record for record in ledger.sessions() if getattr(record.session, attribute) == name]:
+    """Sessions by key, by id, or by a name of theirs or an id in the registry: the most exact first."""
+    for called in (
+        lambda session: session.key == name,
+        lambda session: session.id == name,
+        lambda session: name in {session.name, *session.registered},
+    ):
+        if found := [record for record in ledger.sessions() if called(record.session)]:
             return found
     return []
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from sentinel.bus import Bus
 from sentinel.config import Registry as Wishes
@@ -170,9 +171,16 @@ class RegisteredSessions:
                 Session(Kind.REGISTERED, entry.name, entry.root, directory=directory), REGISTERED
             )
         self._ids.setdefault(entry.root, set()).add(entry.id)
+        self._tell_names(session)
         key = session.key
         self._forget_unnamed(key, entry)
         return key, {str(child.id.pid): doubt for child in entry.children if (doubt := self._believe(child, key))}
+
+    def _tell_names(self, session: Session) -> None:
+        """Have the ledger know what it is called in the registry: people may protect it, and keep it, by that."""
+        registered = tuple(sorted(self._ids[session.root]))
+        if registered != session.registered:
+            self._ledger.amend(replace(session, registered=registered))
 
     def _believe(self, child: Child, key: str) -> str:
         """Enter what a living session calls its own; why not, when it is not believed."""
@@ -234,6 +242,8 @@ class RegisteredSessions:
         """It said so, or another process, ``but``, has registered under its id."""
         for root in [root for root, ids in self._ids.items() if session in ids and root != but]:
             self._ids[root].discard(session)
+            if (known := self._ledger.rooted_at(root.pid)) is not None and known.root == root:
+                self._tell_names(known)
             self._later(_LET_GO, self._let_go, root)
 
     def _let_go(self, root: ProcessId) -> None:
@@ -292,7 +302,14 @@ class RegisteredSessions:
             self._later(max(_SECOND_LOOK, wishes.grace), self._judge_dead, entry)
 
     def _judge_dead(self, entry: Entry) -> None:
-        session = Session(Kind.REGISTERED, entry.name, entry.root, directory=entry.project, born=entry.registered)
+        session = Session(
+            Kind.REGISTERED,
+            entry.name,
+            entry.root,
+            registered=(entry.id,),
+            directory=entry.project,
+            born=entry.registered,
+        )
         if self._is_in_the_book(entry.root) or self._handles.ended(entry.root) is not True:
             return
         now = time.monotonic()

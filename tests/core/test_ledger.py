@@ -142,12 +142,12 @@ def test_closing_a_session_leaves_the_next_one_at_its_number():
 
 def test_what_closed_sessions_were_called_is_remembered_by_those_inside_of_them():
     ledger = family()
-    desk = ledger.open(root(200, outer=root(100).key), 0.0).session
+    desk = ledger.open(root(200, outer=root(100).key, registered=("desk-1",)), 0.0).session
     agent = ledger.open(root(300, outer=desk.key), 0.0)
     for session in (root(100), desk):
         ledger.exited(session.root.pid, Death(5.0, KILLED))
         ledger.close(session.key)
-    assert (agent.session.outer, agent.session.forgotten) == ("", ("s200", "s100"))
+    assert (agent.session.outer, agent.session.forgotten) == ("", ("s200", "desk-1", "s100"))
 
 
 def test_the_end_of_a_stranger_says_nothing():

@@ -36,6 +36,12 @@ def test_the_most_exact_name_counts(ledger, name, pid):
     assert session_called(ledger, name).session.root.pid == pid
 
 
+def test_a_session_goes_by_its_ids_in_the_registry_too(ledger):
+    ledger.open(Session(Kind.REGISTERED, "Import", ProcessId(13, 7), registered=("nightly-1", "p1")), 0.0)
+    assert session_called(ledger, "nightly-1").session.root.pid == 13
+    assert [record.session.root.pid for record in sessions_called(ledger, "p1")] == [10, 11, 13]
+
+
 def test_a_name_of_several_or_of_none_is_refused_with_those_there_are(ledger):
     assert len(sessions_called(ledger, "p1")) == 2
     with pytest.raises(NoSuchThing, match="several sessions are called p1: p1-10, p1-11"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,46 @@ def lost_by(root):
 
 def verdict(room, pid):
     return room.examiner.verdict(processes.identify(pid))
+
+
+# -- what it is called ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_mercy_a_session_is_protected_by_its_id_also_when_it_has_another_name(room, registered, registry, is_over):
+    room.policy = replace(room.policy, protected=("nightly-*",))
+    root = room.start()
+    registry.register("nightly-1", pid=root.pid, name="Import")
+    registered.enlisted("nightly-1")
+    child = room.forked(root.pid, root.do("bear()"))
+    if is_over:
+        registry.end("nightly-1")
+        registered.enlisted("nightly-1")
+    dies(room, root)
+    assert isinstance(verdict(room, child), Condemned if is_over else Spared)
+
+
+def test_an_agent_that_registers_goes_by_its_id_too(room, registered, registry, program):
+    agent = room.start(program("claude"))
+    agent.do("1")
+    registry.register("nightly-1", pid=agent.pid)
+    registry.register("nightly-2", pid=agent.pid)
+    for session in ("nightly-1", "nightly-2"):
+        registered.enlisted(session)
+    session = room.ledger.rooted_at(agent.pid)
+    assert (session.name, session.registered) == ("claude", ("nightly-1", "nightly-2"))
+
+
+def test_mercy_what_a_dead_session_left_is_protected_by_its_id_when_nobody_watched(room, registered, registry, later):
+    room.policy = replace(room.policy, protected=("nightly-*",))
+    root = room.start()
+    registry.register("nightly-1", pid=root.pid, name="Import")
+    child = root.do("bear()")
+    registry.add_child("nightly-1", child)
+    root.end()
+    registered.find()
+    later.comes()
+    assert isinstance(verdict(room, child), Spared)
 
 
 # -- who is watched ----------------------------------------------------------------
