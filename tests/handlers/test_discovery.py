@@ -533,7 +533,9 @@ def test_a_pane_whose_environment_nobody_may_read_is_a_session_all_the_same(room
 
 def test_what_a_pane_was_asked_to_run_stands_where_the_pane_stood(room, program, discovery):
     shell = room.start()
-    pane = room.open(shell.pid, Kind.PANE, "%1", outer="work-1@2", registered=("r",), forgotten=("desk",), sid=7, scope="/scope")
+    pane = room.open(
+        shell.pid, Kind.PANE, "%1", outer="work-1@2", registered=("r",), forgotten=("desk",), sid=7, scope="/scope"
+    )
     shell.tell(f"os.execv({program('claude')!r}, ['claude'])")
     becomes(shell.pid, "claude")
     room.bus.publish(ProcessExecuted(shell.pid))
