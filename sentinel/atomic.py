@@ -80,9 +80,10 @@ def replace_file(path: Path, content: bytes, *, sync: bool = False, mode: int = 
             if sync:
                 os.fsync(fd)
         os.replace(fresh, path)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             os.unlink(fresh)
+        error.filename = str(path)  # a disk that is full names nobody
         raise
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from sentinel.cli.steps import Shell
@@ -60,3 +63,24 @@ def test_each_that_lacks_something_is_told(hint):
     zsh, man = hint("zsh", "man").split("; ")
     assert "compinit" in zsh
     assert "MANPATH" in man
+
+
+def test_a_full_disk_is_told_with_the_file_that_cannot_be_written(tmp_path):
+    script = f"""
+import resource
+from pathlib import Path
+from sentinel.cli.steps import Shell
+from sentinel.errors import SentinelError
+from sentinel.integrations.plan import Host
+from sentinel.service.footprint import Footprint
+
+home = Path({str(tmp_path)!r})
+change = Shell(Footprint(home / "installed")).install(Host(home, home / "state", {{}}), ())
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    change.make()
+except SentinelError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout
+    assert told == f"{tmp_path}/installed: cannot be written: File too large\n"
