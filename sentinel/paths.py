@@ -133,10 +133,14 @@ def prepare(paths: Paths) -> str:
     trouble = _make(paths.state)
     if no_place := _make(paths.runtime):
         raise SentinelError(no_place)
-    for directory in (paths.state, paths.runtime):
-        if wrong := _what_is_wrong(directory):
-            raise SentinelError(wrong)
+    if wrong := refusal(paths):
+        raise SentinelError(wrong)
     return trouble
+
+
+def refusal(paths: Paths) -> str:
+    """Why the state or the runtime directory that is there cannot be used; empty when both can. Makes nothing."""
+    return _what_is_wrong(paths.state) or _what_is_wrong(paths.runtime)
 
 
 def _override(environ: Mapping[str, str], variable: str) -> Path | None:
@@ -174,7 +178,7 @@ def _what_is_wrong(directory: Path) -> str:
     try:
         found = os.lstat(directory)
     except OSError:
-        return ""  # the state directory that could not be made; the runtime directory has just been
+        return ""  # it is not there: what is made is ours
     if stat.S_ISLNK(found.st_mode):
         return f"{directory} is a symbolic link; Sentinel wants a directory of its own there"
     if not stat.S_ISDIR(found.st_mode):

@@ -94,10 +94,10 @@ def _mend(room: Room, remedies: Sequence[Remedy], *, yes: bool, as_json: bool) -
         return []
     if (as_json and not yes) or not agreed(f"Do {'this' if len(remedies) == 1 else 'all of this'}?", yes=yes):
         return []
-    reopened = [room.clearing.reopen(remedy.reopens) for remedy in remedies if remedy.reopens is not None]
+    reopens = [remedy.reopens for remedy in remedies if remedy.reopens is not None]
     ends = [finding for remedy in remedies for finding in remedy.ends]
     removes = [session for remedy in remedies for session in remedy.removes]
-    return [*reopened, *room.act(ends, removes, room.core.policy().of(Kind.RUN).grace)]
+    return room.act(ends, removes, room.core.policy().of(Kind.RUN).grace, reopens)
 
 
 # -- how it is shown --------------------------------------------------------------------

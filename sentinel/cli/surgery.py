@@ -19,6 +19,7 @@ from sentinel.cli import screen
 from sentinel.cli.alone import look_around
 from sentinel.config import Config
 from sentinel.core.actions import Outcome, Result
+from sentinel.core.facts import ProcessId
 from sentinel.core.ledger import Ledger
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
@@ -43,14 +44,23 @@ class Room:
     core: Core
     ledger: Ledger
     leftovers: Leftovers
-    clearing: Clearing
 
-    def act(self, shown: Sequence[Finding], ended: Sequence[Session], grace: float) -> list[Outcome]:
-        """End and remove what a person has said yes to, with a bar on a terminal."""
+    def act(
+        self, shown: Sequence[Finding], ended: Sequence[Session], grace: float, reopens: Sequence[ProcessId] = ()
+    ) -> list[Outcome]:
+        """End, remove and have made again what a person has said yes to, with a bar on a terminal.
+
+        Raises:
+            SentinelError: There is no place for the journal, without which nothing may be ended.
+        """
+        if trouble := paths.prepare(self.where):
+            raise SentinelError(trouble)
+        hand = Clearing(self.leftovers, self.core, Bus(Journal(self.where.journal, processes.boot_id()).record))
+        reopened = [hand.reopen(server) for server in reopens]
         number = sum(finding.target is not None for finding in shown)
         with _bar(number) as progress:
-            outcomes = asyncio.run(self.clearing.end(shown, grace, progress))
-        return [*outcomes, *self.clearing.remove(ended)]
+            outcomes = asyncio.run(hand.end(shown, grace, progress))
+        return [*reopened, *outcomes, *hand.remove(ended)]
 
 
 def open_room(wishes: Config | None = None) -> Room:
@@ -58,20 +68,14 @@ def open_room(wishes: Config | None = None) -> Room:
 
     Args:
         wishes: Instead of those of the configuration.
-
-    Raises:
-        SentinelError: There is no place for the journal, without which nothing may be ended.
     """
     where = paths.find()
-    if trouble := paths.prepare(where):
-        raise SentinelError(trouble)
     raise_descriptor_limit()
     ledger = Ledger()
     core = look_around(where, ledger, wishes)
     agent_runs = instance.look(where).condition in {instance.Condition.RUNNING, instance.Condition.UNKNOWN}
     leftovers = Leftovers(where, core, ledger, os.getuid(), agent_runs=agent_runs)
-    journal = Journal(where.journal, processes.boot_id())
-    return Room(where, core, ledger, leftovers, Clearing(leftovers, core, Bus(journal.record)))
+    return Room(where, core, ledger, leftovers)
 
 
 def agreed(question: str, *, yes: bool) -> bool:

@@ -9,7 +9,7 @@ import resource
 import sys
 from collections.abc import Iterator
 
-from sentinel import __version__, client, instance, wire
+from sentinel import __version__, client, instance, paths, wire
 from sentinel.doctor.check import CouldNotCheck, Trouble
 from sentinel.doctor.patient import Patient
 from sentinel.errors import NotRunning
@@ -24,6 +24,7 @@ _FEW_DESCRIPTORS = 4096
 """One is held per watched process."""
 _LITTLE_SPACE = 16 << 20
 """Bytes: two files of the journal."""
+_NO_RECORD = "nothing is ended that cannot be recorded"
 _IN_CLOEXEC = os.O_CLOEXEC  # IN_CLOEXEC of sys/inotify.h is the same number
 
 
@@ -111,16 +112,16 @@ def _refused_inotify() -> int | None:
 
 def places(patient: Patient) -> Iterator[Trouble]:
     """Whether the journal can be written, for a while."""
-    state = patient.where.state
-    if not os.path.isdir(state):
-        raise CouldNotCheck(f"{state} is not there")
+    if why := paths.refusal(patient.where):
+        yield Trouble("a directory is not Sentinel's alone, so no agent starts", (why,))
+        return
+    # What is not there is made by who writes first.
+    state = next(each for each in (patient.where.state, *patient.where.state.parents) if each.exists())
     if not os.access(state, os.W_OK | os.X_OK):
-        yield Trouble(
-            f"{state} cannot be written", ("nothing is ended that cannot be recorded",), hint=f"chmod u+wx {state}"
-        )
+        yield Trouble(f"{state} cannot be written", (_NO_RECORD,), hint=f"chmod u+wx {state}")
         return
     room = os.statvfs(state)
     free = room.f_bavail * room.f_frsize
     if free < _LITTLE_SPACE:
-        evidence = (f"{free >> 20} MiB are free: nothing is ended that cannot be recorded",)
+        evidence = (f"{free >> 20} MiB are free: {_NO_RECORD}",)
         yield Trouble(f"there is hardly any room in {state}", evidence, hint="make room")

@@ -103,3 +103,22 @@ def test_little_room_is_told(patient, monkeypatch):
     assert found(of_host.places, patient) == []
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
     assert found(of_host.places, patient) == [f"there is hardly any room in {patient.where.state}"]
+
+
+def test_a_home_where_nothing_is_yet_is_well_and_stays_as_it_is(patient):
+    patient.where.state.rmdir()
+    assert found(of_host.places, patient) == []
+    assert not patient.where.state.exists()
+
+
+def test_a_place_that_is_not_to_be_made_or_not_to_be_written_is_told(patient, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) == "/")  # root may write anywhere
+    assert found(of_host.places, patient) == [f"{patient.where.state} cannot be written"]
+    patient.where.state.rmdir()
+    assert found(of_host.places, patient) == [f"{patient.where.state.parent} cannot be written"]
+
+
+def test_a_directory_that_others_may_write_is_told_with_the_cure(patient):
+    patient.where.state.chmod(0o777)
+    (trouble,) = of_host.places(patient)
+    assert f"chmod 700 {patient.where.state}" in trouble.evidence[0]

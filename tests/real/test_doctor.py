@@ -225,6 +225,9 @@ def test_a_message_bus_that_hangs_is_given_up(doctor, stage):
 
 def test_a_state_directory_that_cannot_be_written_is_told(doctor, stage):
     assert doctor.checks()["places"]["status"] == "well"
-    (stage.home / "state").chmod(0o500)
+    state = stage.home / "state"
+    assert not state.exists()  # who only looks writes nothing
+    state.mkdir(0o500)
+    os.chown(state, stage.uid, stage.uid)
     (what,) = doctor.found("places")
     assert what == f"{stage.home}/state cannot be written"
