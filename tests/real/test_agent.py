@@ -123,7 +123,7 @@ def test_lost_notices_are_said_and_the_ledger_is_right_afterwards(stage, source)
     agent = stage.agent()
     wrapper, child = run_with_child(stage)
     stage.kill(agent.pid, signal.SIGSTOP)
-    flood = "import os\nfor _ in range(6000):\n  pid = os.fork()\n  if not pid: os._exit(0)\n  os.waitpid(pid, 0)"
+    flood = "import os\nfor _ in range(9000):\n  pid = os.fork()\n  if not pid: os._exit(0)\n  os.waitpid(pid, 0)"
     assert stage.run("python3", "-c", flood).returncode == 0
     late = stage.start_run("late", "sleep 600 & echo $! > late-child; exec sleep 600")
     late_child = stage.pid("late-child")
