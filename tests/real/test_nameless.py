@@ -51,15 +51,6 @@ def test_without_a_name_there_is_a_history_and_no_service(sentinel):
     assert "Traceback" not in sentinel("install", "--dry-run").stderr
 
 
-def test_where_nothing_can_be_written_nothing_is_installed_and_a_sentence_says_so(sentinel, place):
-    os.chmod(place / "own", 0o500)
-    done = sentinel("install", "--yes")
-    told = [line for line in done.stderr.splitlines() if "cannot be made" in line]
-    assert (done.returncode, told) == (1, ["sentinel: ~/.local/state/sentinel cannot be made: Permission denied"])
-    assert "Traceback" not in done.stderr
-    assert not list((place / "own").iterdir())
-
-
 @pytest.mark.parametrize("words", [("status",), ("agent",), ("doctor",), ("run", "--", "true")])
 def test_without_a_home_either_one_sentence_says_what_to_do(sentinel, words):
     done = sentinel(*words, home="")
