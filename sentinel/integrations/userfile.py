@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.atomic import replace_file
 from sentinel.core.facts import Gone
 from sentinel.errors import SentinelError
-from sentinel.observe import processes
+from sentinel.observe import place, processes
 
 _LARGEST = 1 << 20
 """Bytes. Beyond that it is no configuration."""
 _NEW = 0o600
-_MARK = "sentinel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,28 @@ def write(file: UserFile, text: str | None) -> None:
     try:
         if _stamp_of(file.path) != file.stamp:
             raise SentinelError(f"{file.path} was changed just now by somebody else; nothing was written")
-        _drop_halves(file.path)
+        with suppress(OSError):  # what stays there is in nobody's way
+            _drop_halves(file.path)
         if text is None:
             os.unlink(file.path)
         else:
-            replace_file(file.path, text.encode(), mode=file.mode, sync=True, mark=_MARK)
+            replace_file(file.path, text.encode(), mode=file.mode, sync=True, mark=mark())
     except OSError as error:
         raise SentinelError(f"{file.path} cannot be written: {error.strerror}") from error
 
 
+def mark() -> str:
+    """How the name of a new text ends until it has its place.
+
+    It says where the number before it means anything: in another pid namespace, or on another machine
+    that has the same home, one that nobody has here may be a living writer's.
+    """
+    return f"{processes.boot_id()[:8]}-{place.pid_namespace()}.sentinel"
+
+
 def _drop_halves(path: Path) -> None:
     """Take away what one of us that was killed left beside a file: the text that it was about to put in its place."""
-    ours = re.compile(rf"{re.escape(path.name)}\.(?P<pid>\d{{1,10}})\.{_MARK}")
+    ours = re.compile(rf"{re.escape(path.name)}\.(?P<pid>\d{{1,10}})\.{re.escape(mark())}")
     for entry in os.listdir(path.parent):
         half = ours.fullmatch(entry)
         if half is not None and isinstance(processes.identify(int(half["pid"])), Gone):

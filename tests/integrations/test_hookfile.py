@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentinel.errors import SentinelError
+from sentinel.integrations import userfile
 from sentinel.integrations.claude import integration as claude
 from sentinel.integrations.codex import integration as codex
 from sentinel.integrations.hookfile import EVENTS
@@ -279,9 +280,15 @@ def test_what_a_killed_one_left_beside_the_file_goes_with_the_next_that_writes_i
     (repository / "settings.json").write_text(OTHERS)
     file.symlink_to(repository / "settings.json")
     before = tree(host)
-    living = repository / f"settings.json.{os.getppid()}.sentinel"
-    for others in (repository / "settings.json.4194999.new", repository / "my-settings.json.4194999.sentinel", living):
-        others.write_text("another's")
+    mark = userfile.mark()
+    elsewhere = f"{mark.split('-')[0]}-1.sentinel"  # nobody has the number here: it is one of another pid namespace
+    for others in (
+        "settings.json.4194999.new",
+        f"my-settings.json.4194999.{mark}",
+        f"settings.json.{os.getppid()}.{mark}",
+        f"settings.json.4194999.{elsewhere}",
+    ):
+        (repository / others).write_text("another's")
     for verb, words, again in (("install", WORDS, install), ("uninstall", (), uninstall)):
         there = set(os.listdir(repository))
         killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), verb, *words], check=False)
