@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import cache
 
 from sentinel.core.facts import SIGHUP_BIT, Above, Gone, ProcessFacts, ProcessId, Stdio, Unknown
-from sentinel.observe.threads import state_of_others
+from sentinel.observe.threads import field, state_of_others
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 _FORKED_ONLY = 0x00000040  # PF_FORKNOEXEC of the same
@@ -75,7 +75,7 @@ class _Stat:
         self.name = raw[opened + 1 : closed].decode("utf-8", "surrogateescape")
         fields = raw[closed + 2 :].split(b" ", 22)
         self.state = fields[0].decode("ascii")
-        self.parent, self.group, self.session, self.terminal = (int(field) for field in fields[1:5])
+        self.parent, self.group, self.session, self.terminal = (int(each) for each in fields[1:5])
         self.foreground = int(fields[5])
         self.flags = int(fields[6])
         self.threads = int(fields[17])
@@ -118,18 +118,18 @@ def look(pid: int) -> ProcessFacts | Gone | Unknown:
     except OSError as error:
         return Unknown(f"what process {pid} is", str(error))
     try:
-        tracer = int(_field(raw, b"TracerPid"))
+        tracer = int(field(raw, b"TracerPid"))
         if stat.state in "ZX" and stat.threads > 1 and (others := state_of_others(pid)) is not None:
             stat.state, tracer = others
         return _facts(
             pid,
             stat,
-            uid=int(_field(raw, b"Uid").split()[1]),
+            uid=int(field(raw, b"Uid").split()[1]),
             tracer=tracer,
-            ignored=bool(int(_field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
-            caught=bool(int(_field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
-            pending=bool(int(_field(raw, b"ShdPnd"), 16) & ~int(_field(raw, b"SigBlk"), 16) & SIGHUP_BIT),
-            foreign=len(_field(raw, b"NSpid").split()) > 1,
+            ignored=bool(int(field(raw, b"SigIgn"), 16) & SIGHUP_BIT),
+            caught=bool(int(field(raw, b"SigCgt"), 16) & SIGHUP_BIT),
+            pending=bool(int(field(raw, b"ShdPnd"), 16) & ~int(field(raw, b"SigBlk"), 16) & SIGHUP_BIT),
+            foreign=len(field(raw, b"NSpid").split()) > 1,
         )
     except (ValueError, IndexError):
         if stat.state in "ZX":  # nothing more is asked of the dead
@@ -145,16 +145,10 @@ def _status(pid: int) -> bytes:
     raise BlockingIOError(errno.EAGAIN, "it is handed from one of its threads to another")
 
 
-def _field(status: bytes, name: bytes) -> bytes:
-    """The value of a line of /proc/PID/status. The name of the process, its first line, is escaped there."""
-    start = status.index(b"\n" + name + b":\t") + len(name) + 3
-    return status[start : status.index(b"\n", start)]
-
-
 def catches(pid: int, number: int) -> bool | Unknown:
     """Whether it has a handler for a signal."""
     try:
-        return bool(int(_field(_status(pid), b"SigCgt"), 16) >> (number - 1) & 1)
+        return bool(int(field(_status(pid), b"SigCgt"), 16) >> (number - 1) & 1)
     except (OSError, ValueError) as error:
         return Unknown(f"which signals process {pid} catches", str(error))
 

@@ -43,7 +43,7 @@ def state_of_others(pid: int) -> tuple[str, int] | None:
     for thread in others:
         try:
             status = _read(f"/proc/{pid}/task/{thread}/status")
-            state, tracer = _word(status, b"State"), int(_word(status, b"TracerPid"))
+            state, tracer = field(status, b"State")[:1].decode("ascii"), int(field(status, b"TracerPid"))
         except (OSError, ValueError):
             continue
         if state in "Tt" or tracer:
@@ -58,7 +58,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _word(status: bytes, name: bytes) -> str:
-    """The first word of a line of /proc/PID/status."""
+def field(status: bytes, name: bytes) -> bytes:
+    """The value of a line of /proc/PID/status. The name of the process, its first line, is escaped there."""
     start = status.index(b"\n" + name + b":\t") + len(name) + 3
-    return status[start : status.index(b"\n", start)].split()[0].decode("ascii")
+    return status[start : status.index(b"\n", start)]

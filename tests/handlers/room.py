@@ -235,6 +235,13 @@ def until(true, what="it"):
     return answer
 
 
+def comes(later):
+    """All that is to be done later is done, with what follows from it."""
+    while later:
+        _, call, arguments = later.pop(0)
+        call(*arguments)
+
+
 def settles(pid):
     """Wait until a process is not within execve(2): ``Popen`` returns there, where nobody can tell what it runs."""
 

@@ -90,6 +90,21 @@ def test_of_one_that_is_gone_nothing_is_learnt(room, bound, manager, found):
     assert found == []
 
 
+def test_of_a_session_that_is_dead_nothing_more_is_learnt_though_some_of_it_live(room, bound, manager, found, tmp_path):
+    """What they bind is theirs, not what the session said that it would leave."""
+    room.keep_books()
+    script = (
+        f"s = __import__('socket').socket(1); s.bind({str(tmp_path / 'other')!r}); s.listen(); ready(); time.sleep(60)"
+    )
+    child = room.forked(manager.pid, manager.do(f"bear({script!r})"))
+    before = room.ledger.rooted_at(manager.pid)
+    manager.end()
+    room.bookkeeper.look_after()
+    bound.look(child)
+    assert room.ledger.record(before.key).session == before
+    assert found == []
+
+
 @pytest.mark.parametrize("socket", [None, SocketMark("/run/s", 1, 2)])
 def test_an_overmind_has_the_socket_and_the_directory_of_its_server(room, bound, manager, socket):
     session = room.ledger.rooted_at(manager.pid)

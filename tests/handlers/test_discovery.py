@@ -22,7 +22,7 @@ from sentinel.core.facts import ProcessId, Unknown
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sessions import Kind, Session
 from sentinel.observe import overmind, processes
-from tests.handlers.room import becomes, dead, killed, until
+from tests.handlers.room import becomes, comes, dead, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -49,13 +49,6 @@ def start(room, program, name="claude", *arguments, tell=True):
     if tell:
         room.bus.publish(ProcessExecuted(puppet.pid))
     return puppet
-
-
-def comes(later):
-    """All that is to be done later is done, with what follows from it."""
-    while later:
-        _, call, arguments = later.pop(0)
-        call(*arguments)
 
 
 @pytest.fixture

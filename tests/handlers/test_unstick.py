@@ -17,7 +17,7 @@ from sentinel.core.sessions import Kind
 from sentinel.handlers.unstick import UnstickServers
 from sentinel.observe import processes
 from sentinel.reaper.signals import Signaller
-from tests.handlers.room import dead, killed, until
+from tests.handlers.room import comes, dead, killed, until
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux"), pytest.mark.namespace]
 
@@ -41,12 +41,6 @@ def watch(room, us):
 @pytest.fixture
 def later(room):
     return watch(room, room.us)
-
-
-def pass_time(later):
-    while later:
-        _, call, arguments = later.pop(0)
-        call(*arguments)
 
 
 @pytest.fixture
@@ -76,7 +70,7 @@ def test_a_server_that_lost_the_signal_is_sent_it_and_reaps(room, later, server)
     _, call, arguments = later.pop(0)
     call(*arguments)
     until(lambda: not os.path.exists(f"/proc/{pane}"))
-    pass_time(later)
+    comes(later)
     (event,) = room.told(ServerUnstuck)
     assert event.server == server.who
     assert f"its pane process {pane} has been dead and unreaped for 0.15 s" in event.evidence
@@ -87,7 +81,7 @@ def test_mercy_a_server_that_sentinel_runs_under_is_not_signalled_and_that_is_to
     later = watch(room, dataclasses.replace(room.us, ancestors=frozenset({server.pid})))
     room.open(server.pid, Kind.TMUX, "default")
     pane = lose_a_pane(room, server)
-    pass_time(later)
+    comes(later)
     (event,) = room.told(ServerUnstuck)
     assert event.outcome.result is Result.REFUSED
     assert f"its pane process {pane} has been dead and unreaped for 2 s" in event.evidence
@@ -97,7 +91,7 @@ def test_mercy_a_server_that_sentinel_runs_under_is_not_signalled_and_that_is_to
 def test_a_server_that_reaps_is_left_in_peace(room, later, server):
     room.open(server.pid, Kind.TMUX, "default")
     lose_a_pane(room, server, reaped=True)
-    pass_time(later)
+    comes(later)
     assert room.told(ServerUnstuck) == []
 
 
@@ -106,7 +100,7 @@ def test_a_pane_that_lives_after_all_is_no_reason(room, later, server):
     pane = room.forked(server.pid, server.do("bear()"))
     room.bus.publish(ProcessExited(pane, killed()))
     assert later
-    pass_time(later)
+    comes(later)
     assert room.told(ServerUnstuck) == []
 
 
@@ -116,7 +110,7 @@ def test_an_overminds_own_server_is_healed_too(room, later, server):
     room.bus.publish(ProcessForked(manager.pid, server.pid, time.monotonic()))  # really it is the older one
     room.ledger.manages(room.ledger.member(server.pid))
     lose_a_pane(room, server)
-    pass_time(later[:1])
+    comes(later[:1])
     assert len(room.told(ServerUnstuck)) == 1
 
 
@@ -131,7 +125,7 @@ def test_what_does_not_call_itself_a_tmux_server_any_more_is_not_signalled(room,
     room.open(server.pid, Kind.TMUX, "default")
     pane = lose_a_pane(room, server)
     server.do("[__import__('ctypes').CDLL(None).prctl(15, b'bash', 0, 0, 0), 1][1]")
-    pass_time(later)
+    comes(later)
     assert room.told(ServerUnstuck) == []
     assert processes.above(pane).dead
 
@@ -140,7 +134,7 @@ def test_a_server_that_is_gone_by_then_is_not_told_of(room, later, server):
     room.open(server.pid, Kind.TMUX, "default")
     lose_a_pane(room, server)
     server.end()
-    pass_time(later)
+    comes(later)
     assert room.told(ServerUnstuck) == []
 
 

@@ -28,7 +28,7 @@ WALL = 0x40000000
 def headless():
     """A process whose first thread has ended."""
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", LEAVES_THREADS], stdin=subprocess.PIPE)
-    until(lambda: threads._word(threads._read(f"/proc/{process.pid}/status"), b"State") == "Z")
+    until(lambda: threads.field(threads._read(f"/proc/{process.pid}/status"), b"State").startswith(b"Z"))
     yield process.pid
     process.kill()
     process.communicate()
