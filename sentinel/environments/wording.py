@@ -49,7 +49,8 @@ def holder(one: Holder) -> str:
     """Who has a port: pid, program, user and directory, as far as they are known."""
     user = _user(one.uid)
     if not one.pid:
-        return f"a process of user {user}, which only that user can see"
+        nobody = "cannot be seen from here" if one.uid == os.getuid() else "only that user can see"
+        return f"a process of user {user}, which {nobody}"
     where = f", in {clean(one.directory)}" if one.directory else ""
     return f"pid {one.pid} ({clean(one.name)}, user {user}{where})"
 

@@ -89,6 +89,14 @@ def test_the_process_of_another_user_is_told_by_its_user(patient, port, monkeypa
     assert trouble.what.endswith("a process of user 54321, which only that user can see")
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_process_of_our_own_user_that_cannot_be_seen_is_not_said_to_be_seen_by_that_user(patient, monkeypatch):
+    """As one in a container that shares the network is, or one that was born since the look."""
+    monkeypatch.setattr(doctoring, "ports_of", lambda *_: {})
+    (trouble,) = PORTS(patient)
+    assert trouble.what.endswith(", which cannot be seen from here")
+
+
 def replace_uid(listener):
     return listener._replace(uid=54321)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -63,6 +65,40 @@ def test_what_a_thread_did_not_show_any_more_when_it_ended_is_asked_for_again(op
             moment.setattr(os, name, stand_in)
         found = descriptors(US)
     assert opened.items() <= found.items()
+
+
+BUSY = """
+import os, sys
+from sentinel.observe.descriptors import descriptors
+
+def opening(real):  # as another thread may, between any two steps of a look
+    def call(path):
+        answer = real(path)
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+        return answer
+    return call
+
+opened = []
+os.listdir, os.readlink, os.stat = (opening(one) for one in (os.listdir, os.readlink, os.stat))
+print(sys.argv[1] in descriptors("/proc/self"))
+"""
+
+
+def test_one_that_is_opened_meanwhile_stands_in_for_no_other():
+    with open(os.devnull) as ours:
+        high = fcntl.fcntl(ours, fcntl.F_DUPFD, 100)
+        try:
+            told = subprocess.run(
+                [sys.executable, "-c", BUSY, str(high)],
+                pass_fds=[high],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        finally:
+            os.close(high)
+    assert told == "True\n"
 
 
 def test_of_a_thread_that_has_ended_nobody_can_tell(monkeypatch):
