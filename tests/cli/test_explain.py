@@ -29,7 +29,8 @@ from tests.cli.standin import StandIn
 
 pytestmark = pytest.mark.usefixtures("here")
 
-CLAUDE = Session(Kind.AGENT, "claude", ProcessId(4231, 7))
+CLAUDE = Session(Kind.AGENT, "claudine", ProcessId(4231, 7))
+"""Called as no agent that may live beside the tests is: where none is asked, the answer comes from a look at all."""
 TOLD = {
     "kind": "process",
     "what": "process 17 (node)",
@@ -94,7 +95,7 @@ def test_on_a_narrow_terminal_lines_are_broken_between_words(agent, monkeypatch)
 
 def test_why_not_is_about_processes(agent, story):
     agent(TOLD | {"kind": "session"})
-    for what in ("claude", "e2"):
+    for what in ("claudine", "e2"):
         done = CliRunner().invoke(command, [what, "--why-not"])
         assert done.exit_code == 2
         assert "about a process" in done.stderr
@@ -120,7 +121,7 @@ def test_a_path_is_made_absolute_before_it_is_asked_about(agent, tmp_path, monke
     assert it.asked[0]["what"] == str(tmp_path / "o.sock")
 
 
-@pytest.mark.parametrize("what", ["17", "claude", "claude-4231", "claude-4231@7", "4231"])
+@pytest.mark.parametrize("what", ["17", "claudine", "claudine-4231", "claudine-4231@7", "4231"])
 def test_what_is_gone_is_known_from_the_journal(agent, story, what):
     agent(NoSuchThing("there is no such thing"))
     out = explain(what)
@@ -146,8 +147,8 @@ def test_a_session_inside_of_tmux_is_told_with_its_panes_and_what_the_history_kn
 
 
 def test_a_name_that_the_history_has_is_not_denied(story):
-    would = "nothing: no living session is called claude; this is what the history knows"
-    assert explain("claude").splitlines()[1] == f"  Sentinel would now: {would}"
+    would = "nothing: no living session is called claudine; this is what the history knows"
+    assert explain("claudine").splitlines()[1] == f"  Sentinel would now: {would}"
 
 
 def test_what_nobody_knows_is_an_error(agent, story):
@@ -169,16 +170,16 @@ def test_an_event_is_shown_with_what_led_to_it_and_what_followed(story):
 
 
 def test_what_is_left_out_of_a_long_past_is_counted(agent, where):
-    agent(NoSuchThing("no living session is called claude"))
+    agent(NoSuchThing("no living session is called claudine"))
     journal = Journal(where.journal, "deadbeef")
     for _ in range(30):
         journal.record(SessionDied(CLAUDE, Death(1.0, 9)))
     journal.close()
-    out = explain("claude")
+    out = explain("claudine")
     assert "  What was done (and 6 records before):" in out
     assert " e6 " not in out
     assert " e7 " in out
-    told = json.loads(explain("claude", "--json"))
+    told = json.loads(explain("claudine", "--json"))
     assert (len(told["past"]), told["past_left_out"]) == (24, 6)
 
 
@@ -197,7 +198,7 @@ def test_nothing_cannot_be_explained(what, story):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("what", [str(os.getpid()), "claude"])
+@pytest.mark.parametrize("what", [str(os.getpid()), "claudine"])
 def test_a_wrong_configuration_is_no_answer(what, story, where):
     where.config.mkdir(exist_ok=True)
     where.config_file.write_text("mode = 7")
@@ -224,9 +225,9 @@ def test_without_an_agent_a_look_of_ones_own_is_said_to_be_one():
 def test_a_file_is_explained_by_its_bare_name_where_nothing_else_is_called_so(tmp_path, monkeypatch, story):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "build.lock").touch()
-    (tmp_path / "claude").touch()
+    (tmp_path / "claudine").touch()
     assert explain("build.lock").startswith(f"{tmp_path / 'build.lock'}\n")
-    assert explain("claude").startswith("claude\n")  # a session of the history
+    assert explain("claudine").startswith("claudine\n")  # a session of the history
 
 
 @pytest.mark.parametrize("what", ["999999999", "nobody", "./nosuch/file", "\u00b2", "9" * 5000, "e", "\x1b[2J"])
