@@ -77,11 +77,13 @@ def test_mercy_a_start_ends_what_is_in_its_way_and_leaves_what_was_meant_to_stay
     stage.file("shop/sentinel.toml", f'[project]\nports = [{one}]\npatterns = ["sleep 70[0-9]"]\n')
     serve = f"exec python3 -m http.server {one} --bind 127.0.0.1"
     daemon = f"setsid -f sh -c 'echo $$ > {stage.home}/daemon; exec sleep 900' </dev/null >/dev/null 2>&1"
-    stage.file("shop/Procfile", f"web: {daemon}; {serve}\n")
+    ledger = stage.home / "state" / "ledger.json"
+    # What an Overmind loses before the agent knows of it belongs to nobody.
+    known = f'until grep -q \'"kind":"overmind"\' {ledger}; do sleep 0.05; done'
+    stage.file("shop/Procfile", f"web: {known}; {daemon}; {serve}\n")
     stage.agent()
     project.right("start")
     daemon = stage.pid("daemon")
-    ledger = stage.home / "state" / "ledger.json"
     until(
         lambda: ledger.exists() and f'"id":[{daemon},' in ledger.read_text(),
         "its being the dead Overmind's by the ledger",
