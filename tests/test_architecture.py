@@ -102,7 +102,6 @@ UNTESTED = {
     "core/members.py": "test_ledger",
     "doctor/findings.py": "real/test_doctor",
     "doctor/leftovers.py": "real/test_clean",
-    "doctor/of_tmux.py": "real/test_doctor",
     "doctor/patient.py": "real/test_doctor",
     "doctor/ruins.py": "real/test_clean",
     "doctor/sightings.py": "real/test_clean",

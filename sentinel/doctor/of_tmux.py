@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import signal
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from sentinel.core.actions import Outcome, Reopen
 from sentinel.core.facts import ProcessFacts, Unknown
 from sentinel.core.rules.tmux_sessions import is_gas_towns, lost_its_rig
 from sentinel.core.sessions import SocketMark
 from sentinel.doctor.check import CouldNotCheck, Remedy, Trouble
 from sentinel.doctor.patient import Patient
-from sentinel.observe import processes, tmux
+from sentinel.handlers.reopen import reopening
+from sentinel.observe import tmux
 from sentinel.observe.files import names_in
 from sentinel.observe.tmux import TmuxServer, TmuxSession
 
@@ -33,23 +34,25 @@ def unreachable(patient: Patient) -> Iterator[Trouble]:
         elif isinstance(about, Unknown):
             raise CouldNotCheck(str(about))
         elif about.socket is None:
-            yield _without_socket(facts, about)
+            yield from _without_socket(facts, about)
 
 
-def _without_socket(facts: ProcessFacts, about: TmuxServer) -> Trouble:
+def _without_socket(facts: ProcessFacts, about: TmuxServer) -> Iterator[Trouble]:
     pid = facts.id.pid
     what = f'tmux server "{about.label}" (pid {pid}) lives, and its socket is gone'
     directory = os.path.dirname(about.bound_to)
-    if not directory:
-        return Trouble(what, ("nobody can tell where it was",), hint=f"end it when you do not need it: kill {pid}")
-    evidence = (f"it listens on {about.bound_to}, where its socket is no more",)
-    if not os.access(directory, os.W_OK | os.X_OK):
-        hint = f"make {directory} again, with mode 700, then: kill -USR1 {pid}"
-        return Trouble(what, (*evidence, f"{directory} is not there, or not to be written"), hint=hint)
-    if processes.catches(pid, signal.SIGUSR1) is not True:  # it would end of it
-        return Trouble(what, (*evidence, "it may not be prepared for SIGUSR1"))
-    remedy = Remedy(f"send SIGUSR1 to process {pid}, which makes {about.bound_to} again", reopens=facts.id)
-    return Trouble(what, evidence, remedy)
+    if not os.path.isabs(directory):
+        hint = f"end it when you do not need it: kill {pid}"
+        yield Trouble(what, ("nobody can tell where it was",), hint=hint)
+        return
+    match reopening(facts.id):
+        case Reopen(evidence=evidence):
+            remedy = Remedy(f"send SIGUSR1 to process {pid}, which makes {about.bound_to} again", reopens=facts.id)
+            yield Trouble(what, evidence, remedy)
+        case Outcome(reason=why):
+            hint = f"make {directory} again, with mode 700, then: kill -USR1 {pid}"
+            evidence = (f"it made its socket at {about.bound_to}", why)
+            yield Trouble(what, evidence, hint="" if os.path.isdir(directory) else hint)
 
 
 def orphaned(patient: Patient) -> Iterator[Trouble]:
