@@ -135,6 +135,11 @@ class Connections:
             self._line.close()
             self._line = None
 
+    def forget(self) -> None:
+        """Ask anew from now on."""
+        self._unix.clear()
+        self._tcp = None
+
     def _ask(self) -> SockDiag:
         if self._line is None:
             self._line = SockDiag()
@@ -195,6 +200,11 @@ class Connections:
         """On which TCP ports these sockets listen."""
         others = [inode for inode in mine if self.unix(inode) is None]
         return self.tcp().ports(others) if others else set()
+
+    def listens(self, mine: Collection[int]) -> bool:
+        """Whether one of these sockets is there to be called."""
+        ends = (self.unix(inode) for inode in mine)
+        return any(end is not None and end.state == LISTEN for end in ends) or bool(self.ports(mine))
 
     def on_screen(self, mine: Collection[int], inside: Collection[int]) -> bool:
         """Whether one of these sockets is connected to the display."""

@@ -6,6 +6,7 @@ from. Elsewhere than on Linux the answer is ``Unknown``, which spares.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -24,6 +25,8 @@ _KEEP = (b"SENTINEL_KEEP=", b"SENTINEL_PROTECT=")
 _NOT_KEPT = frozenset({b"", b"0"})
 _SYSTEMD = "/run/systemd/system"  # what sd_booted(3) asks for
 _PIECE = 1 << 16
+_LOOKS = 3
+"""At whom one serves that opens or closes sockets meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,34 @@ class Neighbourhood:
         if not held.sockets:
             return Surroundings(held.cgroup, held.program, held.keep, feeder=feeder)
         ours = self._sockets(inside)
+        held, clients = self._served(pid, held, ours)
         if self._connections.unaccounted(held.sockets) and not _in_our_network(pid):
             return Unknown(f"whom process {pid} works for", "it lives in another network namespace")
-        clients = tuple(self._connections.clients(held.sockets, ours))
         on_screen = self._connections.on_screen(held.sockets, ours)
         ports = tuple(sorted(self._connections.ports(held.sockets)))
         return Surroundings(held.cgroup, held.program, held.keep, clients, on_screen, feeder, ports)
+
+    def _served(self, pid: int, held: _Held, ours: Collection[int]) -> tuple[_Held, tuple[str, ...]]:
+        """Whom a process serves, and what it held meanwhile.
+
+        A call that is taken between the look at its sockets and the question for those that wait is neither:
+        nobody was there only if the sockets are the same afterwards.
+
+        Raises:
+            OSError: It has ended, or takes and ends calls faster than they can be looked at.
+        """
+        for _ in range(_LOOKS):
+            clients = tuple(self._connections.clients(held.sockets, ours))
+            if clients:
+                return held, clients
+            before, held = held, _hold(pid)
+            if held.sockets == before.sockets:
+                return held, ()
+            self._held[pid] = held
+            self._connections.forget()
+        if self._connections.listens(held.sockets):
+            raise BlockingIOError(errno.EAGAIN, "it takes and ends calls faster than they can be looked at")
+        return held, tuple(self._connections.clients(held.sockets, ours))
 
     def _holdings(self, pid: int) -> _Held | Unknown:
         if pid not in self._held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import shutil
@@ -146,6 +147,69 @@ def test_a_client_counts_when_it_is_none_of_those_about_to_end(start, tmp_path):
     client = start(f"import socket; c = socket.socket(socket.AF_UNIX); c.connect({path!r})")
     assert around(server).clients == (f"a process that waits at its socket {path}",)
     assert around(server, client).clients == ()
+
+
+SERVER = """
+import socket, sys
+opened = [socket.socket(socket.{family})]
+opened[0].bind({address!r})
+opened[0].listen()
+print("ready", flush=True)
+for asked in sys.stdin:
+    opened.append(socket.socket() if asked == "open\\n" else opened[0].accept())
+    print(repr(opened[0].getsockname()), flush=True)
+"""
+
+
+def tell(process, word):
+    """Have a process do something, and wait until it is done."""
+    process.stdin.write(word)
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
+def at_each_look(monkeypatch, process, word, looks):
+    """Have a process do something right after each of the first looks at what it holds."""
+    real, seen = surroundings._hold, []
+
+    def hold(pid):
+        held = real(pid)
+        if pid == process.pid and len(seen) < looks:
+            seen.append(tell(process, word))
+        return held
+
+    monkeypatch.setattr(surroundings, "_hold", hold)
+    return seen
+
+
+@pytest.mark.parametrize("family", ["AF_UNIX", "AF_INET"])
+def test_mercy_a_call_that_is_taken_within_the_look_is_seen(start, tmp_path, monkeypatch, family):
+    """Of one among a hundred, which served somebody at every moment, every second look was wrong."""
+    address = str(tmp_path / "s") if family == "AF_UNIX" else ("127.0.0.1", 0)
+    server = start(SERVER.format(family=family, address=address), stdin=subprocess.PIPE)
+    address = ast.literal_eval(tell(server, b"open\n").decode())
+    with socket.socket(getattr(socket, family)) as client:
+        client.connect(address)
+        seen = at_each_look(monkeypatch, server, b"take\n", 1)
+        found = around(server)
+    assert isinstance(found, Surroundings)
+    assert (len(found.clients), len(seen)) == (1, 1)
+
+
+def test_who_takes_calls_faster_than_it_can_be_looked_at_may_serve_somebody(start, tmp_path, monkeypatch):
+    server = start(SERVER.format(family="AF_UNIX", address=str(tmp_path / "s")), stdin=subprocess.PIPE)
+    at_each_look(monkeypatch, server, b"open\n", 99)
+    assert isinstance(around(server), Unknown)
+
+
+def test_who_cannot_be_called_opens_sockets_for_nobody(start, tmp_path, monkeypatch):
+    without = SERVER.replace("opened[0].listen()", "")
+    caller = start(without.format(family="AF_UNIX", address=str(tmp_path / "s")), stdin=subprocess.PIPE)
+    seen = at_each_look(monkeypatch, caller, b"open\n", 99)
+    found = around(caller)
+    assert isinstance(found, Surroundings)
+    assert found.clients == ()
+    assert 1 < len(seen) < 99
 
 
 # -- who feeds it -------------------------------------------------------------------------
