@@ -120,9 +120,8 @@ class _Surveyor:
     def _label(self, pid: int) -> str:
         """The name of the tmux server with which an Overmind speaks, by the client that is its child."""
         for below in self._look.below(pid)[1:]:
-            program = processes.program(below.id.pid)
-            if below.name.startswith("tmux") and isinstance(program, tuple) and program[1][1:3] == ("-C", "-L"):
-                return "".join(program[1][3:4])
+            if below.name.startswith("tmux") and (label := overmind.label_of_client(below.id.pid)):
+                return label
         return ""
 
     def _servers(self, managed: set[str]) -> Iterator[Server]:

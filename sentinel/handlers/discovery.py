@@ -272,7 +272,7 @@ class Discovery:
             if record.session.kind is not Kind.OVERMIND or record.death is not None:
                 continue
             for member in self._ledger.members(record.session.key):
-                if member.parent == record.session.root.pid and _speaks_to(member.id.pid, label):
+                if member.parent == record.session.root.pid and overmind.label_of_client(member.id.pid) == label:
                     return member
         return None
 
@@ -284,7 +284,9 @@ class Discovery:
         """
         everyone = processes.everyone()
         for pid in everyone if not isinstance(everyone, Unknown) else ():
-            if processes.comm(pid).startswith(_TMUX) and self._openings.is_ours(pid) and _speaks_to(pid, label):
+            if not processes.comm(pid).startswith(_TMUX) or not self._openings.is_ours(pid):
+                continue
+            if overmind.label_of_client(pid) == label:
                 client = processes.above(pid)
                 if isinstance(client, Above):
                     self.consider(client.parent, FOUND)
@@ -307,12 +309,6 @@ class Discovery:
             Session(Kind.PANE, name, member.id, directory=processes.working_directory(facts.id.pid)), how
         )
         return True
-
-
-def _speaks_to(pid: int, label: str) -> bool:
-    """Whether it is a tmux client as Overmind starts one, of the server of this label."""
-    program = processes.program(pid)
-    return not isinstance(program, Unknown) and program[1][1:4] == ("-C", "-L", label)
 
 
 def _is(session: Session | None, found: Recognised) -> bool:

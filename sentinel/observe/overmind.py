@@ -68,6 +68,14 @@ def describe(pid: int) -> Overmind | Unknown:
     )
 
 
+def label_of_client(pid: int) -> str:
+    """The name (``-L``) of the tmux server to which this process is Overmind's client; empty when it is none."""
+    program = processes.program(pid)
+    if isinstance(program, Unknown) or program[1][1:3] != ("-C", "-L"):
+        return ""
+    return "".join(program[1][3:4])
+
+
 def _flag(argv: Sequence[str], names: Sequence[str]) -> str:
     """The value of a flag in any of the forms that Go takes; empty if it is not given."""
     for position, argument in enumerate(argv):

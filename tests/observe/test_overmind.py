@@ -105,6 +105,25 @@ def test_a_process_that_is_gone_is_unknown():
 # -- script directories ------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("arguments", "label"),
+    [
+        (["-C", "-L", f"overmind-app-{INSTANCE}", "new", "-n", "web"], f"overmind-app-{INSTANCE}"),
+        (["-C", "-L"], ""),
+        (["-L", "mine", "-C", "attach"], ""),  # a person's
+        (["-C", "attach"], ""),
+    ],
+)
+def test_overminds_client_is_known_by_its_first_arguments(monkeypatch, arguments, label):
+    # No program but tmux takes these, and that would start a server. Real ones: real/test_overmind.
+    monkeypatch.setattr(overmind.processes, "program", lambda _: ("/usr/bin/tmux", ("tmux", *arguments)))
+    assert overmind.label_of_client(1) == label
+
+
+def test_who_is_gone_is_nobodys_client():
+    assert overmind.label_of_client(2**22 - 1) == ""
+
+
 def test_script_directories_are_found_by_title(place):
     for name in (
         f"overmind-my-app-{INSTANCE}",
