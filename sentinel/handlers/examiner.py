@@ -36,8 +36,6 @@ from sentinel.observe.handles import Handles
 from sentinel.observe.surroundings import Neighbourhood
 
 _SERVES = tuple(guard for guard in SECOND_LOOK if guard.id == SERVING)
-_DEEPEST = 20
-"""Sessions inside of each other whose names are asked."""
 
 Ask = Callable[[Case, tuple[Guard, ...]], Spared | Absent | None]
 """Whether one of these guards spares: as ``mercy`` does, or after a person said yes (core/consent.py)."""
@@ -292,7 +290,9 @@ class Examiner:
     def _names(self, record: Record | None) -> tuple[str, ...]:
         """What a session is called, and those around it."""
         names: list[str] = []
-        while record is not None and len(names) < _DEEPEST:
+        passed: set[str] = set()
+        while record is not None and record.session.key not in passed:
+            passed.add(record.session.key)
             names += record.session.names
             record = self._ledger.record(record.session.outer)
         return tuple(names)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -195,6 +196,23 @@ def test_what_sessions_around_it_were_called_that_are_forgotten_counts(room):
     agent = room.start()
     room.open(agent.pid, outer=desk.key, forgotten=("shell",))
     assert room.examiner.case(agent.who).names == ("claude", "shell", "desk", "rig")
+
+
+def test_mercy_a_session_is_protected_by_the_name_of_one_however_far_outside(room):
+    """Each has a name, ids and names of the forgotten: twenty of those were all that was asked."""
+    between = tuple(f"shell{number}" for number in range(30))
+    desk, agent = room.start(), room.start()
+    outermost = room.open(desk.pid, name="desk")
+    room.open(agent.pid, outer=outermost.key, forgotten=between)
+    assert room.examiner.case(agent.who).names == ("claude", *between, "desk")
+
+
+def test_sessions_that_are_inside_of_each_other_are_named_once(room):
+    inner, outer = room.start(), room.start()
+    first = room.open(inner.pid)
+    second = room.open(outer.pid, name="desk", outer=first.key)
+    room.ledger.amend(replace(first, outer=second.key))
+    assert room.examiner.case(inner.who).names == ("claude", "desk")
 
 
 def test_who_is_not_known_to_be_the_same_is_spared(room, orphan, monkeypatch):
