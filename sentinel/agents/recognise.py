@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentinel.agents.table import AGENTS, Agent
+from sentinel.core.facts import kernel_name
 from sentinel.core.sessions import Kind
-
-COMM_BYTES = 15
-"""What the kernel keeps of a name (TASK_COMM_LEN without its end)."""
 
 _WRAPPED = re.compile(r"\.(?P<name>.+?)-(?:un)?wrapped_*")
 """How wrappers call the program that they wrap: ``.claude-wrapped`` (gt#1890)."""
@@ -52,12 +50,8 @@ _BY_COMMAND = {command: agent for agent in AGENTS for command in agent.commands}
 _PACKAGES = tuple((f"/{package}/", agent) for agent in AGENTS for package in agent.packages)
 
 
-def _kernel_name(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape")[:COMM_BYTES].decode("utf-8", "surrogateescape")
-
-
 _KNOWN_COMMS = frozenset(
-    _kernel_name(comm)
+    kernel_name(comm)
     for command in (*_BY_COMMAND, _OVERMIND)
     for comm in (command, f"{command}.exe", f".{command}-wrapped", f".{command}-unwrapped")
 ) | frozenset(("node", "nodejs", "bun", "deno", "ruby", "agent", *_MAIN_THREAD, *_SHELLS_OF_ENV))
@@ -114,7 +108,7 @@ def _by_first_line(argv: Sequence[str], name: str) -> tuple[str, Sequence[str]] 
     at most one argument (execve(2)). ``less claude`` has the name of `less`.
     """
     for position, script in enumerate(argv[1:3], 1):
-        if _kernel_name(_basename(script)) == name and _known(_basename(script)):
+        if kernel_name(_basename(script)) == name and _known(_basename(script)):
             return script, argv[position + 1 :]
     return None
 

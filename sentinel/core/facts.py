@@ -7,6 +7,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 SIGHUP_BIT = 1 << 0  # signal masks in /proc number signals from 1, bits from 0
+_NAME_BYTES = 15
+"""Bytes that the kernel keeps of a name (TASK_COMM_LEN without its end)."""
+
+
+def kernel_name(name: str) -> str:
+    """As much of a name as the kernel keeps: what a program of this name is called (comm)."""
+    return name.encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "surrogateescape")
 
 
 class ProcessId(NamedTuple):

@@ -2,8 +2,9 @@ import time
 
 import pytest
 
-from sentinel.agents.recognise import COMM_BYTES, Recognised, recognise, worth_a_look
+from sentinel.agents.recognise import Recognised, recognise, worth_a_look
 from sentinel.agents.table import AGENTS
+from sentinel.core.facts import kernel_name
 from sentinel.core.sessions import Kind
 
 NODE = "/usr/bin/node"
@@ -133,7 +134,7 @@ def test_an_overmind_that_only_talks_to_another_is_none(word):
 
 @pytest.mark.parametrize("exe", [exe for exe, *_ in AGENTS_SEEN])
 def test_what_is_recognised_at_exec_is_worth_a_look(exe):
-    at_exec = exe.rpartition("/")[2][:COMM_BYTES]  # the kernel names a process after its file
+    at_exec = kernel_name(exe.rpartition("/")[2])  # the kernel names a process after its file
     name = next(comm for e, _, comm, _ in AGENTS_SEEN if e == exe)
     assert worth_a_look(at_exec) or worth_a_look(name)
 
@@ -142,7 +143,7 @@ def test_every_row_can_be_recognised():
     for agent in AGENTS:
         for command in agent.commands:
             assert recognise(f"/usr/bin/{command}", [command], command) == Recognised(Kind.AGENT, agent.name)
-            assert worth_a_look(command[:COMM_BYTES])
+            assert worth_a_look(kernel_name(command))
         for package in agent.packages:
             script = f"/x/{package}/1.0/main.js"
             assert recognise(NODE, ["node", script], "node") == Recognised(Kind.AGENT, agent.name)

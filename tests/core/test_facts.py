@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.core.facts import Cause, Death, ProcessId, Unknown
+from sentinel.core.facts import Cause, Death, ProcessId, Unknown, kernel_name
 from tests.core.cases import facts
 
 
@@ -19,6 +19,20 @@ from tests.core.cases import facts
 def test_a_wait_status_is_read_as_wait_2_says(status, cause, code, signal):
     death = Death(1.0, status)
     assert (death.cause, death.code, death.signal) == (cause, code, signal)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("short", "short"),
+        ("containerd-shim-runc-v2", "containerd-shim"),
+        ("a-very-long-pr\xe4fect", "a-very-long-pr\udcc3"),  # bytes, not letters
+        ("fourteen-bytes\xe4", "fourteen-bytes\udcc3"),
+        ("\udcff" * 20, "\udcff" * 15),  # no UTF-8 at all
+    ],
+)
+def test_the_kernel_keeps_fifteen_bytes_of_a_name(name, kept):
+    assert kernel_name(name) == kept
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KERNEL_NAME = 15
-"""Bytes to which the kernel cuts a name (TASK_COMM_LEN - 1)."""
+from sentinel.core.facts import kernel_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,14 @@ class Programs:
             name: What the kernel calls it.
             program: Path of its executable; empty when that is not known.
         """
-        for called in (name, program.rpartition("/")[2][:KERNEL_NAME]):
+        for called in (name, kernel_name(program.rpartition("/")[2])):
             if called in self.names or (called and called.startswith(self.beginnings)):
                 return True
         return any(place in program for place in self.places)
 
 
 def _called(names: str) -> frozenset[str]:
-    return frozenset(name[:KERNEL_NAME] for name in names.split())
+    return frozenset(map(kernel_name, names.split()))
 
 
 SESSION_KEEPERS = Programs(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from sentinel.core.facts import Cause, Death, ProcessFacts, Stdio, Surroundings
+from sentinel.core.facts import Cause, Death, ProcessFacts, Stdio, Surroundings, kernel_name
 from sentinel.core.guards.case import Case
 from sentinel.core.ledger import Member
 from sentinel.core.policy import Daemons, Survivors
 from sentinel.core.sessions import Kind, Session
 
-_LONGEST_NAME = 15
-"""Bytes that the kernel keeps of a program's name (TASK_COMM_LEN, proc(5))."""
 CASCADE_SECONDS = 2.0
 """A session does not die in one instant: a shell that gets the hang-up ends a little before
 or after its terminal's owner. Parents that were *killed* within this time before the death
@@ -39,11 +37,7 @@ def protected(case: Case) -> str | None:
 
 def _is_program(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns means it, if need be by as much of its name as the kernel keeps."""
-    return _fits(name, patterns) or _fits(name, tuple(_cut(pattern) for pattern in patterns))
-
-
-def _cut(pattern: str) -> str:
-    return pattern.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "surrogateescape")
+    return _fits(name, patterns) or _fits(name, tuple(map(kernel_name, patterns)))
 
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:
