@@ -90,12 +90,17 @@ class Policy:
     """Patterns of the kernel's names of processes that are never ended."""
     budget: Allowance = Allowance()
     held: str = ""
-    """Why nothing may be ended or removed now, whatever the mode; empty when it may."""
+    """Why nothing may be ended or removed now, whatever the mode; empty when only the mode counts."""
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing may be ended or removed now, all reasons together; empty when it may."""
+        return self.held or ("" if self.mode is Mode.ACT else 'the configuration says mode = "observe"')
 
     @property
     def acts(self) -> bool:
         """Whether anything may be ended or removed now."""
-        return self.mode is Mode.ACT and not self.held
+        return not self.why_not
 
     def of(self, kind: Kind, directory: str = "") -> KindPolicy:
         """The wishes for sessions of ``kind`` in ``directory``: those of the innermost project that holds it."""

@@ -13,9 +13,9 @@ from sentinel.core.events import CleanedUp
 from sentinel.core.facts import ProcessId
 from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.plan import deepest_first
-from sentinel.core.policy import Mode, Policy
+from sentinel.core.policy import Policy
 from sentinel.core.sessions import Session
-from sentinel.core.verdicts import Absent, Condemned, ProcessVerdict, Spared
+from sentinel.core.verdicts import Absent, Condemned, Spared
 from sentinel.doctor.findings import Finding
 from sentinel.doctor.leftovers import Leftovers
 from sentinel.handlers.reopen import reopening
@@ -28,9 +28,7 @@ _LOOK_EVERY = 0.1
 
 def forbidden(policy: Policy) -> str:
     """Why nothing may be ended or removed now, as a sentence; empty when it may."""
-    if policy.held:
-        return f"nothing is ended: {policy.held}"
-    return "" if policy.mode is Mode.ACT else 'nothing is ended: the configuration says mode = "observe"'
+    return f"nothing is ended: {policy.why_not}" if policy.why_not else ""
 
 
 class Clearing:
@@ -59,7 +57,7 @@ class Clearing:
         began, looked = time.monotonic(), Glimpse()
         wanted = {finding.candidate.id for finding in shown if finding.target is not None}
         verdicts = [verdict for who, verdict in self._leftovers.judge().items() if who in wanted]
-        refused = [outcome for verdict in verdicts if (outcome := _untouched(verdict)) is not None]
+        refused = [untouched(verdict) for verdict in verdicts if not isinstance(verdict, Condemned)]
         condemned = [verdict for verdict in verdicts if isinstance(verdict, Condemned)]
         if why := forbidden(self._core.policy()):
             refused += [Outcome(str(one.id), Result.HELD, why, one.facts.name) for one in condemned]
@@ -105,10 +103,8 @@ class Clearing:
             await asyncio.sleep(_LOOK_EVERY)
 
 
-def _untouched(verdict: ProcessVerdict) -> Outcome | None:
-    match verdict:
-        case Spared():
-            return Outcome(str(verdict.id), Result.REFUSED, verdict.reason, verdict.name)
-        case Absent():
-            return Outcome(str(verdict.id), Result.GONE)
-    return None
+def untouched(verdict: Spared | Absent) -> Outcome:
+    """What became of one that is not ended."""
+    if isinstance(verdict, Spared):
+        return Outcome(str(verdict.id), Result.REFUSED, verdict.reason, verdict.name)
+    return Outcome(str(verdict.id), Result.GONE)

@@ -25,6 +25,7 @@ from sentinel.core.policy import Policy
 from sentinel.core.rules.projects import home
 from sentinel.core.sessions import Kind, Session
 from sentinel.core.verdicts import Absent, Condemned, Grade, ProcessVerdict, Spared
+from sentinel.doctor.clearing import forbidden, untouched
 from sentinel.environments.scene import Claim
 from sentinel.errors import SentinelError
 from sentinel.handlers.examiner import Examiner, find_ourselves
@@ -82,6 +83,13 @@ class Ending:
         wishes = self.core.policy()
         return replace(wishes, protected_programs=(*wishes.protected_programs, *self._protected))
 
+    def forbidden(self) -> str:
+        """Why nothing may be ended or removed now, as a sentence; empty when it may.
+
+        A person may pause Sentinel, or it may hold itself back, at any moment after they said yes.
+        """
+        return forbidden(self.policy())
+
     def judge(self) -> dict[ProcessId, ProcessVerdict]:
         """Judge all that is claimed, from a fresh look."""
         found: dict[ProcessId, ProcessVerdict] = {}
@@ -101,8 +109,11 @@ class Ending:
         """
         began, looked = time.monotonic(), Glimpse()
         verdicts = [one for one in self.judge().values() if only is None or one.id in only]
-        outcomes = {one.id: _untouched(one) for one in verdicts if not isinstance(one, Condemned)}
+        outcomes = {one.id: untouched(one) for one in verdicts if not isinstance(one, Condemned)}
         condemned = [one for one in verdicts if isinstance(one, Condemned)]
+        if why := self.forbidden():
+            outcomes |= {one.id: Outcome(str(one.id), Result.HELD, why, one.facts.name) for one in condemned}
+            condemned = []
         if condemned:
             action = Terminate(self.session, deepest_first(condemned), grace)
             strike = self.core.signaller.strike(action, 0, looked)
@@ -118,7 +129,7 @@ class Ending:
 
     def look_again(self) -> SecondLook:
         """The judgement before SIGKILL, and before a SIGTERM that was held up."""
-        return SecondLook(lambda: self.policy().held, lambda: self.judge().values(), untold)
+        return SecondLook(self.forbidden, lambda: self.judge().values(), untold)
 
     def _ask(self, case: Case, guards: tuple[Guard, ...]) -> Spared | Absent | None:
         claim = self._claims.get(case.id)
@@ -160,9 +171,3 @@ def _session(name: str) -> Session:
     if not isinstance(who, ProcessId):
         raise SentinelError("nobody can tell which process this is")
     return Session(Kind.RUN, name, who, born=time.time())
-
-
-def _untouched(verdict: Spared | Absent) -> Outcome:
-    if isinstance(verdict, Spared):
-        return Outcome(str(verdict.id), Result.REFUSED, verdict.reason, verdict.name)
-    return Outcome(str(verdict.id), Result.GONE)

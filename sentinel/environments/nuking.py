@@ -23,7 +23,6 @@ from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.ledger import Ledger
 from sentinel.core.sentences import count
 from sentinel.core.verdicts import Condemned, ProcessVerdict, Spared
-from sentinel.doctor.clearing import forbidden
 from sentinel.doctor.sightings import Look
 from sentinel.environments import notes
 from sentinel.environments.ending import Ending, LookAround
@@ -79,7 +78,7 @@ class Nuke:
             overridden=lambda _: BY_A_YES_TO_ALL,
             protected=tuple(name for project in self.projects for name in project.wishes.protected),
         )
-        if why := forbidden(self._ending.policy()):
+        if why := self._ending.forbidden():
             raise SentinelError(why)
 
     def sessions(self) -> Iterator[str]:

@@ -43,6 +43,8 @@ async def quit_manager(ending: Ending, manager: Manager, servers: Iterable[Proce
             return "has ended by itself"
         case Spared(reason=reason):
             return f"is left alone: {reason}"
+        case _ if why := ending.forbidden():
+            return f"is left alone: {why}"
         case Condemned() as verdict:
             began = time.monotonic()
             by_socket = manager.kind == OVERMIND and manager.socket

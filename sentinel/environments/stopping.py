@@ -19,7 +19,6 @@ from sentinel.core.guards import TMUX_SERVER
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Belongings, Kind, Session, SocketMark
-from sentinel.doctor.clearing import forbidden
 from sentinel.environments import wording
 from sentinel.environments.aside import put_empty_aside
 from sentinel.environments.ending import Ending, LookAround
@@ -165,7 +164,7 @@ class Stop:
             overridden=overridden,
             protected=self._project.wishes.protected,
         )
-        if why := forbidden(ending.policy()):
+        if why := ending.forbidden():
             raise SentinelError(why)
         return ending
 
@@ -203,14 +202,19 @@ class Stop:
         return [self._known[who] for who, one in self._done.items() if one.result in {Result.ENDED, Result.KILLED}]
 
     def _remove(self, seen: Survey) -> None:
-        """Move the files out of the way that nobody holds any more."""
+        """Move the files out of the way that nobody holds any more.
+
+        Raises:
+            SentinelError: Nothing may be removed now.
+        """
         told = os.path.relpath(self._project.socket, self._project.directory)
+        sessions = list(self._leavings(seen))
+        ending = self._ending(seen, {}) if seen.stale_socket or sessions else None
         if not seen.stale_socket:
             self._say(f"no stale socket at {told}")
         elif isinstance(seen.socket, SocketFacts) and not seen.socket.is_socket:
             self._put_aside(told)
-        sessions = list(self._leavings(seen))
-        removed = self._quarantined(sessions) if sessions else []
+        removed = self._quarantined(ending, sessions) if ending is not None else []
         for one in removed:
             self._say(f"{one.target}: {one.result}{f', {one.reason}' if one.reason else ''}")
         if not removed:
@@ -242,8 +246,7 @@ class Stop:
         directory = self._project.directory
         return Session(Kind.OVERMIND, self._project.name, _NOBODY, directory=directory, born=later, belongings=had)
 
-    def _quarantined(self, sessions: Iterable[Session]) -> list[Outcome]:
-        ending = self._ending(survey(self._where, self._project), {})
+    def _quarantined(self, ending: Ending, sessions: Iterable[Session]) -> list[Outcome]:
         done: list[Outcome] = []
         for session in sessions:
             outcomes = tuple(ending.core.leftovers.remove(session, ending.policy()))

@@ -10,7 +10,7 @@ from sentinel.bus import Bus
 from sentinel.core.budget import Budget, cause_of
 from sentinel.core.events import BreakerOpened
 from sentinel.core.ledger import Ledger, Record
-from sentinel.core.policy import Mode, Policy
+from sentinel.core.policy import Policy
 from sentinel.core.switches import Halt
 from sentinel.observe import processes
 from sentinel.switches import SwitchBoard
@@ -34,8 +34,7 @@ class Restraint:
 
     def held(self) -> str:
         """Why nothing may be ended now; empty when it may."""
-        policy = self._policy()
-        return policy.held or ("" if policy.mode is Mode.ACT else 'mode = "observe"')
+        return self._policy().why_not
 
     def refuses(self, record: Record, number: int) -> str:
         """Why ``number`` processes that a dead session left may not be ended now; empty when they may.

@@ -238,9 +238,8 @@ class StaleLocks:
             self._bus.publish(LockKept(facts.path, facts.kind, verdict.guard, verdict.reason))
 
     def _remove(self, facts: LockFacts, verdict: Stale) -> None:
-        policy = self._policy()
-        if not policy.acts:
-            self._keep(facts, Kept(facts.path, "held-back", policy.held or 'mode = "observe"'))
+        if why := self._policy().why_not:
+            self._keep(facts, Kept(facts.path, "held-back", why))
             return
         if facts.path in returns.returned(self._kept_in, moment()):
             self._keep(facts, Kept(facts.path, "returned", returns.PUT_BACK))

@@ -26,7 +26,9 @@ def test_sentinel_acts_unless_it_is_told_not_to():
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("held", ["", "you paused it"])
 def test_nothing_is_done_in_observe_mode_or_while_it_is_held(mode, held):
-    assert Policy(mode=mode, held=held).acts is (mode is Mode.ACT and not held)
+    policy = Policy(mode=mode, held=held)
+    assert policy.acts is (mode is Mode.ACT and not held)
+    assert policy.why_not == (held or ("" if policy.acts else 'the configuration says mode = "observe"'))
 
 
 def test_the_innermost_project_that_holds_a_directory_says_what_is_wished_there():

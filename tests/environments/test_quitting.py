@@ -56,13 +56,13 @@ def overmind(tmp_path):
         process.stdout.close()
 
 
-def asked_to_quit(process, path, patience):
+def asked_to_quit(process, path, patience, forbidden=""):
     """What comes of asking it, as it was seen before: who ends is judged elsewhere, so all is agreed to."""
     facts = processes.look(process.pid)
     assert isinstance(facts, ProcessFacts)
     condemned = Condemned(facts.id, Grade.PROVEN, (), facts)
     core = SimpleNamespace(handles=Handles(), signaller=None)
-    ending = SimpleNamespace(judge=lambda: {facts.id: condemned}, core=core)
+    ending = SimpleNamespace(judge=lambda: {facts.id: condemned}, forbidden=lambda: forbidden, core=core)
     try:
         return asyncio.run(quit_manager(ending, Manager(OVERMIND, facts, str(path)), (), patience))
     finally:
@@ -87,6 +87,12 @@ def test_mercy_one_that_took_the_place_of_its_socket_meanwhile_is_not_asked(over
     assert successor.poll() is None
 
 
+def test_mercy_none_is_asked_once_sentinel_is_paused(overmind, tmp_path):
+    process = overmind(tmp_path / "o.sock")
+    assert asked_to_quit(process, tmp_path / "o.sock", 20.0, "it is paused") == "is left alone: it is paused"
+    assert process.poll() is None
+
+
 class BusyDisk:
     """Stands in for a journal whose disk takes so long that a judgement is old when its intent is written."""
 
@@ -105,6 +111,7 @@ def test_mercy_one_that_gets_sigterm_late_is_judged_again(mercy):
         facts, handles = processes.look(process.pid), Handles()
         ending = SimpleNamespace(
             judge=lambda: {facts.id: Condemned(facts.id, facts, ())},
+            forbidden=str,
             look_again=lambda: again,
             tell=lambda *_: None,
             session=Session(Kind.RUN, "stop shop", ProcessId(2, 1)),

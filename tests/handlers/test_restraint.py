@@ -60,7 +60,7 @@ def test_a_pause_and_the_mode_hold_and_cost_no_budget(room, restraint):
     assert [restraint.refuses(dead(room), 1) for _ in range(4)] == ["a person has paused Sentinel"] * 4
     room.switches.change(Switches.going_on)
     room.policy = Policy(Mode.OBSERVE, budget=Allowance(causes=2))
-    assert restraint.refuses(dead(room), 1) == 'mode = "observe"'
+    assert restraint.refuses(dead(room), 1) == 'the configuration says mode = "observe"'
     room.policy = Policy(budget=Allowance(causes=2))
     assert restraint.refuses(dead(room), 1) == ""
     assert room.told(BreakerOpened) == []
