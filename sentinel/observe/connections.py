@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -140,16 +141,23 @@ class Connections:
         self._unix.clear()
         self._tcp = None
 
-    def _ask(self) -> SockDiag:
+    @contextmanager
+    def _asking(self) -> Iterator[SockDiag]:
+        """A line to the kernel. After a question that failed, what is left of its answer would be the next one's."""
         if self._line is None:
             self._line = SockDiag()
-        return self._line
+        try:
+            yield self._line
+        except OSError:
+            self.close()
+            raise
 
     def unix(self, inode: int) -> UnixEnd | None:
         """The unix socket of that inode; None when it is of another family or another network namespace."""
         if inode not in self._unix:
             request = UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, ANY, inode, _SHOW, ANY, ANY)
-            message = self._ask().one(request)
+            with self._asking() as line:
+                message = line.one(request)
             self._unix[inode] = _unix_end(message) if message is not None else None
         return self._unix[inode]
 
@@ -159,7 +167,9 @@ class Connections:
             table = TcpTable()
             for family in (socket.AF_INET, socket.AF_INET6):
                 request = INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _OPEN)
-                for message in self._ask().dump(request).messages:
+                with self._asking() as line:
+                    messages = line.dump(request)
+                for message in messages:
                     table.add(_tcp(message))
             self._tcp = table
         return self._tcp

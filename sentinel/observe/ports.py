@@ -32,7 +32,7 @@ def listeners() -> dict[int, Listener] | Unknown:
     found: dict[int, Listener] = {}
     try:
         for family in (socket.AF_INET, socket.AF_INET6):
-            for message in dump(INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)).messages:
+            for message in dump(INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << LISTEN)):
                 number, uid = (NUMBER.unpack_from(message, at)[0] for at in (_INODE_AT, _UID_AT))
                 found[number] = Listener(_PORT.unpack_from(message, _PORT_AT)[0], uid)
     except OSError as error:

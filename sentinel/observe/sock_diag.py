@@ -36,7 +36,7 @@ _PATIENCE = 1.0
 """Seconds. The kernel answers at once; this only keeps a fault from becoming a hang."""
 
 
-class Dump(NamedTuple):
+class _Dump(NamedTuple):
     """Everything the kernel had to say."""
 
     messages: list[bytes]
@@ -63,12 +63,20 @@ class SockDiag:
         header = _HEADER.pack(_HEADER.size + len(request), _BY_FAMILY, flags, 0, 0)
         self._netlink.send(header + request)
 
-    def dump(self, request: bytes) -> Dump:
-        """Every socket that fits ``request``.
+    def dump(self, request: bytes) -> list[bytes]:
+        """Every socket that fits ``request``; where they are many, each may be there twice, the later answer last.
 
         Raises:
             OSError: The kernel refused, or was interrupted twice.
         """
+        messages, pieces = self._dump(request)
+        if pieces > 1:
+            # A socket that closes between two pieces can hide its neighbour in the table
+            # from this dump (the kernel counts places), but not the same one twice.
+            messages += self._dump(request).messages
+        return messages
+
+    def _dump(self, request: bytes) -> _Dump:
         for _ in range(2):
             self._ask(request, _REQUEST_DUMP)
             answer = _collect(self._netlink)
@@ -94,8 +102,8 @@ class SockDiag:
         raise OSError(errno.EPROTO, "the kernel answered with nothing")
 
 
-def dump(request: bytes) -> Dump:
-    """Every socket that fits ``request``.
+def dump(request: bytes) -> list[bytes]:
+    """Every socket that fits ``request``, as ``SockDiag.dump`` has them.
 
     Raises:
         OSError: The kernel refused, was interrupted twice, or has no such facility.
@@ -112,7 +120,7 @@ def attributes(message: bytes, position: int) -> Iterator[tuple[int, bytes]]:
         position += max(length + 3 & ~3, _ATTRIBUTE.size)
 
 
-def _collect(netlink: socket.socket) -> Dump | None:
+def _collect(netlink: socket.socket) -> _Dump | None:
     """The answer to one request; None when it was interrupted."""
     messages: list[bytes] = []
     pieces = 0
@@ -134,7 +142,7 @@ def _collect(netlink: socket.socket) -> Dump | None:
             position += (length + 3) & ~3
         pieces += len(messages) > before
         if done:
-            return None if interrupted else Dump(messages, pieces)
+            return None if interrupted else _Dump(messages, pieces)
 
 
 def _complain(body: bytes) -> None:

@@ -79,11 +79,7 @@ def bound_inodes() -> Bound | Unknown:
         return Unknown(question, "this system does not tell")
     taken = time.time()
     try:
-        messages, pieces = dump(_ALL_UNIX)
-        if pieces > 1:
-            # A socket that closes between two pieces can hide its neighbour in the table
-            # from this dump (the kernel counts places), but not the same one twice.
-            messages += dump(_ALL_UNIX).messages
+        messages = dump(_ALL_UNIX)
     except OSError as error:
         return Unknown(question, str(error))
     by_inode: dict[int, tuple[BoundSocket, ...]] = {}

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from sentinel.observe import sock_diag
 from sentinel.observe.connections import Connections, Place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
@@ -77,6 +78,31 @@ def test_an_accepted_connection_is_a_client_until_it_ends(ends):
     assert ends.clients(server, mine, inside=[caller]) == []
     caller.close()
     until(lambda: ends.clients(server, mine) == [])  # the kernel's own thread may have to tell the other end
+
+
+def test_mercy_a_client_whom_a_table_in_many_pieces_does_not_show_is_in_the_next(ends, monkeypatch):
+    server = ends.listen()
+    ends.call(server)
+    mine, collect, asked = ends.accept(server), sock_diag._collect, []
+
+    def in_pieces(netlink):  # which socket the kernel skips cannot be arranged
+        asked.append(netlink)
+        answer = collect(netlink)
+        return answer._replace(messages=answer.messages if len(asked) > 1 else [], pieces=2)
+
+    monkeypatch.setattr(sock_diag, "_collect", in_pieces)
+    assert len(ends.clients(server, mine)) == 1
+
+
+def test_what_is_left_of_an_answer_that_broke_off_is_no_other_questions(ends, tmp_path, monkeypatch):
+    server, told = ends.listen(str(tmp_path / "s"), socket.AF_UNIX), sock_diag._collect
+    with contextlib.closing(Connections()) as asked:
+        monkeypatch.setattr(sock_diag, "_collect", lambda _: (_ for _ in ()).throw(OSError(105, "No room")))
+        with pytest.raises(OSError, match="No room"):
+            asked.tcp()
+        monkeypatch.setattr(sock_diag, "_collect", told)
+        (inode,) = inodes(server)
+        assert asked.unix(inode).state == sock_diag.LISTEN
 
 
 def test_one_that_has_said_all_and_still_listens_is_a_client(ends):

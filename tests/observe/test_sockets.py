@@ -193,14 +193,14 @@ def test_a_dump_that_ended_with_an_error_is_an_error():
 
 @pytest.mark.parametrize("missed_by", [0, 1])
 def test_a_dump_in_many_pieces_is_taken_twice_and_either_counts(monkeypatch, listener, missed_by):
-    asked = []
+    collect, asked = sock_diag._collect, []
 
-    def in_pieces(request):  # which socket the kernel skips cannot be arranged
-        asked.append(request)
-        messages = [] if len(asked) - 1 == missed_by else sock_diag.dump(request).messages
-        return sock_diag.Dump(messages, pieces=2)
+    def in_pieces(netlink):  # which socket the kernel skips cannot be arranged
+        asked.append(netlink)
+        answer = collect(netlink)
+        return answer._replace(messages=[] if len(asked) - 1 == missed_by else answer.messages, pieces=2)
 
-    monkeypatch.setattr(sockets, "dump", in_pieces)
+    monkeypatch.setattr(sock_diag, "_collect", in_pieces)
     assert facts(listener.getsockname()).bound is True
     assert len(asked) == 2
 
