@@ -8,14 +8,13 @@ import click
 
 from sentinel import paths
 from sentinel.cli.alone import look_around
-from sentinel.cli.projects import PATIENCE, indented, say
+from sentinel.cli.projects import PATIENCE, indented, say, stopping
 from sentinel.cli.surgery import UNDONE, agreed
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.environments.exclusion import alone
 from sentinel.environments.nuking import Listed, Nuke, number
 from sentinel.environments.project import Project
-from sentinel.environments.stopping import Stop
 from sentinel.errors import SentinelError
 
 
@@ -69,4 +68,4 @@ def _tidy(where: paths.Paths, project: Project) -> None:
     """Remove the files that a project left. Who was spared stays, though he may be the project's."""
     with alone(where, project, "nuke", PATIENCE):
         say(f"project {project.name} ({project.directory})")
-        Stop(where, project, lambda ledger: look_around(where, ledger), indented).tidy()
+        stopping(where, project).tidy()
