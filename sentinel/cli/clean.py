@@ -6,12 +6,11 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator, Sequence
 
 import click
 
-from sentinel.cli import screen
+from sentinel.cli import screen, times
 from sentinel.cli.numbers import Pid
 from sentinel.cli.surgery import UNDONE, Room, agreed, open_room, outcome_as_data, summary
 from sentinel.core.actions import Outcome
@@ -19,6 +18,7 @@ from sentinel.core.policy import Policy
 from sentinel.core.sanitise import clean
 from sentinel.core.sentences import count
 from sentinel.core.sessions import Kind, Session
+from sentinel.core.tally import size
 from sentinel.core.verdicts import Spared
 from sentinel.doctor.clearing import forbidden
 from sentinel.doctor.findings import Asked, Finding
@@ -114,13 +114,7 @@ def _sockets(room: Room, asked: Asked, findings: Sequence[Finding]) -> list[Sess
 def _seconds(span: str | None) -> float:
     if span is None:
         return 0.0
-    from sentinel.cli import times
-
-    now = time.time()
-    try:
-        seconds = now - times.parse(f"-{span}", now)
-    except ValueError as error:
-        raise click.UsageError(f'"{span}" is no length of time; try one like 30m, 1h, 2d') from error
+    seconds = times.after(span, 0)
     if seconds <= 0:
         raise click.UsageError("an age is more than nothing")
     return seconds
@@ -174,21 +168,10 @@ def _table(findings: Sequence[Finding]) -> Iterator[str]:
         pid, grade = finding.candidate.id.pid, finding.candidate.grade
         seen = finding.portrait
         command = clean(seen.command, _LONGEST)
-        figures = f"  {pid:>8}  {grade:<6}  {_span(seen.age):>6}  {_size(seen.memory):>8}"
+        figures = f"  {pid:>8}  {grade:<6}  {times.age(seen.age):>6}  {size(seen.memory):>8}"
         yield screen.broken(f"{screen.unbroken(figures)}  {command}", columns, indent)
         evidence = [*finding.candidate.evidence, *([f"but: {finding.why_not}"] if finding.why_not else [])]
         yield from (f"{indent}- {clean(sentence, 400)}" for sentence in evidence)
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _size(memory: int) -> str:
-    return f"{memory / 2**20:.0f} MiB" if memory < 2**30 else f"{memory / 2**30:.1f} GiB"
 
 
 def _path(session: Session) -> str:

@@ -139,10 +139,7 @@ class _Printer:
         from sentinel import narrate
         from sentinel.cli import screen, times
 
-        try:
-            when = times.local(str(entry.record.get("time")))
-        except (ValueError, OverflowError):
-            when = "at an unknown time"
+        when = times.local(str(entry.record.get("time")))
         kind = narrate.kind(entry.record)
         columns = screen.width()
         told = f"{when}  {f'e{entry.seq}':6}  {kind:17}  {narrate.sentence(entry.record)}"

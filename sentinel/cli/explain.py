@@ -214,17 +214,9 @@ def _told(title: str, records: object) -> Iterator[str]:
 
 
 def _record(record: dict[str, object]) -> Iterable[str]:
+    from sentinel.cli import times
     from sentinel.narrate import details, sentence
 
-    when = str(record.get("time", ""))
-    yield f"    {_local(when)} e{record.get('seq')} {sentence(record)}"
+    when = times.local(str(record.get("time", "")))
+    yield f"    {when} e{record.get('seq')} {sentence(record)}"
     yield from (f"      {line}" for line in details(record))
-
-
-def _local(when: str) -> str:
-    from sentinel.cli import times
-
-    try:
-        return times.local(when)
-    except (ValueError, OverflowError):
-        return "at an unknown time"

@@ -143,21 +143,14 @@ def _last_fired(program: str) -> dict[str, object]:
     return {"fired": found[0].record.get("time"), "event": clean(str(event))}
 
 
-def _local(stamp: str) -> str:
-    from sentinel.cli import times
-
-    try:
-        return times.local(stamp)
-    except (ValueError, OverflowError):  # somebody edited the journal
-        return "at an unknown time"
-
-
 def _sentence(told: Mapping[str, object]) -> str:
     if not told["installed"]:
         return f"{told['program']}: not installed" + (f": {told['why']}" if told["why"] else "")
     trusted = {True: "will be run", False: f"will not be run: {told['why']}", None: ""}
     said = [f"installed in {told['where']}", trusted[told["trusted"] if isinstance(told["trusted"], bool) else None]]
     if told["program"] not in _UNRECORDED:
-        fired = f"{told['event']} fired last, {_local(str(told['fired']))}"
+        from sentinel.cli import times
+
+        fired = f"{told['event']} fired last, {times.local(str(told['fired']))}"
         said.append(fired if told["fired"] else "none has fired yet")
     return f"{told['program']}: {'; '.join(part for part in said if part)}"

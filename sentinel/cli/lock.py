@@ -14,7 +14,7 @@ import click
 from sentinel.cli import screen
 from sentinel.cli.numbers import Pid
 from sentinel.core.sanitise import clean
-from sentinel.errors import NoSuchThing, SentinelError
+from sentinel.errors import NoSuchThing
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -219,10 +219,4 @@ def _locks(directories: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _seconds(text: str) -> float:
     from sentinel.cli import times
 
-    try:
-        seconds = times.parse(f"+{text}s" if text.isdecimal() else f"+{text}", 0)
-    except ValueError as error:
-        raise click.UsageError(f'"{text}" is no length of time; try one like 500ms, 5s, 1m') from error
-    if seconds < 0:
-        raise SentinelError("nobody can wait for less than no time")
-    return seconds
+    return times.after(f"{text}s" if text.isdecimal() else text, 0, like="500ms, 5s, 1m")

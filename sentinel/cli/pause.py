@@ -35,10 +35,7 @@ def _end_of(span: str) -> float:
     from sentinel.cli import times
 
     now = time.time()
-    try:
-        until = times.parse(f"+{span}", now)
-    except ValueError as error:
-        raise click.UsageError(f'"{span}" is no length of time; try one like 30m, 1h, 2d') from error
+    until = times.after(span, now)
     if until <= now:
         raise click.UsageError("a pause that is over before it begins is none")
     return until

@@ -254,7 +254,7 @@ def _lives(registry: Registry, entry: Entry, who: object) -> bool | None:
 
 
 def _row(data: Data) -> tuple[str, ...]:
-    from sentinel.cli.sessions import age
+    from sentinel.cli import times
 
     registered, children = data["registered"], data["children"]
     since = time.time() - registered if isinstance(registered, float) else 0.0
@@ -264,7 +264,7 @@ def _row(data: Data) -> tuple[str, ...]:
         str(data["kind"]),
         str(data["pid"]),
         str(number),
-        age(since),
+        times.age(since),
         str(data["standing"]),
         str(data["project"]),
     )

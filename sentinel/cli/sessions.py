@@ -9,7 +9,7 @@ from collections import Counter
 import click
 
 from sentinel import client, paths, wire
-from sentinel.cli import screen
+from sentinel.cli import screen, times
 from sentinel.cli.switching import held, switches_of
 from sentinel.core.sessions import Kind
 from sentinel.errors import NotRunning
@@ -91,9 +91,9 @@ def _servers(sessions: list[Session]) -> dict[str, str]:
 def _since(session: Session) -> str:
     if not session["alive"]:
         dead_for = session.get("dead_for")
-        return f"dead {age(dead_for) if isinstance(dead_for, float) else '?'}"
+        return f"dead {times.age(dead_for) if isinstance(dead_for, float) else '?'}"
     born = session["born"]
-    return age(time.time() - born) if isinstance(born, float) else "?"
+    return times.age(time.time() - born) if isinstance(born, float) else "?"
 
 
 def _state(session: Session) -> str:
@@ -101,11 +101,3 @@ def _state(session: Session) -> str:
     if session.get("kept"):
         return f"{state}, kept"
     return f"{state}, {kept} kept" if (kept := session.get("kept_processes")) else state
-
-
-def age(seconds: float) -> str:
-    """``47s``, ``12m``, ``3h``, ``2d``: the largest unit that counts."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)}{unit}"
-    return f"{max(0, int(seconds))}s"

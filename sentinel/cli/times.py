@@ -1,9 +1,11 @@
-"""Times as people type them: the forms of systemd.time(7), and ISO 8601."""
+"""Times as people type them (the forms of systemd.time(7), and ISO 8601), and as they read them."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+
+import click
 
 _SECOND = timedelta(seconds=1)
 _UNITS = {
@@ -50,6 +52,18 @@ def parse(text: str, now: float) -> float:
     return when
 
 
+def after(length: str, now: float, *, like: str = "30m, 1h, 2d") -> float:
+    """The time that is so much later: seconds since the epoch, as ``now`` is.
+
+    Raises:
+        click.UsageError: It is no length of time, with a sentence that shows some (``like``).
+    """
+    try:
+        return parse(f"+{length}", now)
+    except ValueError as error:
+        raise click.UsageError(f'"{length}" is no length of time; try one like {like}') from error
+
+
 def _read(asked: str, now: float) -> float:
     if asked == "now":
         return now
@@ -73,8 +87,19 @@ def rfc3339(when: float) -> str:
 
 
 def local(stamp: str) -> str:
-    """A record's time for people: local, with milliseconds. Raises ValueError."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    """A record's time for people: local, with milliseconds. Where somebody edited the journal there may be none."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError):
+        return "at an unknown time"
+
+
+def age(seconds: float) -> str:
+    """``47s``, ``12m``, ``3h``, ``2d``: the largest unit that counts."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(0, int(seconds))}s"
 
 
 def _local(now: float) -> datetime:

@@ -81,7 +81,7 @@ def test_evidence_is_fitted_and_what_can_be_copied_is_not(monkeypatch):
     proof = SimpleNamespace(id=ProcessId(7, 1), grade="weak", evidence=("its parent has ended",))
     finding = SimpleNamespace(candidate=proof, portrait=seen, why_not="somebody uses it")
     _, row, *evidence = clean._table([finding])
-    assert row == "         7  weak       1 s     0 MiB\n            sleep 600 #\n            and so on"
+    assert row == "         7  weak        1s      0 MB\n            sleep 600 #\n            and so on"
     assert list(screen.fitted(evidence)) == [
         "            - its parent has\n                ended",
         "            - but: somebody uses\n                it",

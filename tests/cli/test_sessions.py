@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sentinel.cli import screen
-from sentinel.cli.sessions import age, command
+from sentinel.cli.sessions import command
 from sentinel.core.facts import Death, ProcessId
 from sentinel.core.ledger import Member, Record, Witness
 from sentinel.core.sessions import Kind, Session
@@ -105,10 +105,6 @@ def test_on_a_terminal_every_row_is_one_line(shown, monkeypatch):
     assert max(map(len, usual.splitlines())) == 80
 
 
-def test_the_youngest_is_0s():
-    assert age(0.2) == "0s"
-
-
 def test_no_session_is_a_sentence_and_an_empty_array(shown):
     assert shown([]) == "No session is watched now.\n"
     assert json.loads(shown([], "--json")) == []
@@ -131,11 +127,3 @@ def test_without_an_agent_it_says_how_to_start_one(where, monkeypatch):
     assert isinstance(done.exception, NotRunning)
     assert done.exception.exit_code == 3
     assert str(done.exception).endswith("nothing is watched. Start it with: sentinel agent")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0s"), (47.9, "47s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (86399, "23h"), (86400 * 2.5, "2d")],
-)
-def test_an_age_is_its_largest_unit(seconds, text):
-    assert age(seconds) == text

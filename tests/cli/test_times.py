@@ -3,6 +3,7 @@ import os
 import time
 from datetime import UTC, datetime
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +103,38 @@ def test_stamps_sort_like_times():
 @pytest.mark.usefixtures("berlin")
 def test_people_read_local_time():
     assert times.local("2026-10-30T17:17:16.123456Z") == "2026-10-30 18:17:16.123"
+
+
+@pytest.mark.parametrize("stamp", ["", "None", "yesterday", "0001-01-01T00:00:00+23:59"])
+def test_a_record_without_a_time_has_an_unknown_one(stamp):
+    assert times.local(stamp) == "at an unknown time"
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds"), [("30m", 1800), (" 1h 5s", 3605), ("500ms", 0.5), ("0s", 0), ("2d", 172800)]
+)
+def test_a_length_of_time_is_counted_from_a_moment(length, seconds):
+    assert times.after(length, 1000.0) == 1000.0 + seconds
+
+
+@pytest.mark.parametrize("length", ["", "5", "-5m", "+5m", "5m ago", "5m left", "18:17", "now", "@5", "9000y", "long"])
+def test_what_is_no_length_of_time_is_told_with_examples(length):
+    with pytest.raises(click.UsageError, match="is no length of time; try one like 5s"):
+        times.after(length, NOW, like="5s")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0s"),
+        (0.2, "0s"),
+        (47.9, "47s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (86399, "23h"),
+        (86400 * 2.5, "2d"),
+    ],
+)
+def test_an_age_is_its_largest_unit(seconds, text):
+    assert times.age(seconds) == text
