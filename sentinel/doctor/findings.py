@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sentinel.core.candidates import Candidate
 from sentinel.core.rules.projects import inside
 from sentinel.core.verdicts import Condemned, Spared
-from sentinel.doctor.sightings import age
 from sentinel.observe import processes
+from sentinel.observe.age import age
 
 
 @dataclass(frozen=True, slots=True)

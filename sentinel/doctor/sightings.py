@@ -7,8 +7,6 @@ those that lost their parent, and of what hangs under those.
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Container, Iterator
 
 from sentinel.agents.recognise import recognise
@@ -131,12 +129,6 @@ class Look:
                 for mark in marks if isinstance(marks, tuple) else ():
                     if _names_a_conversation(mark):
                         yield mark.variable, mark.value
-
-
-def age(who: ProcessId) -> float:
-    """Seconds since it was born; the machine's sleep counts on Linux."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
-    return now - who.start / processes.ticks_per_second()
 
 
 def _everyone(uid: int) -> Iterator[tuple[int, ProcessFacts]]:

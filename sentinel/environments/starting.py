@@ -19,6 +19,7 @@ from sentinel.environments.scene import OVERMIND, Manager, Survey
 from sentinel.environments.survey import survey
 from sentinel.errors import SentinelError
 from sentinel.observe import processes, tmux
+from sentinel.observe.age import age
 from sentinel.paths import Paths
 
 _PATIENCE = 10.0
@@ -93,7 +94,7 @@ class Start:
     def _tell_of(self, seen: Survey, manager: Manager) -> None:
         started = seen.started
         known = started is not None and notes.root_of(started) == manager.facts.id
-        since = started.since if known and started is not None else _born(manager.facts.id)
+        since = started.since if known and started is not None else time.time() - age(manager.facts.id)
         when = day_and_time(since)
         by = f", started by {clean(started.by)}" if known and started is not None else ""
         self._say(
@@ -184,10 +185,3 @@ class Start:
             notes.write(self._where, self._project, replace(notes.read(self._where, self._project), started=started))
         except OSError as error:
             self._say(f"how it was started cannot be written down: {error.strerror}")
-
-
-def _born(who: ProcessId) -> float:
-    """When a process was born, in wall-clock seconds since the epoch."""
-    from sentinel.doctor.sightings import age
-
-    return time.time() - age(who)

@@ -24,6 +24,7 @@ from sentinel.handlers.exits import Exits
 from sentinel.handlers.recognition import same_program
 from sentinel.handlers.wrappers import command_of
 from sentinel.observe import processes
+from sentinel.observe.age import born_at
 from sentinel.observe.handles import Handles
 
 _GONE_BEFORE_WE_LOOKED = 0
@@ -170,8 +171,7 @@ class Bookkeeper:
     def claim(self, who: ProcessId, key: str) -> None:
         """Write down one that nobody saw born, by where it stands. Nor did anybody see what it lost its parent to."""
         now = time.monotonic()
-        born = who.start / processes.ticks_per_second() - _boot_before_monotonic()
-        if self._ledger.claim(who, key, born, Departure(now, None)) is None:
+        if self._ledger.claim(who, key, born_at(who), Departure(now, None)) is None:
             self._handles.drop(who)
         elif self._sampled:
             self._exits.watch(who)
@@ -327,9 +327,4 @@ def _born_after(who: ProcessId, at: float) -> bool:
 
 def _certainly_before(at: float, who: ProcessId) -> bool:
     """Whether ``at`` (monotonic seconds) lies before the birth of ``who``, whose start time is cut to a tick."""
-    return at + _boot_before_monotonic() < who.start / processes.ticks_per_second()
-
-
-def _boot_before_monotonic() -> float:
-    """Seconds by which the clock of start times is ahead of the monotonic one: as long as the machine slept."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return at < born_at(who)

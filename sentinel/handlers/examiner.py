@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -32,6 +30,7 @@ from sentinel.core.policy import KindPolicy, Policy
 from sentinel.core.sessions import Session
 from sentinel.core.verdicts import Absent, ProcessVerdict, Spared
 from sentinel.observe import processes
+from sentinel.observe.age import born_at
 from sentinel.observe.handles import Handles
 from sentinel.observe.surroundings import Neighbourhood
 
@@ -284,7 +283,7 @@ class Examiner:
             policy=look.policy,
             world=look.world,
             names=self._names(record),
-            born=_born(who) if member is not None and wants_birth(member) else None,
+            born=born_at(who) if member is not None and wants_birth(member) else None,
         )
 
     def _names(self, record: Record | None) -> tuple[str, ...]:
@@ -296,9 +295,3 @@ class Examiner:
             names += record.session.names
             record = self._ledger.record(record.session.outer)
         return tuple(names)
-
-
-def _born(who: ProcessId) -> float:
-    """When it was born, in monotonic seconds. Start times count from the boot, on macOS from the epoch."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
-    return time.monotonic() - (now - who.start / processes.ticks_per_second())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Collection
 
 from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.sanitise import clean
 from sentinel.observe import processes
+from sentinel.observe.age import age
 
 _LOCKS = "/proc/locks"
 _INODE_FIELD, _PID_FIELD = 5, 4
@@ -86,10 +86,7 @@ def outermost(pids: Collection[int]) -> tuple[int, ...]:
 
 def began(who: ProcessId) -> float:
     """When a process began: wall-clock seconds since the epoch, a hundredth too early at most."""
-    if sys.platform != "linux":
-        return who.start / 1e6
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + who.start / processes.ticks_per_second()
+    return time.time() - age(who)
 
 
 def name_of(pid: int) -> str:
