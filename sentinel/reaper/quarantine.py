@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from sentinel import clocks
-from sentinel.atomic import PLAINLY
+from sentinel.atomic import PLAINLY, encode
 from sentinel.core.actions import RemoveDirectory, RemoveLock, RemoveSocket, SweepSockets
 from sentinel.core.moments import Moment
 from sentinel.observe import processes
@@ -150,8 +150,6 @@ def open_entry(quarantine: Path, action: Movable) -> Entry:
         OSError: It cannot be made or written.
         Refused: The quarantine is not a directory of our own.
     """
-    import json  # not msgspec, which refuses names that are not UTF-8
-
     quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(quarantine)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
@@ -162,7 +160,7 @@ def open_entry(quarantine: Path, action: Movable) -> Entry:
     entry = Entry(path, gripped(path), new_aside())
     note = {**_about(action), "at": now.wall, "boot": now.boot, "up": now.up, "aside": entry.aside}
     try:
-        (entry.path / NOTE).write_text(json.dumps(note) + "\n", encoding="ascii")
+        (entry.path / NOTE).write_bytes(encode(note) + b"\n")
     except OSError:
         entry.close()
         raise
@@ -207,7 +205,7 @@ def entries(quarantine: Path) -> Iterator[Path]:
 
 def read_note(entry: Path) -> dict[str, object]:
     """What the note of an entry says; empty when it cannot be read."""
-    import json
+    import json  # not msgspec, which refuses names that are not UTF-8
 
     try:
         with open(entry / NOTE, "rb") as file:
