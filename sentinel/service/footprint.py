@@ -83,7 +83,7 @@ class Footprint:
         entry.digest = _digest(content)
         self.making(path.parent)
         self.save()
-        _write(path, content, entry.mode)
+        replace_file(path, content, mode=entry.mode)
         return there != content
 
     def making(self, directory: Path) -> None:
@@ -150,13 +150,8 @@ def _take_out(file: _File) -> str:
     if file.before is None:
         os.unlink(path)
     else:
-        _write(path, file.before, file.mode)
+        replace_file(path, file.before, mode=file.mode)
     return ""
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    replace_file(path, content)
-    os.chmod(path, mode)
 
 
 def _content(path: Path) -> bytes | None:

@@ -60,6 +60,23 @@ def test_what_was_there_is_back_byte_by_byte(home, footprint):
     assert mine.stat().st_mode & 0o777 == 0o640
 
 
+def test_no_file_has_another_mode_for_a_moment(home, footprint, monkeypatch):
+    """It is there with the one that it is to have, also for whoever is killed right then."""
+    mine, replace, arrived = home / "mine", os.replace, []
+
+    def replaced(source, target):
+        if str(target) == str(mine):
+            arrived.append(os.stat(source).st_mode & 0o777)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    mine.write_bytes(b"mine")
+    mine.chmod(0o640)
+    footprint().put("a", mine, b"ours")
+    take_back(footprint, "a")
+    assert arrived == [0o640, 0o640]
+
+
 def test_the_same_twice_is_no_change(home, footprint):
     assert footprint().put("a", home / "unit", b"one")
     assert not footprint().put("a", home / "unit", b"one")
