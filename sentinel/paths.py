@@ -130,8 +130,8 @@ def prepare(paths: Paths) -> str:
         SentinelError: one of them is a symlink or a file, belongs to somebody else or is
             open to others, or the runtime directory cannot be made.
     """
-    trouble = _make(paths.state)
-    if no_place := _make(paths.runtime):
+    trouble = _trouble_with(paths.state)
+    if no_place := _trouble_with(paths.runtime):
         raise SentinelError(no_place)
     if wrong := refusal(paths):
         raise SentinelError(wrong)
@@ -162,12 +162,21 @@ def _home(variable: str, environ: Mapping[str, str]) -> Path:
     raise SentinelError("there is no home directory: set HOME")
 
 
-def _make(directory: Path) -> str:
+def make(directory: Path) -> None:
+    """Make a directory of ours, and what is missing above it, for nobody else to enter.
+
+    Raises:
+        OSError: It cannot be made.
+    """
     # Path.mkdir(parents=True) gives parents the umask's mode; the XDG spec wants 0700.
+    for missing in reversed([d for d in (directory, *directory.parents) if not os.path.lexists(d)]):
+        with suppress(FileExistsError):
+            missing.mkdir(0o700)
+
+
+def _trouble_with(directory: Path) -> str:
     try:
-        for missing in reversed([d for d in (directory, *directory.parents) if not os.path.lexists(d)]):
-            with suppress(FileExistsError):
-                missing.mkdir(0o700)
+        make(directory)
     except OSError as error:
         return f"cannot make {directory}: {error.strerror}"
     return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from sentinel import atomic
+from sentinel import atomic, paths
 from sentinel.errors import SentinelError
 
 _LARGEST = 4 << 20
@@ -40,7 +40,7 @@ def leave(state: Path, name: str, before: str | None, after: str, *, without: st
         return
     kept = _Kept(_digest(after), before, _digest(now) if now != (before or "") else "")
     try:
-        _make(_file(state, name).parent)
+        paths.make(_file(state, name).parent)  # the state directory may be among the missing
         atomic.replace_file(_file(state, name), msgspec.json.encode(kept))
     except OSError as error:
         raise SentinelError(f"{_file(state, name)} cannot be written: {error.strerror}") from error
@@ -60,12 +60,6 @@ def drop(state: Path, name: str) -> None:
     with suppress(OSError):
         os.unlink(_file(state, name))
         os.rmdir(_file(state, name).parent)
-
-
-def _make(directory: Path) -> None:
-    # Sentinel's state directory may be among the missing, and nobody else may enter that.
-    for missing in reversed([d for d in (directory, *directory.parents) if not os.path.lexists(d)]):
-        missing.mkdir(0o700)
 
 
 def _file(state: Path, name: str) -> Path:

@@ -105,7 +105,7 @@ def _asked(whom: Sequence[TmuxServer], question: Question) -> list[tuple[TmuxSer
 
 def _install(where: Paths, reachable: Sequence[TmuxServer]) -> None:
     try:
-        where.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.make(where.state)
         replace_file(where.tmux_hooks, tmux.lines(where).encode())
     except OSError as error:
         raise SentinelError(f"{where.tmux_hooks} cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from sentinel import paths
 from sentinel.atomic import replace_file
 from sentinel.errors import SentinelError
 
@@ -132,7 +133,7 @@ class Footprint:
 
     def save(self) -> None:
         """Write the manifest."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make(self._path.parent)
         replace_file(self._path, msgspec.json.encode(self._manifest), sync=True)
 
 

@@ -48,6 +48,12 @@ def test_what_was_not_there_is_gone_again_with_its_directories(home, footprint):
     assert everything(home) == []
 
 
+@pytest.mark.usefixtures("footprint")
+def test_nobody_else_enters_what_is_made_for_the_manifest(home):
+    made = [home.joinpath(*parts) for parts in ((".local",), (".local", "state"), (".local", "state", "sentinel"))]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700] * 3
+
+
 def test_what_was_there_is_back_byte_by_byte(home, footprint):
     mine = home / "mine"
     mine.write_bytes(b"mine\xff\n")
