@@ -30,13 +30,12 @@ if sys.platform == "linux":
         variables,
         working_directory,
     )
-    from sentinel.observe.threads import children
+    from sentinel.observe.threads import children as children_listed
 else:
     from sentinel.observe.portable import (
         above,
         boot_id,
         catches,
-        children,
         comm,
         environment,
         everyone,
@@ -53,6 +52,7 @@ else:
         variables,
         working_directory,
     )
+    from sentinel.observe.portable import children as children_listed
 
 __all__ = [
     "above",
@@ -107,6 +107,15 @@ def tree() -> dict[int, list[Above]]:
     return below
 
 
+def children(pid: int) -> list[int] | Unknown:
+    """The pids of its children now. Where nobody lists them, or they come and go too fast, by a look at everybody."""
+    listed = children_listed(pid)
+    if not isinstance(listed, Unknown) or isinstance(above(pid), Gone):
+        return listed
+    below = tree()
+    return [link.id.pid for link in below.get(pid, ())] if below else listed
+
+
 def descendants(pid: int) -> list[Above]:
     """Everything that lives under ``pid`` now, parents before their children."""
     found: list[Above] = []
@@ -114,23 +123,11 @@ def descendants(pid: int) -> list[Above]:
     while todo:
         parent = todo.pop(0)
         below = children(parent)
-        if isinstance(below, Unknown) and parent == pid:
-            return _descendants_by_tree(pid)  # a kernel that does not list children
         for child in below if isinstance(below, list) else ():
             link = above(child)
             if isinstance(link, Above) and not link.dead and link.parent == parent:
                 found.append(link)
                 todo.append(child)
-    return found
-
-
-def _descendants_by_tree(pid: int) -> list[Above]:
-    below = tree()
-    found: list[Above] = []
-    todo = below.get(pid, [])
-    while todo:
-        found += todo
-        todo = [child for link in todo for child in below.get(link.id.pid, ())]
     return found
 
 

@@ -7,26 +7,32 @@ import os
 from sentinel.core.facts import Unknown
 
 _LOOKS = 4
-"""At children, while threads end: each hands its children on to another, which may have been asked before."""
+"""At children, while threads end, each of which hands its own on to another that may have been asked before, or
+while children end: the kernel counts places in its list, and passes one over (in 1 look of 210,000)."""
 
 
 def children(pid: int) -> list[int] | Unknown:
-    """The pids of its children now, of all its threads (CONFIG_PROC_CHILDREN, which distributions set)."""
+    """The pids of its children now, of all its threads (CONFIG_PROC_CHILDREN, which distributions set).
+
+    Whoever was passed over stood behind one that has ended: only what is told twice alike is all.
+    """
     question = f"which children process {pid} has"
-    found: dict[int, None] = {}
+    before: dict[str, bytes] | None = None
     for _ in range(_LOOKS):
+        now: dict[str, bytes] = {}
         ended = ""
         try:
             for thread in os.listdir(f"/proc/{pid}/task"):
                 try:
-                    found.update(dict.fromkeys(map(int, _read(f"/proc/{pid}/task/{thread}/children").split())))
+                    now[thread] = _read(f"/proc/{pid}/task/{thread}/children")
                 except (FileNotFoundError, ProcessLookupError) as error:
                     ended = str(error)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             return Unknown(question, str(error))
-        if not ended:
-            return list(found)
-    return Unknown(question, ended)
+        if not ended and now == before:
+            return [int(child) for listed in now.values() for child in listed.split()]
+        before = now
+    return Unknown(question, ended or "they come and go")
 
 
 def state_of_others(pid: int) -> tuple[str, int] | None:

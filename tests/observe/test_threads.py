@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import pytest
 
 from sentinel.core.facts import Unknown
-from sentinel.observe import threads
+from sentinel.observe import processes, threads
 from tests.handlers.room import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: Linux")
@@ -73,6 +74,35 @@ def test_a_thread_that_ends_meanwhile_has_handed_its_children_on(monkeypatch):
     assert child.pid in found
 
 
+@pytest.fixture
+def child():
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_a_child_that_was_passed_over_when_the_one_before_it_ended_is_found(monkeypatch, child):
+    read, ended = threads._read, [b"4194304 "]  # which end the kernel stumbles over cannot be arranged
+    monkeypatch.setattr(threads, "_read", lambda path: ended.pop() if ended else read(path))
+    assert child in threads.children(os.getpid())
+    assert not ended
+
+
+def test_children_that_come_and_go_at_each_look_are_found_by_a_look_at_everybody(monkeypatch, child):
+    numbers = itertools.count(4194304)
+    monkeypatch.setattr(threads, "_read", lambda _: b"%d " % next(numbers))
+    assert isinstance(threads.children(os.getpid()), Unknown)
+    assert child in processes.children(os.getpid())
+
+
+def test_where_no_kernel_lists_children_they_are_found_by_a_look_at_everybody(monkeypatch, child):
+    monkeypatch.setattr(processes, "children_listed", lambda _: Unknown("which children it has", "nobody lists them"))
+    assert child in processes.children(os.getpid())
+    assert child in {link.id.pid for link in processes.descendants(os.getpid())}
+    monkeypatch.setattr(processes, "tree", dict)  # nothing can be seen
+    assert isinstance(processes.children(os.getpid()), Unknown)
+
+
 def test_where_no_kernel_lists_children_nobody_can_tell(monkeypatch):
     def missing(path):
         raise FileNotFoundError(path)
@@ -85,6 +115,7 @@ def test_the_children_of_one_that_is_gone_are_unknown():
     with subprocess.Popen(["/bin/true"]) as process:
         process.wait()
     assert isinstance(threads.children(process.pid), Unknown)
+    assert isinstance(processes.children(process.pid), Unknown)
     assert threads.state_of_others(process.pid) is None
 
 
