@@ -1,6 +1,6 @@
 """Sentinel's LaunchAgent for macOS: its property list, and the commands that load it.
 
-Nothing here has run on macOS; the list is checked against the keys and types of
+Nothing here has run on macOS; tests check the list against the keys and types of
 launchd.plist(5) and against Apple's DTD.
 """
 
@@ -9,25 +9,8 @@ from __future__ import annotations
 import plistlib
 from collections.abc import Sequence
 from pathlib import Path
-from xml.parsers.expat import ExpatError
 
 LABEL = "dev.sentinel.agent"
-
-KEYS: dict[str, type] = {
-    "Label": str,
-    "ProgramArguments": list,
-    "RunAtLoad": bool,
-    "KeepAlive": dict,
-    "ThrottleInterval": int,
-    "ProcessType": str,
-    "AbandonProcessGroup": bool,
-    "ExitTimeOut": int,
-    "Umask": int,
-    "EnvironmentVariables": dict,
-    "StandardOutPath": str,
-    "StandardErrorPath": str,
-}
-"""The keys that are used, with their types in launchd.plist(5)."""
 
 _HOMEBREW = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 """launchd gives an agent a PATH without Homebrew's two places, where tmux is."""
@@ -68,24 +51,6 @@ def agent(command: Sequence[str], logs: Path) -> bytes:
         },
         sort_keys=False,
     )
-
-
-def wrong(plist: bytes) -> list[str]:
-    """What is wrong with a property list, as sentences; empty when launchd would take it."""
-    try:
-        said = plistlib.loads(plist)
-    except (plistlib.InvalidFileException, ExpatError, ValueError, OverflowError) as error:
-        return [f"it is no property list: {error}"]
-    if not isinstance(said, dict):
-        return ["it is no dictionary"]
-    problems = [f"launchd knows no key {key}" for key in said if key not in KEYS]
-    problems += [
-        f"{key} is a {type(said[key]).__name__}, and should be a {kind.__name__}"
-        for key, kind in KEYS.items()
-        if key in said and type(said[key]) is not kind
-    ]
-    problems += [f"{key} is missing" for key in ("Label", "ProgramArguments") if key not in said]
-    return problems
 
 
 def place(home: Path) -> Path:

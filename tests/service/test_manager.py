@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import plistlib
 import subprocess
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_launchd_is_told_in_order(mac, run):
         f"launchctl bootout gui/501/{launchd.LABEL}",
     ]
     assert mac.logs(lines=5, follow=True) == ["tail", "-n5", "-F", "/Users/me/state/agent.log"]
-    assert launchd.wrong(mac.text(["/usr/bin/python3", "-m", "sentinel"])) == []
+    assert plistlib.loads(mac.text(["/usr/bin/python3", "-m", "sentinel"]))["Label"] == launchd.LABEL
 
 
 def test_what_launchd_says_of_it(mac, run):
