@@ -44,9 +44,7 @@ def stale(patient: Patient) -> Iterator[Trouble]:
     """Socket files of tmux and Overmind that nobody holds."""
     if isinstance(bound := sockets.bound_inodes(), Unknown):
         raise CouldNotCheck(str(bound))
-    places = {os.getcwd(), *(finding.portrait.directory for finding in patient.findings())}
-    places |= {project.path for project in patient.config.policy.projects}
-    for session in stale_sockets(patient.uid, places, patient.where.quarantine):
+    for session in stale_sockets(patient.uid, _where_work_is_done(patient), patient.where.quarantine):
         path = session.belongings.sockets[0].path
         evidence = (f"it was made by {session.title}", "no living socket is bound to this inode, and nobody answers")
         remedy = Remedy(f"move {path} into quarantine", removes=(session,))
@@ -70,15 +68,20 @@ def ports(patient: Patient) -> Iterator[Trouble]:
 def locks(patient: Patient) -> Iterator[Trouble]:
     """Locks whose holder has ended. Which of them nobody may still hold elsewhere, a person knows."""
     yield from _agents_own(patient)
-    directories = {os.getcwd(), *(finding.portrait.directory for finding in patient.findings())}
-    directories |= {project.path for project in patient.config.policy.projects}
-    for path in places(directories, patient.config.locks.watch, home=os.path.expanduser("~")).found():
+    wished, home = patient.config.locks.watch, os.path.expanduser("~")
+    for path in places(_where_work_is_done(patient), wished, home=home).found():
         facts = look(path)
         how, why = standing(facts)
         if how is Standing.STALE and isinstance(facts, LockFacts) and _is_old_and_ours(facts, patient.uid):
             remove = "rm -r" if facts.shape is Shape.DIRECTORY else "rm"
             hint = f"if nothing in a container or on another machine holds it: {remove} {shlex.quote(path)}"
             yield Trouble(f"{path} is a lock that nobody holds", (why,), hint=hint)
+
+
+def _where_work_is_done(patient: Patient) -> set[str]:
+    """Directories: this one, those of what was left behind, and those of the configured projects."""
+    projects = (project.path for project in patient.config.policy.projects)
+    return {os.getcwd(), *(finding.portrait.directory for finding in patient.findings()), *projects}
 
 
 def _is_old_and_ours(facts: LockFacts, uid: int) -> bool:
