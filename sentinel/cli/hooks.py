@@ -125,13 +125,15 @@ def _told(program: str, host: Host) -> dict[str, object]:
 
 def _last_fired(program: str) -> dict[str, object]:
     """When a hook of this program fired last, as far as the journal goes back, and which."""
+    from sentinel.core.events import HookFired
     from sentinel.history import History
+    from sentinel.records import PREFIX
+
+    kind = PREFIX + HookFired.type
 
     def wanted(record: Record) -> bool:
         data = record.get("data")
-        return (
-            record.get("type") == "dev.sentinel.hook.fired" and isinstance(data, dict) and data.get("agent") == program
-        )
+        return record.get("type") == kind and isinstance(data, dict) and data.get("agent") == program
 
     history = History(paths.find().journal)
     found = history.last(1, wanted)
