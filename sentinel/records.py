@@ -29,7 +29,7 @@ from sentinel.core.actions import (
     Terminate,
     Unstick,
 )
-from sentinel.core.events import Event, SessionJudged, SessionOpened
+from sentinel.core.events import Event, SessionOpened
 from sentinel.core.facts import Death, ProcessFacts, ProcessId
 from sentinel.core.fitting import cleaned, shorter
 from sentinel.core.sanitise import clean
@@ -147,14 +147,6 @@ def _session_opened(event: SessionOpened) -> dict[str, object]:
     return {"session": {**_session(event.session), "belongings": belongings}, "how": event.how}
 
 
-def _session_judged(event: SessionJudged) -> dict[str, object]:
-    return {
-        "session": _session(event.session),
-        "death": _death(event.death),
-        "processes": [_plain(verdict) for verdict in event.processes],
-    }
-
-
 def _death(death: Death) -> dict[str, object]:
     return {
         "at": death.at,
@@ -237,7 +229,6 @@ _SHAPES: dict[type, Callable[[Any], object]] = {
     ProcessId: str,
     Session: _session,
     SessionOpened: _session_opened,
-    SessionJudged: _session_judged,
     Death: _death,
     ProcessFacts: _facts,
     Condemned: _condemned,
