@@ -11,10 +11,10 @@ import re
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, FileChanged, SourceDegraded, TmuxHinted
+from sentinel.sources.files import FileSource
 
 _HOOK = re.compile(rb"([a-z-]{1,40}) (\d{1,10})")
 """What a hook writes: its name, and the pid of its server. No name of a person's goes through the shell."""
@@ -23,16 +23,6 @@ _ENOUGH = 64 * 1024
 _LONGEST = 4096
 """Bytes of a line, or of what has no end of line: more is no hook's."""
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class Watches(Protocol):
-    """Where directories are watched (``sources.files.FileSource``)."""
-
-    def watch(self, directory: str, *, writes: bool = False) -> bool:
-        """Publish what changes in it."""
-
-    def unwatch(self, directory: str) -> None:
-        """Undo one ``watch``."""
 
 
 class HintSource:
@@ -46,7 +36,7 @@ class HintSource:
 
     name = "tmux hints"
 
-    def __init__(self, bus: Bus, watches: Watches, path: Path) -> None:
+    def __init__(self, bus: Bus, watches: FileSource, path: Path) -> None:
         self._bus = bus
         self._watches = watches
         self._path = path

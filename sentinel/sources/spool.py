@@ -17,7 +17,7 @@ import msgspec
 from sentinel import atomic, wire
 from sentinel.bus import Bus
 from sentinel.core.events import EventsLost, FileChanged, HookLeft, SourceDegraded
-from sentinel.sources.hints import Watches
+from sentinel.sources.files import FileSource
 
 NAME = re.compile(r"(?P<at>[0-9]{20})-[0-9]{1,10}\.json", re.ASCII)
 """What a call is called: when it was left, in nanoseconds since the epoch, and by which process."""
@@ -34,7 +34,7 @@ class SpoolSource:
 
     name = "hook spool"
 
-    def __init__(self, bus: Bus, watches: Watches, path: Path) -> None:
+    def __init__(self, bus: Bus, watches: FileSource, path: Path) -> None:
         self._bus = bus
         self._watches = watches
         self._path = path
