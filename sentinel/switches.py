@@ -73,7 +73,11 @@ class SwitchBoard:
             return self._unreadable(error.strerror or str(error))
         stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp != self._stamp:
-            self._stamp, self._switches = stamp, self._read()
+            try:
+                content = read_file(self._path, _LARGEST)
+            except OSError as error:  # no more of it is remembered: it may be read the next time, and look the same
+                return self._unreadable(error.strerror or str(error))
+            self._stamp, self._switches = stamp, self._understood(content)
         return self._switches
 
     def held(self) -> str:
@@ -131,12 +135,10 @@ class SwitchBoard:
         found = os.stat(self._path, follow_symlinks=False)
         self._stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
-    def _read(self) -> Switches:
+    def _understood(self, content: bytes) -> Switches:
         self._damaged = False
         try:
-            said = msgspec.json.decode(read_file(self._path, _LARGEST), type=_File)
-        except OSError as error:
-            return self._unreadable(error.strerror or str(error))
+            said = msgspec.json.decode(content, type=_File)
         except (msgspec.MsgspecError, RecursionError) as error:
             return self._unreadable(str(error))
         if said.version != _VERSION:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from sentinel import switches
 from sentinel.core.facts import ProcessId
 from sentinel.core.switches import Halt, Keep, Switches
 from sentinel.switches import SwitchBoard
@@ -100,6 +101,22 @@ def test_while_it_cannot_be_understood_nothing_may_be_ended(board, path, damage)
     for one in (board, SwitchBoard(path, "boot")):
         assert one.held().startswith(f"nobody can tell what was to be kept: {path} cannot be understood")
         assert one.held().isprintable()
+
+
+@pytest.mark.parametrize("told_by", ["its mode", "the system"])
+def test_what_could_not_be_read_once_is_read_again(board, path, monkeypatch, told_by):
+    """Nothing of the file need be another by then: it would hold for ever."""
+    SwitchBoard(path, "boot").change(keeping)
+    with monkeypatch.context() as there:
+        if told_by == "its mode":
+            path.chmod(0o666)
+        else:  # no file is left to be opened, or its server does not answer
+            there.setattr(switches, "read_file", lambda *_: (_ for _ in ()).throw(OSError(24, "Too many open files")))
+        assert "cannot be understood" in board.held()
+    path.chmod(0o600)
+    assert board.now() == Switches((SERVER,))
+    board.change(paused)
+    assert not path.with_suffix(".damaged").exists()
 
 
 def test_a_damaged_file_is_set_aside_when_somebody_writes_and_goes_on_holding(board, path):
