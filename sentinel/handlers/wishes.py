@@ -25,20 +25,15 @@ class Wishes:
         self._load = load
         self._at_start = now
         self.now = now
-        self.trouble = ""
-        """Why the file was refused the last time; empty when it was not."""
 
     def read_again(self) -> None:
         """Take the file as it is now. One that is wrong is refused as a whole, and the wishes stay."""
-        later: tuple[str, ...] = ()
         try:
             self.now = self._load()
         except ConfigError as error:
-            self.trouble = str(error)
+            self._bus.publish(ConfigurationRead(str(error)))
         else:
-            self.trouble = ""
-            later = tuple(self._for_the_next_start())
-        self._bus.publish(ConfigurationRead(self.trouble, later))
+            self._bus.publish(ConfigurationRead(later=tuple(self._for_the_next_start())))
 
     def _for_the_next_start(self) -> list[str]:
         """What is used once, at the start, and is another now."""
