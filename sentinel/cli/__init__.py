@@ -190,6 +190,16 @@ def _say_lines(text: str, status: int) -> int:
     return status
 
 
+def refuse_root(why: str) -> None:
+    """For verbs that are of use to a user alone.
+
+    Raises:
+        SentinelError: It is root, and nobody has said that this is meant (``SENTINEL_ALLOW_ROOT``).
+    """
+    if os.getuid() == 0 and not os.environ.get("SENTINEL_ALLOW_ROOT"):
+        raise SentinelError(why)
+
+
 def give_up_output() -> None:
     """Keep the interpreter from trying again, and complaining, when it flushes at its end."""
     nothing = os.open(os.devnull, os.O_WRONLY)

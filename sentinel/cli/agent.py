@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import config, crashes, instance, paths
-from sentinel.cli import give_up_output, screen
+from sentinel.cli import give_up_output, refuse_root, screen
 from sentinel.core.policy import Mode
-from sentinel.errors import AlreadyRunning, SentinelError
+from sentinel.errors import AlreadyRunning
 from sentinel.lean import without
 from sentinel.service.supervisor import Supervisor
 
@@ -30,11 +30,10 @@ def command(*, quiet: bool, verbose: bool) -> None:
 
     A second agent says who is already running and ends with status 0.
     """
-    if os.getuid() == 0 and not os.environ.get("SENTINEL_ALLOW_ROOT"):
-        raise SentinelError(
-            "the agent is for a user, not for root: as root it would watch what is not yours "
-            "(in a container where you are root, set SENTINEL_ALLOW_ROOT=1)"
-        )
+    refuse_root(
+        "the agent is for a user, not for root: as root it would watch what is not yours "
+        "(in a container where you are root, set SENTINEL_ALLOW_ROOT=1)"
+    )
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,

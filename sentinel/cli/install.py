@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sentinel import paths
-from sentinel.cli import screen
+from sentinel.cli import refuse_root, screen
 from sentinel.cli.hooks import whole
 from sentinel.cli.steps import NAMES, step
 from sentinel.cli.surgery import agreed
@@ -103,8 +103,7 @@ def host_here() -> Host:
     Raises:
         SentinelError: It is root, who has no sessions to be watched.
     """
-    if os.getuid() == 0 and not os.environ.get("SENTINEL_ALLOW_ROOT"):
-        raise SentinelError("Sentinel is installed by each user for himself, not by root")
+    refuse_root("Sentinel is installed by each user for himself, not by root")
     return Host(Path(os.path.expanduser("~")), paths.find().state, os.environ)
 
 
