@@ -128,7 +128,7 @@ class Shell(_Files):
             hints.append(f"for zsh, put this before compinit into your .zshrc: fpath=({places['zsh'].parent} $fpath)")
         if shutil.which("man", path=host.environ.get("PATH")) and not _man_looks_in(data / "man", host.environ):
             hints.append(f'for man, put this into your profile: export MANPATH="$MANPATH:{data / "man"}"')
-        return Change(lines, lambda: _done(self._put(files)), "; ".join(hints))
+        return Change(lines, lambda: self._put(files), "; ".join(hints))
 
     def uninstall(self, host: Host) -> Change | None:
         """The same files."""
@@ -198,7 +198,3 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.read_bytes() == content
     except OSError:
         return False
-
-
-def _done(_changed: object) -> None:
-    """That files are in place is all."""

@@ -28,7 +28,7 @@ class Change:
 
     lines: Sequence[str]
     """For people: which file, and what in it."""
-    make: Callable[[], None]
+    make: Callable[[], object]
     """Does it. Raises SentinelError, with nothing changed."""
     hint: str = ""
     """What is left for the person to do then."""
