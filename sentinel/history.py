@@ -85,12 +85,10 @@ class History:
     Args:
         path: The current file. It need not exist yet.
         after: Where to go on. By default the first record there is.
-        keep: Number of rotated files to look for.
     """
 
-    def __init__(self, path: Path, after: Cursor | None = None, *, keep: int = KEEP) -> None:
+    def __init__(self, path: Path, after: Cursor | None = None) -> None:
         self._path = str(path)
-        self._keep = keep
         self._after = after
         self._files: deque[_File] = deque()
         """The one being read, and those known to follow it."""
@@ -174,7 +172,7 @@ class History:
         if current is not None and current.identity == _identity(self._path):
             return []
         found: list[_File] = []
-        for number in range(self._keep + 1):
+        for number in range(KEEP + 1):
             file = _File.open(rotated(self._path, number))
             if file is None:
                 continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,10 +34,10 @@ def command(what: str | None, *, only_list: bool, as_json: bool) -> None:
 
     where = paths.find()
     kept = returns.kept(where.quarantine, moment())
-    if only_list:
-        _list(_matching(kept, what) if what else kept, as_json=as_json)
-        return
     found = _matching(kept, what) if what else kept
+    if only_list:
+        _list(found, as_json=as_json)
+        return
     if not found:
         raise NoSuchThing(f"nothing called {clean(what)} was removed lately" if what else "nothing was removed lately")
     it = found[-1]
@@ -67,7 +66,7 @@ def _record(where: paths.Paths, it: Kept) -> None:
     from sentinel.journal import Journal
     from sentinel.observe import processes
 
-    journal = Journal(Path(where.journal), processes.boot_id())
+    journal = Journal(where.journal, processes.boot_id())
     journal.record(FileReturned(it.path, it.at))
     journal.close()
 

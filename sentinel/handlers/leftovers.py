@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sentinel.core.actions import Outcome, RemoveDirectory, RemoveSocket, Result
-from sentinel.core.facts import Death, SocketFacts, Unknown
+from sentinel.core.facts import SocketFacts, Unknown
 from sentinel.core.ledger import Ledger
 from sentinel.core.policy import Policy
 from sentinel.core.rules.directories import judge_directory, slug
@@ -124,7 +124,7 @@ class Leftovers:
     def _end_of(self, session: Session) -> float:
         """When it died, in wall-clock seconds: what was written later is the next one's, which nobody may know yet."""
         record = self._ledger.record(session.key)
-        if record is None or not isinstance(record.death, Death):
+        if record is None or record.death is None:
             return math.inf
         return time.time() - (time.monotonic() - record.death.at)
 
