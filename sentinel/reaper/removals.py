@@ -12,6 +12,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ from sentinel.observe.sockets import Bound, answers, bound_inodes, look_at_socke
 from sentinel.reaper.openat import Refused, open_parent, put_back, status_of
 from sentinel.reaper.quarantine import Entry, moment, open_entry
 from sentinel.reaper.returns import PUT_BACK, returned
+
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of fcntl(2)
 
 Removal = RemoveSocket | RemoveDirectory | RemoveLock
 Recheck = Callable[[str], bool]
@@ -130,6 +134,8 @@ def _gripped(action: Removal, recheck: Recheck) -> Iterator[None]:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.lstat(action.target.path), os.fstat(fd)):
             raise Refused("it changed hands just now")
+        if _is_locked(fd):
+            raise Refused("somebody has locked it")
         _ask(recheck, action.target.path)
         yield
     except FileNotFoundError:
@@ -138,6 +144,18 @@ def _gripped(action: Removal, recheck: Recheck) -> Iterator[None]:
         raise Refused("somebody has locked it, or takes it over just now") from None
     finally:
         os.close(fd)
+
+
+def _is_locked(fd: int) -> bool:
+    """Whether anybody has a lock of fcntl(2) on it (Linux).
+
+    /proc/locks may not show him: it is told in pieces, between which one that falls hides another
+    (in 1 look of 5 in the worst place), and leaves out other pid namespaces.
+    """
+    if sys.platform != "linux":
+        return False
+    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
 def _check(action: Removal, status: os.stat_result) -> None:
