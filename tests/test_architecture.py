@@ -73,7 +73,6 @@ REMOVERS = {
 UNTESTED = {
     "__main__.py": "test_hook, and test_imports: what it leads to, and what it does not import on the way",
     "cli/allow.py": "real/test_environment",
-    "cli/nuke.py": "real/test_environment and scenarios/test_bulletproofing",
     "cli/project_status.py": "real/test_environment and scenarios/test_bulletproofing",
     "cli/projects.py": "real/test_environment",
     "cli/restart.py": "scenarios/test_bulletproofing",

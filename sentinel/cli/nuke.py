@@ -27,7 +27,7 @@ def command(*, yes: bool, grace: float) -> None:
     Never ended: what this command hangs on, the agent and what that hangs on, other users'
     processes, and whatever a guard speaks for. Each is judged once more before it is signalled.
 
-    Exit status: 0 all that was listed to be ended is; 1 something of it stays, or you said no.
+    Exit status: 0 all that was listed to be ended is; 1 something of it stays, or files of a project, or you said no.
     """
     where = paths.find()
     if trouble := paths.prepare(where):
@@ -41,11 +41,11 @@ def command(*, yes: bool, grace: float) -> None:
     undone = [one for one in nuke.end(shown, grace).values() if one.result in UNDONE] if doomed else []
     for outcome in undone:
         say(f"pid {outcome.target.partition('@')[0]} ({outcome.name}): {outcome.result}, {outcome.reason}")
-    for project in nuke.projects:
-        _tidy(where, project)
+    untidy = [project for project in nuke.projects if not _tidied(where, project)]
     spared = count(sum(bool(one.spared) for one in shown), "process")
-    say("something stays that was to be ended" if undone else f"all clear; spared: {spared}")
-    sys.exit(1 if undone else 0)
+    stays = "something stays that was to be ended" if undone else f"the files of {count(len(untidy), 'project')} stay"
+    say(stays if undone or untidy else f"all clear; spared: {spared}")
+    sys.exit(1 if undone or untidy else 0)
 
 
 def _show(nuke: Nuke, shown: list[Listed]) -> None:
@@ -64,8 +64,13 @@ def _show(nuke: Nuke, shown: list[Listed]) -> None:
     say(number(shown))
 
 
-def _tidy(where: paths.Paths, project: Project) -> None:
+def _tidied(where: paths.Paths, project: Project) -> bool:
     """Remove the files that a project left. Who was spared stays, though he may be the project's."""
-    with alone(where, project, "nuke", PATIENCE):
-        say(f"project {project.name} ({project.directory})")
-        stopping(where, project).tidy()
+    say(f"project {project.name} ({project.directory})")
+    try:
+        with alone(where, project, "nuke", PATIENCE):
+            stopping(where, project).tidy()
+    except SentinelError as error:  # another process is at it, or Sentinel was paused: the others have their turn
+        indented(str(error))
+        return False
+    return True
