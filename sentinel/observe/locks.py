@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from sentinel.core.facts import Above, ProcessId, Unknown
 from sentinel.core.sanitise import clean
 from sentinel.observe import processes
 from sentinel.observe.age import age
+from sentinel.observe.descriptors import descriptors
 
 _LOCKS = "/proc/locks"
 _INODE_FIELD, _PID_FIELD = 5, 4
@@ -57,7 +58,7 @@ def opened_by(path: str, device: int, inode: int, uid: int, program: str = "") -
     """
     name = os.path.basename(path)
     asked = [pid for pid in _pids_of(uid) if pid != os.getpid() and processes.comm(pid).startswith(program)]
-    return tuple(pid for pid in asked if _has_open(f"/proc/{pid}/fd", name, (device, inode)))
+    return tuple(pid for pid in asked if _has_open(pid, name, (device, inode)))
 
 
 def users(path: str, device: int, inode: int, uid: int) -> tuple[str, ...] | Unknown:
@@ -99,20 +100,31 @@ def _pids_of(uid: int) -> list[int]:
     return [pid for pid in everyone if processes.owner(pid) == uid] if isinstance(everyone, list) else []
 
 
-def _has_open(directory: str, name: str, identity: tuple[int, int]) -> bool:
+def _has_open(pid: int, name: str, identity: tuple[int, int]) -> bool:
     """Whether one of the descriptors leads there. Only those of that name are asked: another may hang for ever."""
+    for process in _views(pid):
+        try:
+            opened = descriptors(process)
+        except OSError:
+            continue  # its first thread may have ended before the others, and /proc shows no more through it
+        links = (f"{process}/fd/{number}" for number, where in opened.items() if os.path.basename(where) == name)
+        return any(_leads_to(link, identity) for link in links)
+    return False
+
+
+def _views(pid: int) -> Iterator[str]:
+    """Directories in /proc by which a process can be looked into: its own, and those of its other threads."""
+    yield f"/proc/{pid}"
     try:
-        numbers = os.listdir(directory)
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    yield from (f"/proc/{pid}/task/{thread}" for thread in threads if thread != str(pid))
+
+
+def _leads_to(link: str, identity: tuple[int, int]) -> bool:
+    try:
+        status = os.stat(link)
     except OSError:
         return False
-    for number in numbers:
-        link = f"{directory}/{number}"
-        try:
-            if os.path.basename(os.readlink(link)) != name:
-                continue
-            status = os.stat(link)
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) == identity:
-            return True
-    return False
+    return (status.st_dev, status.st_ino) == identity

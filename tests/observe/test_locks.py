@@ -30,6 +30,15 @@ elif sys.argv[2] == "inherited":
         os._exit(0)
     while os.getppid() == parent:  # it has the file open as well
         time.sleep(0.001)
+elif sys.argv[2] == "another thread's":
+    import ctypes, threading
+    def last():
+        while open("/proc/self/stat").read().rsplit(")", 1)[1].split()[0] != "Z":
+            time.sleep(0.001)
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+    threading.Thread(target=last).start()
+    ctypes.CDLL(None).pthread_exit(None)
 print(os.getpid(), flush=True)
 sys.stdin.readline()
 """
@@ -75,12 +84,12 @@ def test_the_caller_is_no_user(file):
         assert used(file) == ()
 
 
-@pytest.mark.parametrize("how", ["flock", "posix", "open"])
+@pytest.mark.parametrize("how", ["flock", "posix", "open", "another thread's"])
 def test_who_has_it_locked_or_only_open(file, hold, how):
     pid = hold(how)
     (user,) = used(file)
     assert f"(pid {pid})" in user
-    assert (pid in locks.locked_by(file.stat().st_ino)) == (how != "open")
+    assert (pid in locks.locked_by(file.stat().st_ino)) == (how in {"flock", "posix"})
 
 
 def test_a_lock_that_was_inherited_is_its_child_s_though_the_kernel_names_the_dead(file, hold):
