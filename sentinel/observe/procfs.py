@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Collection
 from functools import cache
 
@@ -13,14 +12,6 @@ from sentinel.observe.threads import field, state_of_others
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 _FORKED_ONLY = 0x00000040  # PF_FORKNOEXEC of the same
-_STATUS = re.compile(
-    rb"^TracerPid:\s*(?P<tracer>\d+)$"
-    rb".*?^Uid:\s*\d+\s+(?P<uid>\d+)"
-    rb"(?:.*?^NSpid:\s*(?P<nspid>[\d\t ]+)$)?"
-    rb".*?^SigIgn:\s*(?P<ignored>[0-9a-f]+)$"
-    rb".*?^SigCgt:\s*(?P<caught>[0-9a-f]+)$",
-    re.MULTILINE | re.DOTALL,
-)
 _ARGUMENTS, _ENVIRONMENT = "cmdline", "environ"
 _BOUNDS = {_ARGUMENTS: 45, _ENVIRONMENT: 47}
 """Where behind the name in /proc/PID/stat it stands where the arguments and the environment begin and end (proc(5))."""
