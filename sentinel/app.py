@@ -1,4 +1,4 @@
-"""The only wiring: sources, bus, handlers and reaper, tied together."""
+"""The agent: sources and handlers, tied to what keeps the ledger, judges and acts (``assembly``)."""
 
 from __future__ import annotations
 

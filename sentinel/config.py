@@ -40,7 +40,7 @@ class Notify(Struct, frozen=True, forbid_unknown_fields=True):
     deadline: Annotated[float, Meta(ge=0.1, le=60)] = 5
     """Seconds that a notification service has to answer."""
     min_processes: Annotated[int, Meta(ge=0, le=10_000)] = 0
-    """Clean-ups of fewer processes than this are not worth a notification."""
+    """Clean-ups of fewer things than this, processes and files, are not worth a notification."""
     quiet: Annotated[str, Meta(pattern=r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d)?$")] = ""
     """Local hours in which nothing is shown, as ``22:00-07:00``."""
     silent: tuple[Kind, ...] = ()

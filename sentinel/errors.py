@@ -1,4 +1,4 @@
-"""Every error that Sentinel raises on purpose.
+"""The errors that rooms have in common; one that a single room raises is defined in it.
 
 SentinelError                    something a person must be told in one sentence
 ├── ConfigError                  a configuration that cannot be used        exit 78

@@ -223,7 +223,7 @@ class _Service:
 
 
 def _by_notify_send(text: Text) -> NoReturn:
-    """Preferred on Linux: becomes notify-send, so there is no child that could be left behind."""
+    """On Linux where D-Bus does not do it: becomes notify-send, so there is no child that could be left behind."""
     from plyer.platforms.linux import notification
 
     _say("notify-send")

@@ -25,7 +25,7 @@ class Sessions(msgspec.Struct, tag="sessions", tag_field="ask", forbid_unknown_f
 
 
 class Explain(msgspec.Struct, tag="explain", tag_field="ask", forbid_unknown_fields=True):
-    """What it knows of a pid, path, session or event, and what it would do now."""
+    """What it knows of a pid, path or session, and what it would do now."""
 
     what: str
 

@@ -45,7 +45,7 @@ class Kind:
 
     name: LockKind
     paths: tuple[str, ...]
-    """Patterns, matched against the end of the path; any ``*`` stays within one part. None: whatever names a holder."""
+    """Patterns, for the end of the path; any ``*`` stays within one part. Empty: whatever names a holder."""
     shape: Shape
     holder: Finder
 
