@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 
 from sentinel.core.facts import Unknown
@@ -52,18 +53,22 @@ def _by_hierarchy(content: str) -> dict[str, str]:
 
 def processes_in(path: str) -> list[int] | Unknown:
     """Pids of the processes in a group of version 2 and in those below it: all of them, or nobody's."""
-    found: list[int] = []
     if (directory := directory_of(path)) is None:
         return Unknown(f"who is in control group {path}", "it is not to be seen from here")
     try:
-        for folder, _, _ in os.walk(directory, onerror=_complain):
-            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
-                found += map(int, file.read().split())
+        # Twice: who moves from one group to another meanwhile may be seen in neither.
+        found = list(dict.fromkeys((*_members(directory), *_members(directory))))
     except (OSError, ValueError) as error:
         return Unknown(f"who is in control group {path}", str(error))
     if 0 in found:
         return Unknown(f"who is in control group {path}", "somebody from another pid namespace is")
     return found
+
+
+def _members(directory: str) -> Iterator[int]:
+    for folder, _, _ in os.walk(directory, onerror=_complain):
+        with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+            yield from map(int, file.read().split())
 
 
 def directory_of(path: str) -> str | None:

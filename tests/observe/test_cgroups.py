@@ -35,6 +35,25 @@ def test_whoever_is_further_below_is_inside_too(groups, child):
     assert cgroups.processes_in(scope) == [child.pid]
 
 
+def test_who_moves_between_two_groups_within_the_look_is_seen(groups, child, monkeypatch):
+    """Whoever is not seen here is killed with the others, and nobody has judged him."""
+    scope = groups.make_panes()
+    below = {name: groups.make(f"{scope.split('/', 2)[2]}/{name}") for name in ("one", "other")}
+    walk, passed = os.walk, []
+
+    def walk_by(top, **more):
+        for folder, *rest in walk(top, **more):
+            name = folder.rpartition("/")[2]
+            if name in below and len(passed) < 2:
+                passed.append(name)  # it stands in the last one of them until the first was passed
+                groups.move(child.pid, below[{"one": "other", "other": "one"}[name] if len(passed) == 1 else passed[0]])
+            yield folder, *rest
+
+    monkeypatch.setattr(os, "walk", walk_by)
+    assert cgroups.processes_in(scope) == [child.pid]
+    assert len(passed) == 2
+
+
 def test_what_is_gone_is_not_empty(groups, child):
     assert isinstance(cgroups.processes_in(f"/{groups.top.name}/none"), Unknown)
     child.kill()
