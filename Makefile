@@ -28,6 +28,7 @@ lint: $(VENV)/.for-work
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy --platform darwin --cache-dir .mypy_cache/darwin
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.for-work

@@ -7,8 +7,10 @@ import time
 
 from sentinel.core.moments import Moment
 
-# macOS has no CLOCK_BOOTTIME; there CLOCK_MONOTONIC goes on in sleep, and time.monotonic() does not.
-_GOES_ON = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+if sys.platform == "linux":
+    _GOES_ON = time.CLOCK_BOOTTIME
+else:  # macOS: there CLOCK_MONOTONIC goes on in sleep, and time.monotonic() does not
+    _GOES_ON = time.CLOCK_MONOTONIC
 
 
 def since_boot() -> float:

@@ -13,6 +13,7 @@ import os
 import resource
 import select
 import struct
+import sys
 from collections.abc import Callable, Iterator
 
 from sentinel.core.facts import Gone, ProcessId, Unknown
@@ -131,7 +132,7 @@ class Handles:
         return Gone() if isinstance(who, ProcessId) else who
 
     def _open(self, pid: int) -> int | Gone | None:
-        if not HAS_PIDFD:
+        if sys.platform != "linux" or not HAS_PIDFD:
             return None
         try:
             return os.pidfd_open(pid)

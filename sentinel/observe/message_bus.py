@@ -34,7 +34,7 @@ def serves(address: str, name: str, deadline: float = 1.0) -> bool | Unknown:
     if not path:
         return Unknown(question, "the bus is no unix socket")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             bus = _Bus(line, time.monotonic() + deadline)
             bus.connect(path)
             if bus.ask("NameHasOwner", name) == struct.pack("<I", 1):

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -52,6 +53,9 @@ class SockDiag:
     """
 
     def __init__(self) -> None:
+        self._netlink: socket.socket
+        if sys.platform != "linux":
+            raise OSError(errno.EPROTONOSUPPORT, "only Linux has it")
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG)
         self._netlink.settimeout(_PATIENCE)
 

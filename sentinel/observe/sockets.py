@@ -128,6 +128,8 @@ def _sits_on(entry: BoundSocket, path: str, status: os.stat_result) -> bool | Un
 
 def _device_of_mount(path: str) -> int | Unknown:
     question = f"which file system {path} is on"
+    if sys.platform != "linux":
+        return Unknown(question, "this system does not tell")
     try:
         fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

@@ -191,10 +191,10 @@ class Signaller:
 def _signal(who: ProcessId, grip: int | None, number: signal.Signals) -> Outcome | None:
     """Signal through the handle; an outcome only when that was not possible."""
     try:
-        if grip is not None:
+        if sys.platform == "linux":
+            if grip is None:
+                return Outcome(str(who), Result.REFUSED, "there is no handle on it")
             signal.pidfd_send_signal(grip, number)
-        elif sys.platform == "linux":
-            return Outcome(str(who), Result.REFUSED, "there is no handle on it")
         else:
             # No pidfds here: who it is was looked up the moment before.
             os.kill(who.pid, number)
@@ -241,7 +241,7 @@ async def _ended(fds: dict[int, ProcessId], deadline: float) -> list[ProcessId]:
 
     One epoll holds them all, so the loop has one descriptor to watch however many there are.
     """
-    if not fds:
+    if not fds or sys.platform != "linux":
         return []
     try:
         poll = select.epoll(len(fds))
@@ -286,7 +286,7 @@ def forward(child: int, number: int) -> None:
     It is not reaped yet, so its number is still its own.
     """
     try:
-        if HAS_PIDFD:
+        if sys.platform == "linux" and HAS_PIDFD:
             fd = os.pidfd_open(child)
             try:
                 signal.pidfd_send_signal(fd, number)

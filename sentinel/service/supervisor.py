@@ -65,7 +65,7 @@ class Supervisor:
     def _say(self, *lines: str) -> None:
         if not self._address:
             return
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.settimeout(0)
             out.sendto("\n".join(lines).encode(), self._address)
 

@@ -28,7 +28,9 @@ def ask_for_short_turns() -> bool:
 
     Older kernels take it and do nothing. Who was given another policy or is nice keeps that.
     """
-    number = _SET_NUMBER.get(platform.machine()) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return False
+    number = _SET_NUMBER.get(platform.machine())
     if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)

@@ -18,6 +18,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Container
@@ -86,8 +87,10 @@ class ProcConnector:
         """Subscribe, and prove with a child of our own that events arrive with our numbers.
 
         Raises:
-            SourceUnavailable: The kernel is older than 6.6, or this is a container.
+            SourceUnavailable: The kernel is older than 6.6, or none of Linux, or this is a container.
         """
+        if sys.platform != "linux":
+            raise SourceUnavailable("the proc connector is Linux's")
         if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PID_NAMESPACE:
             raise SourceUnavailable("this is not the initial pid namespace")
         try:
@@ -260,6 +263,8 @@ def _is_gone(pid: int) -> bool:
 
 
 def _subscribe() -> socket.socket:
+    if sys.platform != "linux":
+        raise OSError(errno.EPROTONOSUPPORT, "only Linux has it")
     sock = socket.socket(
         socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR
     )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -267,6 +268,14 @@ def test_a_tmux_server_is_told_by_the_name_it_takes():
     until(source, heard, (ProcessRenamed, {"pid": pids["tmux: server"]}), (ProcessExited, {"pid": pids["nothing"]}))
     source.close()
     assert not heard.of(ProcessRenamed, pid=pids["nothing"])
+
+
+def test_where_there_is_no_linux_there_is_none(monkeypatch):
+    """A stand-in for macOS, which has no /proc to look at either."""
+    monkeypatch.setattr(module, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(module.os, "stat", None)
+    with pytest.raises(SourceUnavailable, match="the proc connector is Linux's"):
+        ProcConnector(Heard(), ()).open()
 
 
 def test_another_pid_namespace_is_found_out():
