@@ -31,7 +31,7 @@ def mac(stage):
     stage.proc.mkdir()
     if subprocess.run(stage.command("true"), capture_output=True, check=False).returncode != 0:
         pytest.skip("missing: CAP_SYS_ADMIN (mount)")
-    script = stage.file("elsewhere.py", (Path(__file__).parents[1] / "lab" / "elsewhere.py").read_text())
+    script = stage.file("without_linux.py", (Path(__file__).parents[1] / "lab" / "without_linux.py").read_text())
     words = [*(word for word in interpreter() if word not in {"-m", "sentinel"}), script, stage.proc]
     stage.sentinel = lambda *verb: stage.run(*words, *verb)
     return stage, words
