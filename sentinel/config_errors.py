@@ -141,6 +141,7 @@ def _choices(shape: inspect.Type) -> list[str]:
 _WORDED = {
     r"^(?:/|~/|~$)": "a path that begins with / or ~/",
     r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d)?$": 'hours like "22:00-07:00"',
+    r"^(?:/|~/)(?:[^*?\[]*/)?[^/]+$": "a path that begins with / or ~/, with wildcards in its last part only",
 }
 """What the patterns of the configuration want, in words."""
 
@@ -153,8 +154,9 @@ def _wanted(shape: inspect.Type) -> str:
             return f"a whole number from {low} to {high}"
         case inspect.BoolType():
             return "true or false"
-        case inspect.StrType(pattern=pattern):
-            return _WORDED.get(pattern or "", "a text that is not empty")
+        case inspect.StrType(pattern=pattern, max_length=longest):
+            text = _WORDED[pattern] if pattern else "a text that is not empty"
+            return f"{text}, of {longest} characters at most" if longest else text
         case inspect.VarTupleType(item_type=inspect.StructType()):
             return "sections in double brackets"
         case inspect.VarTupleType(item_type=inspect.IntType()):

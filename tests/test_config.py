@@ -324,7 +324,8 @@ def test_locks_are_watched_where_the_user_says(file):
     assert load(file, "").locks.watch == ()
 
 
-@pytest.mark.parametrize("pattern", ["srv/*.pid", "/srv/*/a.pid", "~", "/srv/", "[a]/b"])
+@pytest.mark.parametrize("pattern", ["srv/*.pid", "/srv/*/a.pid", "~", "/srv/", "[a]/b", "/" + "a" * 4096])
 def test_a_place_that_cannot_be_watched_is_refused(file, pattern):
     file.write_text(f'[locks]\nwatch = ["{pattern}"]')
-    assert "locks.watch" in refusal(file)
+    wanted = "a path that begins with / or ~/, with wildcards in its last part only, of 4096 characters at most"
+    assert f'2: each of locks.watch must be {wanted}, not "' in refusal(file)
