@@ -69,8 +69,8 @@ class SwitchBoard:
             if self._stamp is not None:
                 self._stamp, self._switches, self._damaged = None, Switches(), False
             return self._switches
-        except OSError as error:
-            return self._unreadable(error.strerror or str(error))
+        except OSError as error:  # what was read of it before may be right all the same
+            return self._held_because(error.strerror or str(error))
         stamp = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp != self._stamp:
             try:
@@ -150,5 +150,8 @@ class SwitchBoard:
 
     def _unreadable(self, why: str) -> Switches:
         self._damaged = True
+        return self._held_because(why)
+
+    def _held_because(self, why: str) -> Switches:
         sentence = f"nobody can tell what was to be kept: {self._path} cannot be understood ({clean(why)})"
         return Switches(pause=Halt(time.time(), sentence))

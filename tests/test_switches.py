@@ -119,6 +119,17 @@ def test_what_could_not_be_read_once_is_read_again(board, path, monkeypatch, tol
     assert not path.with_suffix(".damaged").exists()
 
 
+def test_a_good_file_that_was_not_to_be_seen_for_a_moment_is_not_set_aside(board, path, monkeypatch):
+    """Its stamp is the same afterwards, so nobody reads it again."""
+    board.change(keeping)
+    with monkeypatch.context() as there:
+        there.setattr(switches.os, "stat", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        assert "Input/output error" in board.held()
+    board.change(paused)
+    assert board.now() == paused(Switches((SERVER,)))
+    assert not path.with_suffix(".damaged").exists()
+
+
 def test_a_damaged_file_is_set_aside_when_somebody_writes_and_goes_on_holding(board, path):
     path.write_text("{")
     board.change(keeping)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import plistlib
 import subprocess
 from pathlib import Path
 
@@ -126,7 +125,8 @@ def test_launchd_is_told_in_order(mac, run):
         f"launchctl bootout gui/501/{launchd.LABEL}",
     ]
     assert mac.logs(lines=5, follow=True) == ["tail", "-n5", "-F", "/Users/me/state/agent.log"]
-    assert plistlib.loads(mac.text(["/usr/bin/python3", "-m", "sentinel"]))["Label"] == launchd.LABEL
+    command = ["/usr/bin/python3", "-m", "sentinel"]
+    assert mac.text(command) == launchd.agent(command, Path("/Users/me/state"))  # which test_launchd looks into
 
 
 def test_what_launchd_says_of_it(mac, run):
